@@ -1,0 +1,235 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"fleet/identity"
+	"fleet/job"
+)
+
+// stormTimeout bounds the TLS handshake and authentication of one connection. It is long because thousands of hosts come
+// back at once after a broker dies: with the default of two seconds most are thrown out in the queue and try again.
+const stormTimeout = 60 // seconds
+
+// Config is what a broker needs. All fields but Routes are required.
+type Config struct {
+	Name        identity.ID    // the node that carries it
+	Client      netip.AddrPort // where nodes and admins connect
+	Route       netip.AddrPort // where other brokers connect
+	Routes      []string       // host:port of other brokers, see SetRoutes
+	Root        identity.PublicKey[identity.Root]
+	Credentials func() identity.Credentials // asked at each handshake, so that renewed certificates are used
+	Roster      func() identity.Roster      // asked at each handshake
+	Log         *slog.Logger
+}
+
+// Broker is a running server. Its methods are for one goroutine at a time, but for Clients, Routes and Neighbours.
+type Broker struct {
+	config Config
+	routes []string
+	judged identity.Roster // by which the routes were judged last
+	server *server.Server
+
+	presence *presence
+}
+
+// Start starts a broker and waits until it takes connections. A port that is taken is an error. Stop ends it.
+func Start(ctx context.Context, c Config) (*Broker, error) {
+	b := &Broker{config: c, routes: c.Routes, judged: c.Roster(), presence: newPresence()}
+	opts, err := b.options(b.routes)
+	if err != nil {
+		return nil, err
+	}
+	b.server, err = server.NewServer(opts)
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	log := natsLog{c.Log.With("component", "broker"), make(chan string, 1)}
+	b.server.SetLoggerV2(log, false, false, false)
+	b.server.Start()
+	for !b.server.ReadyForConnections(100 * time.Millisecond) {
+		var reason error
+		select {
+		case text := <-log.fatal: // the server goes on after it, without the listener
+			reason = errors.New(text)
+		case <-ctx.Done():
+			reason = ctx.Err()
+		default:
+			continue
+		}
+		b.Stop()
+		return nil, fmt.Errorf("broker does not listen on %s and %s: %w", c.Client, c.Route, reason)
+	}
+	return b, nil
+}
+
+// Stop closes all connections and the listeners, and waits until they are closed.
+func (b *Broker) Stop() {
+	b.server.Shutdown()
+	b.server.WaitForShutdown()
+}
+
+// ClientAddr is where it listens for nodes and admins, with the port that was really taken.
+func (b *Broker) ClientAddr() netip.AddrPort { return addrPort(b.server.Addr()) }
+
+// RouteAddr is where it listens for brokers, with the port that was really taken.
+func (b *Broker) RouteAddr() netip.AddrPort { return addrPort(b.server.ClusterAddr()) }
+
+// Routes is the number of connections to other brokers.
+func (b *Broker) Routes() int { return b.server.NumRoutes() }
+
+// Clients is the number of connections of nodes and admins.
+func (b *Broker) Clients() int { return b.server.NumClients() }
+
+// SetRoutes replaces the list of other brokers (host:port of their routes). Clients are not disturbed.
+func (b *Broker) SetRoutes(routes []string) error {
+	if slices.Equal(b.routes, routes) {
+		return nil
+	}
+	if err := b.reload(routes); err != nil {
+		return err
+	}
+	b.routes = slices.Clone(routes)
+	return nil
+}
+
+// Reload makes the server judge all its connections again: call it when the roster changed. Nodes and admins who are
+// still welcome notice nothing, but that an answer under way may get lost. After a node was revoked or the keys were
+// replaced, routes are formed anew: nats-server judges again only those that others asked for.
+func (b *Broker) Reload() error {
+	now := b.config.Roster()
+	if !slices.Equal(b.judged.RevokedNodes, now.RevokedNodes) || b.judged.Keys != now.Keys {
+		if err := b.reload(nil); err != nil {
+			return err
+		}
+		b.judged = now
+	}
+	return b.reload(b.routes)
+}
+
+func (b *Broker) reload(routes []string) error {
+	opts, err := b.options(routes)
+	if err != nil {
+		return err
+	}
+	opts.Port, opts.Cluster.Port = int(b.ClientAddr().Port()), int(b.RouteAddr().Port()) // ports cannot be reloaded
+	if err := b.server.ReloadOptions(opts); err != nil {
+		return fmt.Errorf("broker: reload: %w", err)
+	}
+	return nil
+}
+
+// options makes fresh options each time: nats-server keeps and changes those that it was given.
+func (b *Broker) options(routes []string) (*server.Options, error) {
+	c := b.config
+	urls := make([]*url.URL, len(routes))
+	for i, r := range routes {
+		if _, _, err := net.SplitHostPort(r); err != nil {
+			return nil, fmt.Errorf("broker: route %q: %w", r, err)
+		}
+		urls[i] = &url.URL{Scheme: "nats", Host: r}
+	}
+	return &server.Options{
+		ServerName: string(c.Name),
+		Host:       c.Client.Addr().String(), Port: port(c.Client),
+		NoSigs: true, NoLog: false,
+		MaxPayload:   job.MaxPayload,
+		MaxPending:   256 << 20, // thousands of replies meet one admin
+		PingInterval: 15 * time.Second, MaxPingsOut: 3,
+		DisableShortFirstPing: true, // in a storm of connections it meets a handshake and breaks it
+
+		TLS: true, TLSVerify: true, TLSHandshakeFirst: true, TLSTimeout: stormTimeout, AuthTimeout: stormTimeout,
+		TLSConfig:                  identity.ServerTLS(c.Root, c.Credentials, c.Roster),
+		CustomClientAuthentication: &door{c, b.presence},
+		CustomRouterAuthentication: &routeDoor{c},
+
+		Routes: urls,
+		Cluster: server.ClusterOpts{
+			Name: "fleet-" + string(c.Root.ID()),
+			Host: c.Route.Addr().String(), Port: port(c.Route),
+			TLSConfig: identity.RouteTLS(c.Root, c.Credentials, c.Roster), TLSTimeout: stormTimeout,
+			NoAdvertise:    true, // clients learn brokers from gossip, with addresses that they can reach
+			ConnectRetries: 30,   // with 0 a mesh of 50 never completed, and messages were lost in silence
+			PoolSize:       1,
+			// A question to any of the brokers' nodes may go down any route, so one that leads nowhere is noticed about as soon as
+			// gossip notices.
+			PingInterval: 3 * time.Second, MaxPingsOut: 2,
+		},
+		NoSystemAccount: true, // with it a mesh of 100 servers took 43 s and more to form, without it 3 s
+	}, nil
+}
+
+// port is the port as nats-server wants it: its 0 means the default port, and its -1 any that is free.
+func port(a netip.AddrPort) int {
+	if a.Port() == 0 {
+		return server.RANDOM_PORT
+	}
+	return int(a.Port())
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(t.AddrPort().Addr().Unmap(), t.AddrPort().Port())
+}
+
+// door admits connections and says what each may do. It is asked after the TLS handshake, and again at a reload.
+type door struct {
+	Config
+	presence *presence
+}
+
+// Check implements nats-server's Authentication.
+func (d *door) Check(conn server.ClientAuthentication) bool {
+	p, err := d.principal(conn)
+	if err == nil && p.Token != nil {
+		err = p.Token.UsableFrom(addrPort(conn.RemoteAddress()).Addr())
+	}
+	if err != nil {
+		d.Log.Warn("connection refused", "remote", conn.RemoteAddress(), "error", err)
+		return false
+	}
+	// Username stays empty: with one set, every reload disconnects everybody.
+	conn.RegisterUser(&server.User{Permissions: permissions(p), ConnectionDeadline: p.Until})
+	if p.Node != nil {
+		d.presence.note(conn, *p.Node)
+	}
+	return true
+}
+
+func (c *Config) principal(conn server.ClientAuthentication) (identity.Principal, error) {
+	var state tls.ConnectionState
+	if s := conn.GetTLSConnectionState(); s != nil {
+		state = *s
+	}
+	return identity.Authenticate(c.Root, c.Roster(), state.PeerCertificates, time.Now())
+}
+
+// routeDoor admits other brokers that ask for a route. The handshake has judged them already (identity.RouteTLS, both
+// ways); this one is asked again at a reload.
+type routeDoor struct{ Config }
+
+// Check implements nats-server's Authentication.
+func (d *routeDoor) Check(conn server.ClientAuthentication) bool {
+	p, err := d.principal(conn)
+	if err == nil && (p.Node == nil || p.Node.Role != identity.Peer) {
+		err = errors.New("only peers carry brokers")
+	}
+	if err != nil {
+		d.Log.Warn("route refused", "remote", conn.RemoteAddress(), "error", err)
+	}
+	return err == nil
+}

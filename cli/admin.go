@@ -1,0 +1,334 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"fleet/identity"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+func adminVerb() verb {
+	return verb{
+		name: "admin", group: groupBuild, brief: "who may sign jobs: make a key, add, remove and list admins", takes: "keygen|add|accept|remove|list",
+		about: []string{
+			"A second person makes a key on their own machine (fleet admin keygen) and sends the printed line, which holds nothing secret, to whoever has the root key. " +
+				"There it is pasted, and prints a line to send back, which the new admin pastes (fleet admin accept). That is all; no host is touched.",
+		},
+		subverbs: []verb{
+			{
+				name: "keygen", brief: "make your admin key and print the line that adds you", takes: "[NAME]", atMost: 1,
+				about: []string{
+					"The key is written to admin.key in the home directory (mode 0600) and stays there. With --key agent:COMMENT nothing is made: the line is for the ssh-ed25519 key of that comment in ssh-agent.",
+					"The line on standard output is for an admin who has the root key. It holds nothing secret.",
+				},
+				examples: []example{
+					{"fleet admin keygen bob --role ops", "under the name bob, wanting the role ops"},
+					{"fleet admin keygen --passphrase", "locked with a passphrase"},
+					{"fleet admin keygen --key agent:bob@laptop", "with a key that ssh-agent keeps"},
+				},
+				flags: append([]ucli.Flag{
+					text(foundFlags, flagRole, "", "`ROLE`: the role you need, for the line to say; several with commas between"),
+					toggle(foundFlags, flagPassphrase, "", "lock the key with a passphrase"),
+					keyFlag(), passphraseFileFlag(),
+				}, homeFlags()...),
+				endings: []ending{endFault},
+				do:      func(e *env, in *ucli.Context) error { return e.adminKeygen(in) },
+			},
+			{
+				name: "add", brief: "put an admin into the roster, or give one other roles", takes: "NAME KEY", atLeast: 2, atMost: 2,
+				about: []string{
+					"Needs the root key. The line on standard output is for the new admin to paste; it holds the fleet's public root key and its brokers, and nothing secret.",
+					"For a name that is in the roster with the same key, the roles are replaced.",
+				},
+				examples: []example{{"fleet admin add bob fleet-admin:KEY --role ops", "as fleet admin keygen printed it, with the role you mean"}},
+				flags: append([]ucli.Flag{
+					text(foundFlags, flagRole, "", "`ROLE`: what the admin may do (fleet role list); several with commas between"),
+				}, rosterFlags()...),
+				endings: []ending{endFault},
+				do:      func(e *env, in *ucli.Context) error { return e.adminAdd(in) },
+			},
+			{
+				name: "accept", brief: "make this home directory one of the fleet that added you", takes: "fleet-info1...", atLeast: 1, atMost: 1,
+				about: []string{"Writes root.pub and brokers. It refuses where another fleet's are. Compare the fleet id that it prints with the one that the other admin's fleet admin add printed, if the line may have been changed on its way."},
+				flags: homeFlags(), endings: []ending{endFault},
+				do: func(e *env, in *ucli.Context) error { return e.adminAccept(in) },
+			},
+			{
+				name: "remove", brief: "take an admin out of the roster", takes: "NAME", atLeast: 1, atMost: 1,
+				about: []string{"Needs the root key. Within seconds brokers close the admin's connections and hosts refuse what the key signs. Tokens that the admin made let nobody in any more."},
+				flags: rosterFlags(), endings: []ending{endFault, endInterrupted},
+				do: func(e *env, in *ucli.Context) error { return e.adminRemove(in) },
+			},
+			{
+				name: "list", brief: "the admins in the roster, with their roles and keys",
+				flags: rosterReadFlags(), endings: []ending{endFault},
+				do: func(e *env, in *ucli.Context) error { return e.showRoster(in, adminTable) },
+			},
+		},
+	}
+}
+
+func (e *env) adminKeygen(in *ucli.Context) error {
+	c, err := loadConfig(in.String(flagConfig), e.getenv)
+	if err != nil {
+		return err
+	}
+	name := cmp.Or(in.Args().First(), userName())
+	if err := checkWord("name", name); err != nil {
+		return err
+	}
+	roles, err := roleList(in)
+	if err != nil {
+		return err
+	}
+	key, err := e.newAdminKey(in, c)
+	if err != nil {
+		return err
+	}
+	line := "fleet admin add " + name + " " + key.String()
+	if len(roles) > 0 {
+		line += " --role " + strings.Join(roles, ",")
+	}
+	e.note("send this line to an admin who has the root key; the answer is a line for you: fleet admin accept ...")
+	return e.print(line + "\n")
+}
+
+// newAdminKey makes the key, or finds it with ssh-agent, and returns its public half.
+func (e *env) newAdminKey(in *ucli.Context, c Config) (identity.PublicKey[identity.Admin], error) {
+	var none identity.PublicKey[identity.Admin]
+	keys := newKeyring(in, e)
+	if where := in.String(flagKey); strings.HasPrefix(where, agentLead) {
+		if in.Bool(flagPassphrase) {
+			return none, usagef("--passphrase is for files; ssh-agent locks its keys itself")
+		}
+		s, err := keys.admin(where)
+		if err != nil {
+			return none, err
+		}
+		e.note("to use this key always, write into %s: key = %q", filepath.Join(userConfigDir(e.getenv), "config.toml"), where)
+		return s.Public(), nil
+	}
+	path := cmp.Or(in.String(flagKey), filepath.Join(homeOf(in, c), keyFile))
+	if _, err := os.Lstat(path); err == nil {
+		return none, usagef("%s is there already, and no key is ever overwritten", path).with("fleet whoami prints its public half")
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return none, faultf("the home directory: %w", err)
+	}
+	if in.IsSet(flagPassphraseFile) && !in.Bool(flagPassphrase) {
+		return none, usagef("--passphrase-file does nothing without --passphrase; nothing was made")
+	}
+	passphrase := ""
+	if in.Bool(flagPassphrase) {
+		var err error
+		if passphrase, err = keys.fresh(); err != nil {
+			return none, err
+		}
+	}
+	key := identity.NewKey[identity.Admin]()
+	if err := writeKey(path, key, passphrase); err != nil {
+		return none, faultf("%w", err)
+	}
+	e.note("your key is %s; it stays on this machine", path)
+	return key.Public(), nil
+}
+
+func (e *env) adminAdd(in *ucli.Context) error {
+	name, text := in.Args().Get(0), in.Args().Get(1)
+	if err := checkWord("name", name); err != nil {
+		return err
+	}
+	if strings.Contains(text, "-secret:") || strings.Contains(text, "-locked:") {
+		return usagef("that is a private key, not its public half; others may have seen it here: make a new one")
+	}
+	key, err := identity.ParsePublic[identity.Admin](text)
+	if err != nil {
+		return usagef("KEY: %w", err)
+	}
+	roles, err := roleList(in)
+	if err != nil {
+		return err
+	}
+	o, err := e.parseRosterEdit(in)
+	if err != nil {
+		return err
+	}
+	r, err := e.editRoster(in.Context, o, func(r *identity.Roster) error { return putAdmin(r, name, key, roles) })
+	if err != nil {
+		return err
+	}
+	config, err := o.config()
+	if err != nil {
+		return err
+	}
+	e.spread(r, "%s is an admin with the role %s", name, strings.Join(roles, ", "))
+	e.note("send the line below back to %s; the fleet's id is %s", name, config.Root.ID())
+	return e.print("fleet admin accept " + identity.Introduction{Root: config.Root, Fleet: r.Fleet, Brokers: config.Brokers}.Text() + "\n")
+}
+
+// putAdmin changes the roster: a new admin, or other roles for one who is there under the same name with the same key.
+func putAdmin(r *identity.Roster, name string, key identity.PublicKey[identity.Admin], roles []string) error {
+	var known []string
+	for _, role := range r.Roles {
+		known = append(known, role.Name)
+	}
+	there := "the roles are " + strings.Join(known, ", ")
+	if len(roles) == 0 {
+		return usagef("which role is %s to have?", name).with(there, "give one with --role, or make one with: fleet role allow NAME --action PLUGIN.ACTION")
+	}
+	for _, role := range roles {
+		if !slices.Contains(known, role) {
+			return usagef("no role is called %q", role).with(hintNearest(role, known), there, "make one with: fleet role allow "+role+" --action PLUGIN.ACTION")
+		}
+	}
+	for i, a := range r.Admins {
+		switch {
+		case a.Name == name && a.Key.Equal(key):
+			if slices.Equal(a.Roles, roles) {
+				return usagef("%s is in the roster already, with this key and these roles", name)
+			}
+			r.Admins[i].Roles = roles
+			return nil
+		case a.Name == name:
+			return usagef("%s is in the roster with another key", name).with("fleet admin remove "+name+" takes it out", "or choose another name")
+		case a.Key.Equal(key):
+			return usagef("this key is in the roster as %s", a.Name)
+		}
+	}
+	r.Admins = append(r.Admins, identity.AdminEntry{Name: name, Key: key, Roles: roles})
+	return nil
+}
+
+func (e *env) adminRemove(in *ucli.Context) error {
+	name := in.Args().First()
+	o, err := e.parseRosterEdit(in)
+	if err != nil {
+		return err
+	}
+	r, err := e.editRoster(in.Context, o, func(r *identity.Roster) error {
+		i := slices.IndexFunc(r.Admins, func(a identity.AdminEntry) bool { return a.Name == name })
+		if i < 0 {
+			return usagef("no admin is called %q", name).with(hintNearest(name, adminNames(*r)), "fleet admin list names them")
+		}
+		if len(r.Admins) == 1 {
+			return usagef("%s is the only admin; a fleet without one could not be steered", name).with("add another one first")
+		}
+		left := *r
+		left.Admins = slices.Delete(slices.Clone(r.Admins), i, i+1)
+		if mayAll(*r) && !mayAll(left) {
+			if err := e.sure(in.Context, in, fmt.Sprintf("take out %s, after whom no admin may do everything", name)); err != nil {
+				return err
+			}
+		}
+		r.Admins = left.Admins
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	e.spread(r, "%s is no admin any more, and tokens made by %s let nobody in", name, name)
+	return nil
+}
+
+// mayAll reports whether some admin may do everything everywhere at any time, alone.
+func mayAll(r identity.Roster) bool {
+	for _, a := range r.Admins {
+		for _, role := range r.Roles {
+			if slices.Contains(a.Roles, role.Name) && slices.ContainsFunc(role.Rules, func(rule identity.Rule) bool {
+				return rule.Action == "*.*" && len(rule.Args) == 0 && rule.Hosts == "" && rule.From == 0 && rule.Until == 0 && rule.Second == 0
+			}) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func adminNames(r identity.Roster) []string {
+	var names []string
+	for _, a := range r.Admins {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+func (e *env) adminAccept(in *ucli.Context) error {
+	c, err := loadConfig(in.String(flagConfig), e.getenv)
+	if err != nil {
+		return err
+	}
+	i, err := identity.ParseIntroduction(in.Args().First())
+	if err != nil {
+		return usagef("%w", err)
+	}
+	for _, b := range i.Brokers {
+		if err := checkAddress(b); err != nil {
+			return usagef("a broker in it: %w", err)
+		}
+	}
+	home := homeOf(in, c)
+	file := filepath.Join(home, rootFile)
+	old, err := os.ReadFile(file)
+	switch {
+	case err == nil && strings.TrimSpace(string(old)) != i.Root.String():
+		return usagef("%s belongs to another fleet", home).with("another fleet needs another directory: --home DIR")
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return faultf("%w", err)
+	}
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return faultf("the home directory: %w", err)
+	}
+	if err := errors.Join(
+		identity.WriteFile(file, []byte(i.Root.String()+"\n"), 0o644),
+		identity.WriteFile(filepath.Join(home, brokersFile), []byte(strings.Join(i.Brokers, "\n")+"\n"), 0o644),
+	); err != nil {
+		return faultf("%w", err)
+	}
+	e.note("this is now a home of the fleet %s (id %s), with the brokers %s", i.Fleet, i.Root.ID(), strings.Join(i.Brokers, " "))
+	e.note("fleet whoami tells what you may do there")
+	return nil
+}
+
+// spread says what became of the roster.
+func (e *env) spread(r identity.Roster, format string, args ...any) {
+	e.note(format, args...)
+	e.note("roster version %d is with the brokers: hosts have it within seconds, one that is off when it returns", r.Version)
+}
+
+// roleList reads --role: names with commas between.
+func roleList(in *ucli.Context) ([]string, error) {
+	if !in.IsSet(flagRole) {
+		return nil, nil
+	}
+	var roles []string
+	for r := range strings.SplitSeq(in.String(flagRole), ",") {
+		r = strings.TrimSpace(r)
+		if err := checkWord("--role", r); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(roles, r) {
+			roles = append(roles, r)
+		}
+	}
+	return roles, nil
+}
+
+// checkWord keeps names of admins and roles to what can stand in a command line, a file and a log without being quoted.
+func checkWord(what, s string) error {
+	const more = "._@+-"
+	bad := strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(more, r)
+	})
+	if s == "" || len(s) > 64 || bad >= 0 || strings.HasPrefix(s, "-") {
+		return usagef("%s: %q must be 1 to 64 letters, digits or any of %s", what, s, more)
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"fleet/cli/report"
+	"fleet/job"
+	"fleet/job/filter"
+	"fleet/node/audit"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+const (
+	actionAudit = "audit"
+	flagJob     = "job"
+	flagSince   = "since"
+
+	// auditDir is the audit's place in a node's directory.
+	auditDir = "audit"
+	// maxSince bounds --since: no audit reaches further back.
+	maxSince = 10 * 365 * 24 * time.Hour
+)
+
+func auditVerb() verb {
+	return verb{
+		name: "audit", group: groupAsk, takes: "[HOST]", atLeast: 0, atMost: 1, brief: "what hosts decided and did: who, what, by which line, how it ended",
+		about: []string{
+			"Each host keeps one line for each decision and each outcome, refusals and messages that did not verify included, each chained to the one before. " +
+				"Shown are the newest that fit, oldest first. Without HOST all hosts that match are asked; standard input is left alone.",
+			"The number and the hash of a host's newest line, noted elsewhere, show later whether the end was cut off there.",
+		},
+		examples: []example{
+			{"fleet audit web1", "the last 50 lines of one host"},
+			{"fleet audit web1 --since 1h --limit 200 -o json", "for a program"},
+			{"fleet audit --job 01KANSNYG0XJ5B4V0D3F6A7C8E", "who decided what about one job, on all hosts"},
+			{"fleet audit verify", "on a host: does its chain hold?"},
+		},
+		flags: append(append(append(filterFlags(),
+			text(whatToPrint, flagJob, "", "`ID`: only lines about this job"),
+			text(whatToPrint, flagSince, "", "`DURATION`: only lines this old or newer (90s, 1h, 720h)"),
+			text(whatToPrint, flagLimit, "", "`N`: the newest so many lines of each host (default 50, at most 500)"),
+		), printFlags("nothing more of the hosts")...), connectionFlags()...),
+		endings:  []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
+		subverbs: []verb{auditVerifyVerb()},
+		do: func(e *env, in *ucli.Context) error {
+			words, err := auditWords(in)
+			if err != nil {
+				return err
+			}
+			o, err := e.parseLook(in, actionAudit, words)
+			if err != nil {
+				return err
+			}
+			f, err := filter.Build(o.hosts.flags)
+			if err != nil {
+				return usagef("%w", err)
+			}
+			switch host := in.Args().First(); {
+			case host != "" && !f.IsZero():
+				return usagef("%q and a filter both say which hosts; give one of them", host)
+			case host != "":
+				o.hosts.flags = filter.Flags{Identity: []string{host}}
+			case f.IsZero() && !in.IsSet(flagJob) && !in.IsSet(flagSince):
+				return usagef("audit needs a HOST, a filter, --job or --since").with(hintHelp("audit"))
+			}
+			return e.audit(in, o)
+		},
+	}
+}
+
+// auditWords are the action's arguments as typed.
+func auditWords(in *ucli.Context) (map[string]string, error) {
+	words := map[string]string{}
+	if in.IsSet(flagJob) {
+		words["job"] = strings.ToUpper(in.String(flagJob))
+	}
+	if in.IsSet(flagLimit) {
+		words["limit"] = in.String(flagLimit)
+	}
+	if in.IsSet(flagSince) {
+		d, err := time.ParseDuration(in.String(flagSince))
+		if err != nil || d < time.Second || d > maxSince {
+			return nil, usagef("--since: %q is not a duration such as 90s, 1h or 720h", in.String(flagSince))
+		}
+		words["since"] = strconv.FormatInt(int64(d/time.Second), 10)
+	}
+	return words, nil
+}
+
+func (e *env) audit(in *ucli.Context, o lookOptions) error {
+	r, f, err := e.withoutStdin().look(in.Context, o)
+	if err != nil {
+		return err
+	}
+	x, damaged := report.Audit{Exit: r.Exit}, 0
+	for _, outcome := range r.Outcomes {
+		if outcome.State != job.OK {
+			x.Others = append(x.Others, outcome)
+			continue
+		}
+		h := report.AuditHost{Name: outcome.Name}
+		h.More, _ = outcome.Data["more"].(bool)
+		h.Seq, _ = outcome.Data["seq"].(int64)
+		h.Hash, _ = outcome.Data["hash"].(string)
+		lines, _ := outcome.Data["lines"].([]any)
+		for _, l := range lines {
+			text, _ := l.(string)
+			if entry, err := audit.DecodeLine([]byte(text)); err == nil {
+				h.Lines = append(h.Lines, entry)
+			} else {
+				h.Damaged++
+				damaged++
+			}
+		}
+		x.Hosts = append(x.Hosts, h)
+	}
+	if damaged > 0 && x.Exit == 0 {
+		x.Exit = endFailed.code()
+	}
+	out, err := x.Render(o.print.format)
+	if err := e.told(out, err, r, f); err != nil || damaged == 0 {
+		return err
+	}
+	return ended(endFailed)
+}
+
+func auditVerifyVerb() verb {
+	return verb{
+		name: "verify", brief: "whether a host's chain of audit lines holds", takes: "[DIR|FILE...]", atLeast: 0, atMost: -1,
+		about: []string{
+			"Reads the audit of the node on this host, or another directory, or files given oldest first, and asks nobody. It names the first line that was edited, taken out, " +
+				"put elsewhere or put in twice, and ends with 4 then.",
+			"A chain that somebody with root on the host wrote anew from some line to its end holds too. Compare number and hash of the last line with what fleet audit HOST said before.",
+		},
+		examples: []example{
+			{"fleet audit verify", "on the host, as root"},
+			{"fleet audit verify /backup/web1/audit", "a copy"},
+		},
+		flags: []ucli.Flag{
+			text(placeOfNode, flagData, "", "`DIR`: the node's directory (default /var/lib/fleet for root, else ~/.local/state/fleet)"),
+			text(whatToPrint, flagOutput, "o", "`FORMAT`: table, json, jsonl, yaml, csv or name"),
+			toggle(whatToPrint, flagJSON, "j", "the same as -o json"),
+			text(connecting, flagConfig, "", "`FILE`: the config file, instead of the usual two"),
+		},
+		endings: []ending{endFault, endFailed},
+		do:      func(e *env, in *ucli.Context) error { return e.verifyAudit(in) },
+	}
+}
+
+func (e *env) verifyAudit(in *ucli.Context) error {
+	c, err := loadConfig(in.String(flagConfig), e.getenv)
+	if err != nil {
+		return err
+	}
+	p, err := e.parsePrinting(in, c)
+	if err != nil {
+		return err
+	}
+	paths := in.Args().Slice()
+	if len(paths) == 0 {
+		data := pick(in, flagData, c.Node.Data)
+		if data == "" {
+			data = defaultData(e.getenv)
+		}
+		paths = []string{filepath.Join(data, auditDir)}
+	}
+	found, err := audit.Verify(paths...)
+	if err != nil {
+		return faultf("%w", err)
+	}
+	end := endFine
+	switch {
+	case found.Break != nil:
+		end = endFailed
+	case found.Lines == 0:
+		return faultf("there is no audit in %s", strings.Join(paths, " "))
+	}
+	out, err := report.AuditCheck{Paths: paths, Report: found, Exit: end.code()}.Render(p.format)
+	if err != nil {
+		return faultf("%w", err)
+	}
+	if err := e.print(string(out)); err != nil {
+		return err
+	}
+	return ended(end)
+}

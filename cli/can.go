@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"fleet/client"
+	"fleet/job"
+	"fleet/plugins"
+	"fleet/plugins/plugin"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+const actionCan = "can"
+
+func canVerb() verb {
+	return verb{
+		name: "can", group: groupLearn, brief: "what hosts would decide about an action, and by which line", takes: "NAME PLUGIN ACTION [ARGUMENT...]", atLeast: 3, atMost: -1,
+		about: []string{
+			"Asks the hosts that match whether the admin NAME might run the action there; nothing is run. They decide as they would about the job itself: by the roster, and by their own " + policyPath + ". NAME is as in fleet admin list, exactly.",
+			"For rules about shares of the fleet, a change is taken to be for all hosts that match. The exit code is 7 if a host would refuse.",
+		},
+		examples: []example{
+			{"fleet can alice service restart service=nginx -I web1", "on one host"},
+			{"fleet can alice package update openssl -W env=prod", "on all of these"},
+		},
+		flags:   append(hostFlags(), append(quietly("every output of every host"), connectionFlags()...)...),
+		endings: askEndings,
+		do:      func(e *env, in *ucli.Context) error { return e.can(in) },
+	}
+}
+
+func (e *env) can(in *ucli.Context) error {
+	words := in.Args().Slice()
+	change, args, err := e.canArgs(words)
+	if err != nil {
+		return err
+	}
+	o, err := e.parseLook(in, actionCan, args)
+	if err != nil {
+		return err
+	}
+	if change {
+		if err := e.countTargets(in, &o); err != nil {
+			return err
+		}
+	}
+	r, f, err := e.look(in.Context, o)
+	if err != nil {
+		return err
+	}
+	out, err := r.Render(o.print.format, o.view)
+	if err == nil && endingOf(r) == endFine && slices.ContainsFunc(r.Outcomes, func(c client.Outcome) bool { return c.State == job.OK && c.Data["allowed"] != true }) {
+		return cmpEnding(e.told(out, nil, r, f), endRefused)
+	}
+	return e.told(out, err, r, f)
+}
+
+// cmpEnding is the error, or else the ending.
+func cmpEnding(err error, end ending) error {
+	if err != nil {
+		return err
+	}
+	return ended(end)
+}
+
+// canArgs makes the arguments of the question. A plugin known here gets its words cast as run does it; of another one
+// only NAME=VALUE is understood, and it is taken for one that changes hosts.
+func (e *env) canArgs(words []string) (change bool, args map[string]string, err error) {
+	admin, name, rest := words[0], words[1], words[2:]
+	action, values, change := rest[0], map[string]string{}, true
+	i := slices.IndexFunc(e.declarations, func(d plugin.Declaration) bool { return d.Name == name })
+	if i >= 0 {
+		d := e.declarations[i]
+		if action, values, err = plugins.Words(d, rest); err != nil {
+			return false, nil, usagef("%w", err).with("fleet plugin doc " + name + " tells what it can do")
+		}
+		a, _ := d.Action(action)
+		change = a.Kind == plugin.Change
+	} else {
+		for _, w := range rest[1:] {
+			k, v, ok := strings.Cut(w, "=")
+			if _, twice := values[k]; !ok || k == "" || twice {
+				return false, nil, usagef("%q is not NAME=VALUE, or stands twice; no plugin %q is known here, so nothing else can be understood", w, name)
+			}
+			values[k] = v
+		}
+	}
+	args = map[string]string{"admin": admin, "plugin": name, "action": action}
+	query := url.Values{}
+	for k, v := range values {
+		query.Set(k, v)
+	}
+	if len(query) > 0 {
+		args["arguments"] = query.Encode()
+	}
+	return change, args, nil
+}
+
+// countTargets finds out for how many hosts the job would be, where a filter selects some.
+func (e *env) countTargets(in *ucli.Context, o *lookOptions) error {
+	f, err := e.hosts(in.Context, o.hosts)
+	if err != nil || f.IsZero() {
+		return err
+	}
+	conn, err := e.connect(in.Context, o.conn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	plan, err := conn.Plan(in.Context, client.Request{
+		Plugin: selfPlugin, Action: actionCan, Args: o.args, Filter: f, Timeout: o.conn.wait(o.limit.Limit(o.action)),
+	}, nil)
+	if err != nil {
+		return err
+	}
+	o.args["targets"] = int64(max(len(plan.Targets), 1))
+	return nil
+}

@@ -1,0 +1,392 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"fleet/cli/report"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Config is what the files and the environment say. A flag goes before FLEET_*, which goes before the user's file, which
+// goes before the machine's. An unknown key or a bad value anywhere is an error with file and line: a config that is not
+// understood is not half used.
+type Config struct {
+	Home    string        // directory of the admin's key and the fleet's files; default ~/.config/fleet
+	Key     string        // the admin's key: a file, or agent:COMMENT; "": admin.key in Home
+	Brokers []string      // HOST:PORT of brokers; empty: those in the home directory's file
+	Timeout time.Duration // how long to wait for hosts that are there; 0: what the plugin says
+	Output  string        // table, json, jsonl, yaml, csv or name; "": table
+	Node    NodeConfig
+}
+
+// NodeConfig is the agent's part, the table [node]. Its values are the agent's to check; zero means its default.
+type NodeConfig struct {
+	Data          string        // directory of the agent's key, documents and journal
+	Name          string        // the host's name in the fleet
+	Listen        string        // address to listen on
+	Advertise     string        // address that others reach this host under
+	BrokerPort    int           // of the embedded broker, for admins and nodes
+	RoutePort     int           // of the embedded broker, for other brokers
+	GossipPort    int           // TCP and UDP
+	Seeds         []string      // HOST:PORT of hosts to find the fleet by
+	Pinned        bool          // carries a broker before others do
+	FactsDirs     []string      // directories with custom facts, beside the usual ones
+	FactsInterval time.Duration // how often facts are collected
+	LogLevel      string        // debug, info, warn or error
+	Metrics       string        // where metrics and health are shown: a loopback ADDRESS:PORT or unix:/PATH; "": nowhere
+	AuditOptional bool          // changes run also when they cannot be audited; audit_required = false in the file
+}
+
+const (
+	envHome    = "FLEET_HOME"
+	envKey     = "FLEET_KEY" // where the key is, not the key
+	envBrokers = "FLEET_BROKERS"
+	envTimeout = "FLEET_TIMEOUT"
+	envOutput  = "FLEET_OUTPUT"
+	envConfig  = "FLEET_CONFIG"
+)
+
+// machineConfig is read first; what the user's file says goes before it.
+const machineConfig = "/etc/fleet/fleet.toml"
+
+// maxConfig bounds a config file in bytes; real ones have a screen.
+const maxConfig = 1 << 20
+
+// key is one key a config file may have, and how it is taken over.
+type key struct {
+	name string
+	env  string // "": not from the environment
+	set  func(*Config, any) error
+}
+
+// keys are all keys there are.
+func keys() []key {
+	return []key{
+		{"home", envHome, func(c *Config, v any) error { return setText(&c.Home, v) }},
+		{"key", envKey, func(c *Config, v any) error { return setText(&c.Key, v) }},
+		{"brokers", envBrokers, func(c *Config, v any) error { return setAddresses(&c.Brokers, v) }},
+		{"timeout", envTimeout, func(c *Config, v any) error { return setDuration(&c.Timeout, v) }},
+		{"output", envOutput, func(c *Config, v any) error { return setFormat(&c.Output, v) }},
+		{"node.data", "", func(c *Config, v any) error { return setText(&c.Node.Data, v) }},
+		{"node.name", "", func(c *Config, v any) error { return setText(&c.Node.Name, v) }},
+		{"node.listen", "", func(c *Config, v any) error { return setText(&c.Node.Listen, v) }},
+		{"node.advertise", "", func(c *Config, v any) error { return setText(&c.Node.Advertise, v) }},
+		{"node.broker_port", "", func(c *Config, v any) error { return setPort(&c.Node.BrokerPort, v) }},
+		{"node.route_port", "", func(c *Config, v any) error { return setPort(&c.Node.RoutePort, v) }},
+		{"node.gossip_port", "", func(c *Config, v any) error { return setPort(&c.Node.GossipPort, v) }},
+		{"node.seeds", "", func(c *Config, v any) error { return setAddresses(&c.Node.Seeds, v) }},
+		{"node.pinned", "", func(c *Config, v any) error { return setBool(&c.Node.Pinned, v) }},
+		{"node.facts_dirs", "", func(c *Config, v any) error { return setList(&c.Node.FactsDirs, v) }},
+		{"node.facts_interval", "", func(c *Config, v any) error { return setDuration(&c.Node.FactsInterval, v) }},
+		{"node.audit_required", "", func(c *Config, v any) error {
+			required := true
+			err := setBool(&required, v)
+			c.Node.AuditOptional = !required
+			return err
+		}},
+		{"node.metrics", "", func(c *Config, v any) error { return setMetrics(&c.Node.Metrics, v) }},
+		{"node.log_level", "", func(c *Config, v any) error {
+			return setChoice(&c.Node.LogLevel, v, "debug", "info", "warn", "error")
+		}},
+	}
+}
+
+// loadConfig reads the files and the environment. file is from --config; then it, or FLEET_CONFIG, is the only file and
+// must be there.
+func loadConfig(file string, getenv func(string) string) (Config, error) {
+	var c Config
+	if file == "" {
+		file = getenv(envConfig)
+	}
+	if file != "" {
+		if err := readConfig(&c, file); err != nil {
+			return c, err
+		}
+	} else {
+		// What this user may not read of the machine's is not meant for this user.
+		if err := readConfig(&c, machineConfig); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			return c, err
+		}
+		user := filepath.Join(userConfigDir(getenv), "config.toml")
+		if err := readConfig(&c, user); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return c, err
+		}
+	}
+	for _, k := range keys() {
+		if k.env == "" || getenv(k.env) == "" {
+			continue
+		}
+		if err := k.set(&c, getenv(k.env)); err != nil {
+			return c, usagef("%s: %w", k.env, err)
+		}
+	}
+	if c.Home == "" {
+		c.Home = userConfigDir(getenv)
+	}
+	return c, nil
+}
+
+// userConfigDir is ~/.config/fleet, where XDG_CONFIG_HOME does not say otherwise.
+func userConfigDir(getenv func(string) string) string {
+	if dir := getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "fleet")
+	}
+	return filepath.Join(getenv("HOME"), ".config", "fleet")
+}
+
+func readConfig(c *Config, file string) error {
+	info, err := os.Stat(file)
+	if err == nil && info.Size() > maxConfig {
+		err = fmt.Errorf("larger than %d bytes", maxConfig)
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(file)
+	}
+	if err != nil {
+		return usagef("config %s: %w", file, err)
+	}
+	return parseConfig(c, file, data)
+}
+
+// parseConfig takes over what data says. It names all faults of the file, one a line.
+func parseConfig(c *Config, file string, data []byte) error {
+	values := map[string]any{}
+	if _, err := toml.Decode(string(data), &values); err != nil {
+		if pe, ok := errors.AsType[toml.ParseError](err); ok {
+			return usagef("%s:%d: %s", file, max(1, pe.Position.Line), pe.Message)
+		}
+		return usagef("%s: %w", file, err)
+	}
+	flat := map[string]any{}
+	flatten(flat, "", values)
+	lines := keyLines(string(data))
+	known := keys()
+	var faults []fault
+	for name, v := range flat {
+		i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
+		err := fmt.Errorf("unknown key %q%s", name, nearestKey(name, known))
+		if i >= 0 {
+			if err = known[i].set(c, v); err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		if err != nil {
+			faults = append(faults, fault{lines[name], err})
+		}
+	}
+	return joinFaults(file, faults)
+}
+
+// flatten writes tables as dotted keys. An empty table says nothing and is left out only if it may be there.
+func flatten(into map[string]any, prefix string, values map[string]any) {
+	for name, v := range values {
+		table, ok := v.(map[string]any)
+		switch {
+		case ok && prefix == "" && name == "node":
+			flatten(into, name+".", table)
+		default:
+			into[prefix+name] = v
+		}
+	}
+}
+
+// fault is one thing wrong with a file; line 0 is unknown.
+type fault struct {
+	line int
+	err  error
+}
+
+func joinFaults(file string, faults []fault) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	slices.SortFunc(faults, func(a, b fault) int {
+		if a.line != b.line {
+			return a.line - b.line
+		}
+		return strings.Compare(a.err.Error(), b.err.Error())
+	})
+	var errs []error
+	for _, f := range faults {
+		place := file
+		if f.line > 0 {
+			place += ":" + strconv.Itoa(f.line)
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", place, f.err))
+	}
+	return usagef("%w", errors.Join(errs...))
+}
+
+// keyLines finds the line of each key, written plainly: NAME = under [TABLE] or none, or [NAME]. The parser does not
+// tell lines of keys that nobody asked for. A key written in another way has no line, and the error then only the file.
+func keyLines(text string) map[string]int {
+	lines, table, number := map[string]int{}, "", 0
+	note := func(name string) {
+		if lines[name] == 0 {
+			lines[name] = number
+		}
+	}
+	for l := range strings.Lines(text) {
+		number++
+		l = strings.TrimSpace(l)
+		if header, ok := strings.CutPrefix(l, "["); ok {
+			header, _, _ = strings.Cut(strings.TrimLeft(header, "["), "]")
+			table = strings.Trim(strings.TrimSpace(header), `"'`)
+			note(table)
+			if table != "node" {
+				table = "\x00" // what stands in it is the table's fault
+			} else {
+				table += "."
+			}
+			continue
+		}
+		if name, _, ok := strings.Cut(l, "="); ok && table != "\x00" {
+			name = strings.Trim(strings.TrimSpace(name), `"'`)
+			note(table + name)
+			if first, _, dotted := strings.Cut(name, "."); dotted {
+				note(table + first)
+			}
+		}
+	}
+	return lines
+}
+
+func nearestKey(name string, known []key) string {
+	names := make([]string, len(known))
+	for i, k := range known {
+		names[i] = k.name
+	}
+	if h := hintNearest(name, names); h != "" {
+		return "; " + h
+	}
+	return "; the keys are " + strings.Join(names, ", ")
+}
+
+func setText(to *string, v any) error {
+	s, ok := v.(string)
+	if !ok || strings.TrimSpace(s) == "" {
+		return errors.New("must be text in quotes, and not empty")
+	}
+	*to = s
+	return nil
+}
+
+func setChoice(to *string, v any, choices ...string) error {
+	s, ok := v.(string)
+	if !ok || !slices.Contains(choices, s) {
+		return fmt.Errorf("must be one of %s", strings.Join(choices, ", "))
+	}
+	*to = s
+	return nil
+}
+
+func setFormat(to *string, v any) error {
+	s, _ := v.(string)
+	if _, err := report.ParseFormat(s); err != nil {
+		return err
+	}
+	*to = s
+	return nil
+}
+
+func setBool(to *bool, v any) error {
+	b, ok := v.(bool)
+	if !ok {
+		return errors.New("must be true or false")
+	}
+	*to = b
+	return nil
+}
+
+func setPort(to *int, v any) error {
+	n, ok := v.(int64)
+	if !ok || n < 1 || n > 65535 {
+		return errors.New("must be a port, from 1 to 65535")
+	}
+	*to = int(n)
+	return nil
+}
+
+// setDuration takes whole or broken seconds, or text with a unit.
+func setDuration(to *time.Duration, v any) error {
+	var s string
+	switch v := v.(type) {
+	case int64:
+		s = strconv.FormatInt(v, 10)
+	case float64:
+		s = strconv.FormatFloat(v, 'f', -1, 64)
+	case string:
+		s = v
+	default:
+		return errors.New("must be seconds, or text such as \"30s\"")
+	}
+	d, err := parseSeconds(s)
+	if err != nil {
+		return err
+	}
+	*to = d
+	return nil
+}
+
+// setList takes an array of text; from the environment, a comma list.
+func setList(to *[]string, v any) error {
+	var list []string
+	switch v := v.(type) {
+	case string:
+		for s := range strings.SplitSeq(v, ",") {
+			list = append(list, strings.TrimSpace(s))
+		}
+	case []any:
+		for _, e := range v {
+			s, ok := e.(string)
+			if !ok {
+				return errors.New("must be an array of text")
+			}
+			list = append(list, s)
+		}
+	default:
+		return errors.New("must be an array of text")
+	}
+	if slices.Contains(list, "") {
+		return errors.New("has an empty entry")
+	}
+	*to = list
+	return nil
+}
+
+func setAddresses(to *[]string, v any) error {
+	var list []string
+	if err := setList(&list, v); err != nil {
+		return err
+	}
+	for _, s := range list {
+		if err := checkAddress(s); err != nil {
+			return err
+		}
+	}
+	*to = list
+	return nil
+}
+
+// checkAddress verifies HOST:PORT.
+func checkAddress(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" {
+		return fmt.Errorf("%q is not HOST:PORT", s)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return fmt.Errorf("%q has no port from 1 to 65535", s)
+	}
+	return nil
+}

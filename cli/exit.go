@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"fleet/cli/report"
+	"fleet/job"
+)
+
+// ending is how a command ended. The order is by what an admin must know first: the worst wins.
+type ending int
+
+const (
+	endFine        ending = iota
+	endNothing            // nothing matched, or every target was skipped
+	endSilent             // some hosts were silent or lost
+	endFailed             // some hosts failed
+	endStopped            // stopped by a budget or a gate
+	endRefused            // some hosts refused
+	endFault              // our own fault or the network's
+	endUsage              // the command line or the config file is wrong: nothing was sent
+	endInterrupted        // by a signal, or by a no to the question
+)
+
+// code is the exit code: part of the interface, and said in every command's help.
+func (e ending) code() int {
+	switch e {
+	case endFine:
+		return 0
+	case endFault:
+		return 1
+	case endUsage:
+		return 2
+	case endNothing:
+		return 3
+	case endFailed:
+		return 4
+	case endSilent:
+		return 5
+	case endStopped:
+		return 6
+	case endRefused:
+		return 7
+	case endInterrupted:
+		return 130
+	}
+	return 1
+}
+
+// meaning is the line for the help.
+func (e ending) meaning() string {
+	return map[ending]string{
+		endFine:        "every target is fine",
+		endFault:       "fleet's own fault, or the network's",
+		endUsage:       "the command line or the config is wrong; nothing was sent",
+		endNothing:     "nothing matched, or every target was skipped",
+		endFailed:      "some hosts failed or ran out of time",
+		endSilent:      "some hosts were silent or lost",
+		endStopped:     "stopped by a budget or a gate",
+		endRefused:     "some hosts refused",
+		endInterrupted: "interrupted, or the question was answered with no",
+	}[e]
+}
+
+// problem is an error with its ending and with what to do next. Commands return it; run prints it.
+type problem struct {
+	ending ending
+	err    error // nil: the report has said it all
+	hints  []string
+}
+
+func (p *problem) Error() string {
+	if p.err == nil {
+		return fmt.Sprintf("ended with code %d", p.ending.code())
+	}
+	return p.err.Error()
+}
+
+func (p *problem) Unwrap() error { return p.err }
+
+// with adds hints; empty ones are left out.
+func (p *problem) with(hints ...string) *problem {
+	for _, h := range hints {
+		if h != "" {
+			p.hints = append(p.hints, h)
+		}
+	}
+	return p
+}
+
+func usagef(format string, args ...any) *problem {
+	return &problem{ending: endUsage, err: fmt.Errorf(format, args...)}
+}
+
+func faultf(format string, args ...any) *problem {
+	return &problem{ending: endFault, err: fmt.Errorf(format, args...)}
+}
+
+// ended turns an ending that the report has already told into a command's return value.
+func ended(e ending) error {
+	if e == endFine {
+		return nil
+	}
+	return &problem{ending: e}
+}
+
+// asProblem gives every error its ending.
+func asProblem(err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	if errors.Is(err, context.Canceled) {
+		return &problem{ending: endInterrupted, err: errors.New("interrupted")}
+	}
+	return &problem{ending: endFault, err: err}
+}
+
+// endingOf is the worst that happened to any host of a run.
+func endingOf(r report.Run) ending {
+	worst, targets, skipped := endFine, 0, 0
+	for _, o := range r.Outcomes {
+		end := endFine
+		switch o.State {
+		case job.OK, job.Unchanged:
+		case job.Skipped:
+			skipped++
+		case job.Failed, job.TimedOut:
+			end = endFailed
+		case job.Denied:
+			end = endRefused
+		default: // silent, lost, and whatever a later version may bring
+			end = endSilent
+		}
+		targets++
+		worst = max(worst, end)
+	}
+	if worst == endFine && len(r.NotStarted) == 0 && targets == skipped {
+		return endNothing
+	}
+	return worst
+}

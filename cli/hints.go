@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"fleet/cli/report"
+	"fleet/client"
+	"fleet/job"
+	"fleet/job/filter"
+	"fleet/plugins/service/nearest"
+)
+
+// Every hint stands here, so that they speak with one voice: what to do next, as a line to type where there is one.
+
+func hintNearest(word string, candidates []string) string {
+	if len(strings.TrimLeft(word, "-")) < 2 { // one letter is a slip away from every other; only its case can be wrong
+		candidates = slices.DeleteFunc(slices.Clone(candidates), func(c string) bool { return !strings.EqualFold(c, word) })
+	}
+	near := nearest.Names(word, candidates, 3)
+	if len(near) == 0 {
+		return ""
+	}
+	return "did you mean " + strings.Join(near, " or ") + "?"
+}
+
+func hintHelp(path string) string {
+	return "fleet help" + strings.TrimRight(" "+path, " ") + " tells more"
+}
+
+// hintForeign says what became of options that people know from elsewhere. A name not in it is just unknown.
+func hintForeign(option string) string {
+	return map[string]string{
+		"--dt":                "there is no discovery to wait for: fleet knows its hosts; -t limits the wait for answers",
+		"--discovery-timeout": "there is no discovery to wait for: fleet knows its hosts; -t limits the wait for answers",
+		"--dm":                "there is one way to find hosts; --nodes FILE takes a list instead",
+		"-T":                  "there are no collectives; select hosts by a fact, a class or a label",
+		"--target":            "there are no collectives; select hosts by a fact, a class or a label",
+		"--nr":                "fleet always waits for the answers; -t says how long",
+		"--no-results":        "fleet always waits for the answers; -t says how long",
+		"--wf":                "write -W",
+		"--wc":                "write -C",
+		"--wi":                "write -I",
+		"--wa":                "write -A",
+	}[option]
+}
+
+const (
+	hintInit = "run `fleet init NAME` on the first host; if the fleet is there already, fleet admin keygen makes your key and the line that adds you"
+
+	hintStdin = "if no list is meant, run it with </dev/null (over ssh: ssh -n; also in a shell's while read loop)"
+
+	hintSlow = "if the list takes longer, --nodes - waits for it"
+
+	hintEmptyList = "an empty list never means every host; if no list is meant, run it with </dev/null"
+
+	hintAll = "add --all if every host is meant, or select hosts with -I, -W or another filter (fleet help filters)"
+
+	hintYes = "add -y if that is meant; there is no terminal to ask on"
+)
+
+func hintBrokers(file string) string {
+	return fmt.Sprintf("name a broker with --broker HOST:PORT, or write them into %s, one a line", file)
+}
+
+func hintSomeHave(hosts int, name string) string {
+	if hosts == 1 {
+		return fmt.Sprintf("1 host has '%s'", name)
+	}
+	return fmt.Sprintf("%d hosts have '%s'", hosts, name)
+}
+
+const hintEmptyValue = "leave the option out to say nothing; an empty value never means every host"
+
+const hintFilters = "fleet help filters tells how to select hosts; fleet filter explain says what a filter means"
+
+// outNearest is the output in which a skipped host says what it has instead.
+const outNearest = "nearest"
+
+// maxSomeHave is how many names are suggested.
+const maxSomeHave = 3
+
+// hintsFor says what to do next after a run: what the hosts have instead, if all were skipped, or that the filter is to
+// be looked at, if it selected nobody.
+func hintsFor(r report.Run, f filter.Filter) []string {
+	have, skipped := map[string]int{}, 0
+	for _, o := range r.Outcomes {
+		if o.State != job.Skipped {
+			continue
+		}
+		skipped++
+		list, _ := o.Data[outNearest].([]any)
+		for _, v := range list {
+			if name, ok := v.(string); ok {
+				have[name]++
+			}
+		}
+	}
+	var hints []string
+	if slices.ContainsFunc(r.Outcomes, func(o client.Outcome) bool { return o.Reason == job.ReasonSecond }) {
+		hints = append(hints, hintSecond)
+	}
+	switch {
+	case len(r.Outcomes) == 0 && !f.IsZero():
+		hints = append(hints, "fleet filter explain "+f.String()+" says what was asked for")
+	case skipped > 0 && skipped == len(r.Outcomes):
+		if len(have) == 0 {
+			return []string{"every host skipped it: what it names is on none of them"}
+		}
+		names := make([]string, 0, len(have))
+		for n := range have {
+			names = append(names, n)
+		}
+		slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(have[b], have[a]), strings.Compare(a, b)) })
+		for _, n := range names[:min(len(names), maxSomeHave)] {
+			hints = append(hints, hintSomeHave(have[n], n))
+		}
+	}
+	return hints
+}
+
+// interruptedError names the jobs: hosts go on with what they have accepted.
+func interruptedError(jobs []string) error {
+	return errors.New("interrupted; hosts finish what they have accepted of job " + strings.Join(jobs, ", "))
+}
+
+const hintJoin = "give it a token: --join @FILE (mode 0600), FLEET_JOIN, or " + joinPath + "; on a fleet's first host run: fleet init NAME"
+
+const hintSecond = "the same line with --for-approval FILE writes the job down; another admin runs fleet approve with its id or the file, and then you: fleet send"

@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"fleet/identity"
+	"fleet/node"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// Files that fleet init leaves in the admin's home directory beside those that connect.go reads.
+const (
+	rootKeyFile = "root.key" // needed only to change the roster or the issuing CA
+	rosterFile  = "roster"   // the signed roster, as it was last changed here
+	tokenFile   = "join"     // the first token, 0600
+)
+
+// firstTokenLife is how long the token of fleet init lets hosts in.
+const firstTokenLife = 24 * time.Hour
+
+func initVerb() verb {
+	return verb{
+		name: "init", group: groupBuild, brief: "found a fleet on this host, the first one", takes: "NAME", atLeast: 1, atMost: 1,
+		about: []string{
+			"Makes the root key, the roster with you in it, your admin key, this host's identity, and a token that lets other hosts in.",
+			"The root key stays in your home directory and is needed only to change the roster. The token is printed on standard output and kept beside it; it is a secret.",
+		},
+		examples: []example{
+			{"fleet init acme", "found the fleet acme; then start this host with: fleet node"},
+			{"fleet init acme --passphrase-root", "with a root key that is of no use to who copies its file"},
+			{"fleet init acme --advertise 10.0.0.5", "when this host has several addresses"},
+		},
+		flags: append(append([]ucli.Flag{
+			text(foundFlags, flagAdmin, "", "`NAME`: your name in the roster (default: your user name)"),
+			text(foundFlags, flagExpires, "", "`DURATION`: how long the first token lets hosts in (default 24h)"),
+			toggle(foundFlags, flagPassphrase, "", "lock the root key and your admin key with a passphrase"),
+			toggle(foundFlags, flagPassphraseRoot, "", "lock only the root key, which is rarely needed"),
+			passphraseFileFlag(),
+		}, placeFlags()...), homeFlags()...),
+		endings: []ending{endFault},
+		do:      func(e *env, in *ucli.Context) error { return e.doInit(in) },
+	}
+}
+
+func (e *env) doInit(in *ucli.Context) error {
+	c, err := loadConfig(in.String(flagConfig), e.getenv)
+	if err != nil {
+		return err
+	}
+	p, err := parsePlace(in, c, e.getenv)
+	if err != nil {
+		return err
+	}
+	life, err := parseLife(in, firstTokenLife)
+	if err != nil {
+		return err
+	}
+	f := founding{fleet: in.Args().First(), admin: in.String(flagAdmin), home: homeOf(in, c), place: p, life: life, now: time.Now()}
+	if f.admin == "" {
+		f.admin = userName()
+	}
+	if in.IsSet(flagPassphraseFile) && !in.Bool(flagPassphrase) && !in.Bool(flagPassphraseRoot) {
+		return usagef("--passphrase-file does nothing without --passphrase or --passphrase-root; nothing was made")
+	}
+	if in.Bool(flagPassphrase) || in.Bool(flagPassphraseRoot) {
+		if f.lockRoot, err = newKeyring(in, e).fresh(); err != nil {
+			return err
+		}
+	}
+	if in.Bool(flagPassphrase) {
+		f.lockAdmin = f.lockRoot
+	}
+	token, err := f.run()
+	if err != nil {
+		return err
+	}
+	e.note("fleet %s is founded; its root key is %s: keep it safe, and off other machines", f.fleet, filepath.Join(f.home, rootKeyFile))
+	e.note("you are the admin %s; this host is %s; start it with: fleet node", f.admin, p.name)
+	e.note("other hosts come in with the token below, until %s; it is a secret, kept in %s",
+		f.now.Add(life).Format(time.DateTime), filepath.Join(f.home, tokenFile))
+	e.note("there: put it into /etc/fleet/join (mode 0600), or FLEET_JOIN, and run: fleet node")
+	return e.print(token.Text() + "\n")
+}
+
+// founding is all that fleet init decides.
+type founding struct {
+	fleet, admin, home string
+	place              place
+	life               time.Duration
+	now                time.Time
+	lockRoot           string // the passphrase of the root key's file; "": it is open to whoever can read it
+	lockAdmin          string // the same for the admin's
+}
+
+func (f founding) run() (identity.Token, error) {
+	var none identity.Token
+	if err := os.MkdirAll(f.home, 0o700); err != nil {
+		return none, faultf("the home directory: %w", err)
+	}
+	for _, name := range []string{rootKeyFile, keyFile, rootFile, rosterFile} {
+		if _, err := os.Lstat(filepath.Join(f.home, name)); err == nil {
+			return none, usagef("%s belongs to a fleet already: there is its %s", f.home, name).with("another fleet needs another directory: --home DIR --data DIR")
+		}
+	}
+	dir, err := node.OpenDataDir(f.place.data)
+	if err != nil {
+		return none, faultf("%w", err)
+	}
+	defer dir.Close()
+	if _, err := dir.Load(); !errors.Is(err, node.ErrNotAdmitted) {
+		return none, usagef("%s belongs to a node already", f.place.data).with("another fleet needs another directory: --data DIR")
+	}
+	root, admin := identity.NewKey[identity.Root](), identity.NewKey[identity.Admin]()
+	roster, err := identity.SignRoster(root, identity.Roster{
+		Version: 1, Fleet: f.fleet,
+		Roles:  []identity.RoleEntry{{Name: "all", Rules: []identity.Rule{{Action: "*.*"}}}},
+		Admins: []identity.AdminEntry{{Name: f.admin, Key: admin.Public(), Roles: []string{"all"}}},
+	}, f.now)
+	if err != nil {
+		return none, err
+	}
+	issuer, err := identity.NewIssuer(root, f.now)
+	if err != nil {
+		return none, err
+	}
+	broker := net.JoinHostPort(f.place.advertised().String(), strconv.Itoa(int(f.place.brokerPort)))
+	token, err := identity.NewToken(root.Public(), admin, identity.Record{Role: identity.Peer, Created: f.now, Expires: f.now.Add(f.life)}, []string{broker})
+	if err != nil {
+		return none, err
+	}
+	if _, err := node.Found(dir, root.Public(), issuer, f.place.name, roster, f.now); err != nil {
+		return none, faultf("this host's identity: %w", err)
+	}
+	return token, errors.Join(
+		keepToken(f.home, token),
+		identity.WriteFile(filepath.Join(f.home, rootFile), []byte(root.Public().String()+"\n"), 0o644),
+		identity.WriteFile(filepath.Join(f.home, rosterFile), roster, 0o644),
+		identity.WriteFile(filepath.Join(f.home, brokersFile), []byte(broker+"\n"), 0o644),
+		identity.WriteFile(filepath.Join(f.home, tokenFile), []byte(token.Text()+"\n"), 0o600),
+		writeKey(filepath.Join(f.home, keyFile), admin, f.lockAdmin),
+		writeKey(filepath.Join(f.home, rootKeyFile), root, f.lockRoot),
+	)
+}
+
+func userName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "admin"
+}
+
+// parseLife reads --expires.
+func parseLife(in *ucli.Context, otherwise time.Duration) (time.Duration, error) {
+	if !in.IsSet(flagExpires) {
+		return otherwise, nil
+	}
+	d, err := time.ParseDuration(in.String(flagExpires))
+	if err != nil || d <= 0 {
+		return 0, usagef("--expires: %q is no duration such as 1h or 720h", in.String(flagExpires))
+	}
+	return d, nil
+}
+
+func homeOf(in *ucli.Context, c Config) string {
+	if in.IsSet(flagHome) {
+		return in.String(flagHome)
+	}
+	return c.Home
+}
+
+// homeFlags are for commands that use the admin's files but not the fleet.
+func homeFlags() []ucli.Flag {
+	return []ucli.Flag{
+		text(connecting, flagHome, "", "`DIR`: the directory with admin.key, root.pub and brokers"),
+		text(connecting, flagConfig, "", "`FILE`: the config file, instead of the usual two"),
+	}
+}

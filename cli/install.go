@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fleet/identity"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// unitText is the service as it is installed, with the place of the binary left open.
+//
+//go:embed fleet-node.service
+var unitText string
+
+const (
+	unitName = "fleet-node.service"
+	unitPath = "/etc/systemd/system/" + unitName
+
+	flagJoinFile = "join-file"
+	flagWait     = "wait"
+	// installWait is how long an install waits for the node to be in; a broker that boots at the same time needs a while.
+	installWait = 2 * time.Minute
+)
+
+func installVerb() verb {
+	return verb{
+		name: "install", brief: "run the agent as a service, from now on and at every boot", atMost: 0,
+		about: []string{
+			"Writes " + unitPath + ", enables and starts it, and waits until this host is in the fleet. The token is moved to " + joinPath + ", which the node removes once it is in. It is safe to run again: what is as wanted is left alone.",
+		},
+		examples: []example{{"fleet node install --join-file /root/token", "in cloud-init, or by hand"}},
+		flags: []ucli.Flag{
+			text(placeOfNode, flagJoinFile, "", "`FILE`: the token that lets this host in, of mode 0600; it is removed once the host is in"),
+			text(placeOfNode, flagWait, "", "`DURATION`: how long to wait for that (default 2m)"),
+		},
+		endings: []ending{endFault},
+		do:      func(e *env, in *ucli.Context) error { return e.install(in) },
+	}
+}
+
+func (e *env) install(in *ucli.Context) error {
+	if os.Geteuid() != 0 {
+		return usagef("only root can install a service")
+	}
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		return faultf("this host does not run systemd: %w", err).with("start `fleet node` from what starts services here")
+	}
+	wait := installWait
+	if in.IsSet(flagWait) {
+		d, err := time.ParseDuration(in.String(flagWait))
+		if err != nil || d <= 0 {
+			return usagef("--wait: %q is no duration such as 2m", in.String(flagWait))
+		}
+		wait = d
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return faultf("where is this program? %w", err)
+	}
+	if err := placeToken(in.String(flagJoinFile)); err != nil {
+		return err
+	}
+	if err := writeUnit(binary); err != nil {
+		return faultf("write %s: %w", unitPath, err)
+	}
+	ctx, cancel := context.WithTimeout(in.Context, wait)
+	defer cancel()
+	for _, args := range [][]string{{"daemon-reload"}, {"enable", "--quiet", unitName}, {"start", "--no-block", unitName}} {
+		if err := systemctl(ctx, args...); err != nil {
+			return err
+		}
+	}
+	if err := awaitActive(ctx); err != nil {
+		return err
+	}
+	if file := in.String(flagJoinFile); file != "" {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return faultf("the token is used and must not stay: %w", err)
+		}
+	}
+	e.note("the node runs (%s) and starts at every boot; its log: journalctl -u fleet-node", binary)
+	return nil
+}
+
+// placeToken copies the token to where the service looks for it. A file that is gone was used by an earlier run, if
+// there was one.
+func placeToken(file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := identity.ReadSecretFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(unitPath); err == nil {
+			return nil
+		}
+	}
+	if err == nil {
+		_, err = identity.ParseToken(text)
+	}
+	if err != nil {
+		return usagef("the token in %s: %w", file, err)
+	}
+	if file == joinPath {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(joinPath), 0o755); err != nil {
+		return faultf("%w", err)
+	}
+	return identity.WriteFile(joinPath, []byte(text+"\n"), 0o600)
+}
+
+// writeUnit writes the unit unless it stands there just so.
+func writeUnit(binary string) error {
+	want := strings.ReplaceAll(unitText, "/usr/local/bin/fleet", binary)
+	if have, err := os.ReadFile(unitPath); err == nil && string(have) == want {
+		return nil
+	}
+	return identity.WriteFile(unitPath, []byte(want), 0o644)
+}
+
+func systemctl(ctx context.Context, args ...string) error {
+	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
+	if err != nil {
+		return faultf("systemctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// awaitActive waits until the service has said that it is ready, which is when it listens for jobs.
+func awaitActive(ctx context.Context) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		out, _ := exec.CommandContext(ctx, "systemctl", "is-active", unitName).Output()
+		if strings.TrimSpace(string(out)) == "active" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return faultf("the service is installed, and goes on trying, but is not in the fleet yet (%s)", strings.TrimSpace(string(out))).
+				with("see why: journalctl -u fleet-node -n 20")
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,267 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"fleet/facts"
+	"fleet/gossip"
+	"fleet/identity"
+	"fleet/node"
+	"fleet/node/metrics"
+	"fleet/plugins"
+	"fleet/plugins/rpcutil"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+const (
+	flagJoin     = "join"
+	flagSeed     = "seed"
+	flagPinned   = "pinned"
+	flagLogLevel = "log-level"
+	flagMetrics  = "metrics"
+
+	envJoin = "FLEET_JOIN"
+	// joinPath is where a booted machine finds its token; the node removes it once it is in.
+	joinPath = "/etc/fleet/join"
+
+	// policyPath is the host's own policy, where it has one.
+	policyPath = "/etc/fleet/policy.toml"
+
+	factsEvery = 5 * time.Minute
+)
+
+func nodeVerb() verb {
+	return verb{
+		name: "node", group: groupBuild, brief: "run the agent on this host, in the foreground", atMost: 0,
+		about: []string{
+			"Runs until it is told to stop (Ctrl-C, SIGTERM). A host that is in no fleet yet needs a token: --join @FILE, FLEET_JOIN or " + joinPath + ", the first of them that is there. The file must be of mode 0600; " + joinPath + " is removed once the host is in.",
+			"--join TOKEN works too, but every user of the host can read it in the list of processes.",
+		},
+		examples: []example{
+			{"fleet node", "on the host where fleet init was run"},
+			{"fleet node --join @/root/token", "on another host, the first time"},
+			{"fleet node install --join-file /root/token", "as a service, from now on and at every boot"},
+		},
+		flags: append([]ucli.Flag{
+			text(placeOfNode, flagJoin, "", "`@FILE`: the token that lets this host in"),
+			many(placeOfNode, flagSeed, "", "`HOST:PORT`: gossip address of another host, beside those it remembers; given again, all of them"),
+			toggle(placeOfNode, flagPinned, "", "carry a broker before others do (peers only)"),
+			text(placeOfNode, flagLogLevel, "", "`LEVEL`: debug, info, warn or error (default info)"),
+			text(placeOfNode, flagMetrics, "", "`ADDRESS:PORT|unix:/PATH`: show metrics and health there; loopback only (default: nowhere)"),
+			text(connecting, flagConfig, "", "`FILE`: the config file, instead of the usual two"),
+		}, placeFlags()...),
+		endings:  []ending{endFault},
+		subverbs: []verb{installVerb(), revokeNodeVerb()},
+		do:       func(e *env, in *ucli.Context) error { return e.runNode(in) },
+	}
+}
+
+func (e *env) runNode(in *ucli.Context) error {
+	c, err := loadConfig(in.String(flagConfig), e.getenv)
+	if err != nil {
+		return err
+	}
+	o, err := parseNode(in, c, e)
+	if err != nil {
+		return err
+	}
+	// An idle agent lives beside what the host is for: half the garbage for a little more work (about 1 MB, measured).
+	debug.SetGCPercent(50)
+	return e.startNode(in.Context, o)
+}
+
+// nodeOptions is all that fleet node was told.
+type nodeOptions struct {
+	place  place
+	join   string // as typed: a token, or @FILE
+	seeds  []string
+	pinned bool
+	facts  facts.Config
+	every  time.Duration
+	pace   gossip.Profile
+	ready  func() // called when the node listens for jobs
+	tell   supervisor
+	metric string // where to show metrics; "": nowhere
+	log    *slog.Logger
+
+	auditOptional bool
+}
+
+func parseNode(in *ucli.Context, c Config, e *env) (nodeOptions, error) {
+	p, err := parsePlace(in, c, e.getenv)
+	if err != nil {
+		return nodeOptions{}, err
+	}
+	o := nodeOptions{ready: func() {}, tell: systemd(), place: p, join: in.String(flagJoin), seeds: c.Node.Seeds, pinned: c.Node.Pinned || in.Bool(flagPinned), every: c.Node.FactsInterval}
+	if in.IsSet(flagSeed) {
+		o.seeds = in.StringSlice(flagSeed)
+	}
+	for _, s := range o.seeds {
+		if err := checkAddress(s); err != nil {
+			return o, usagef("--seed: %w", err)
+		}
+	}
+	o.auditOptional = c.Node.AuditOptional
+	if o.metric = pick(in, flagMetrics, c.Node.Metrics); o.metric != "" || in.IsSet(flagMetrics) {
+		if err := metrics.Check(o.metric); err != nil {
+			return o, usagef("--metrics: %w", err)
+		}
+	}
+	if o.every == 0 {
+		o.every = factsEvery
+	}
+	o.log, err = nodeLog(e.stderr, pick(in, flagLogLevel, c.Node.LogLevel))
+	o.facts = facts.Config{Dirs: append(facts.DefaultDirs(), c.Node.FactsDirs...), ClassFiles: facts.DefaultClassFiles(), Log: o.log}
+	return o, err
+}
+
+func nodeLog(w io.Writer, name string) (*slog.Logger, error) {
+	var level slog.Level
+	if name != "" {
+		if err := level.UnmarshalText([]byte(name)); err != nil {
+			return nil, usagef("--log-level: %q is none of debug, info, warn, error", name)
+		}
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), nil
+}
+
+// startNode admits the host if it is in no fleet yet, and runs the agent until ctx ends.
+func (e *env) startNode(ctx context.Context, o nodeOptions) error {
+	dir, err := node.OpenDataDir(o.place.data)
+	if err != nil {
+		return faultf("%w", err)
+	}
+	defer dir.Close()
+	if err := e.admit(ctx, dir, o); err != nil {
+		return err
+	}
+	n, err := node.New(node.Config{
+		Dir: dir, Bind: o.place.listen, Advertise: o.place.advertised(),
+		GossipPort: o.place.gossipPort, BrokerPort: o.place.brokerPort, RoutePort: o.place.routePort,
+		Seeds: o.seeds, Pinned: o.pinned, Facts: o.facts, FactsEvery: o.every,
+		Policy: policyPath, AuditOptional: o.auditOptional,
+		Plugins: func(h rpcutil.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
+		Version: Version(), Booted: bootTime(), Log: o.log,
+		Profile: o.pace, Metrics: o.metric,
+		Ready: func() { o.log.Info("ready", "name", o.place.name); o.tell.ready(); o.ready() },
+	})
+	if err != nil {
+		return faultf("%w", err)
+	}
+	return o.tell.during(ctx, n.Health, func() error { return n.Run(ctx) })
+}
+
+// rejoinTime bounds an attempt to admit again a host that may go on as it is.
+const rejoinTime = 30 * time.Second
+
+// admit lets this host in with the token it was given, unless it is in already. A token that was made after that admits it
+// again, with the key and the name it has: its certificate may have run out, or be from before a rotation.
+func (e *env) admit(ctx context.Context, dir *node.DataDir, o nodeOptions) error {
+	was, err := dir.Load()
+	in := err == nil
+	if err != nil && !errors.Is(err, node.ErrNotAdmitted) {
+		return faultf("%w", err)
+	}
+	text, from, err := findToken(o.join, e.getenv)
+	if err != nil {
+		return err
+	}
+	if text == "" && in {
+		return nil
+	}
+	if text == "" {
+		return usagef("this host is in no fleet yet: there is nothing in %s", o.place.data).with(hintJoin)
+	}
+	token, err := identity.ParseToken(text)
+	if err != nil {
+		return usagef("%s: %w", from, err)
+	}
+	if in && !token.Root.Equal(was.Root) {
+		return usagef("%s: the token is of another fleet than the one this host is in", from).with("another fleet needs another directory: --data DIR")
+	}
+	if in && !token.Record.Created.After(was.Admitted) {
+		return removeToken(from) // left over: it let this host in
+	}
+	if from == "--"+flagJoin {
+		o.log.Warn("the token stands in the list of processes, where every user of this host can read it; use --join @FILE")
+	}
+	if in {
+		limited, cancel := context.WithTimeout(ctx, rejoinTime)
+		defer cancel()
+		ctx = limited
+	}
+	if _, err := node.Join(ctx, dir, token, o.place.name, o.log); err != nil && in {
+		o.log.Warn("not admitted again; going on as before", "error", err)
+		return nil
+	} else if err != nil {
+		return faultf("%s: %w", from, err)
+	}
+	return removeToken(from)
+}
+
+// removeToken removes a token that has served, if it lies where only fleet looks.
+func removeToken(from string) error {
+	if from != joinPath {
+		return nil
+	}
+	return os.Remove(joinPath)
+}
+
+// findToken returns the token's text and where it came from; no text means there is none.
+func findToken(join string, getenv func(string) string) (text, from string, err error) {
+	switch file, isFile := strings.CutPrefix(join, "@"); {
+	case isFile:
+		text, err = identity.ReadSecretFile(file)
+		if err != nil {
+			return "", file, usagef("the token: %w", err)
+		}
+		return text, file, nil
+	case join != "":
+		return join, "--" + flagJoin, nil
+	case getenv(envJoin) != "":
+		text := getenv(envJoin)
+		os.Unsetenv(envJoin) // what this process starts has no use for it
+		return text, envJoin, nil
+	}
+	text, err = identity.ReadSecretFile(joinPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", "", nil
+	}
+	if err != nil {
+		return "", joinPath, usagef("the token: %w", err)
+	}
+	return text, joinPath, nil
+}
+
+// bootTime is when this machine booted, or the zero time where the kernel does not tell.
+func bootTime() time.Time {
+	raw, err := os.ReadFile("/proc/uptime")
+	if err != nil {
+		return time.Time{}
+	}
+	first, _, _ := strings.Cut(string(raw), " ")
+	up, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(-time.Duration(up * float64(time.Second)))
+}
+
+func setMetrics(to *string, v any) error {
+	s, _ := v.(string)
+	if err := metrics.Check(s); err != nil {
+		return err
+	}
+	*to = s
+	return nil
+}

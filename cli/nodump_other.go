@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cli
+
+// withoutDumps does nothing where there is no prctl.
+func withoutDumps() {}

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"context"
+
+	"fleet/cli/report"
+	"fleet/client"
+	"fleet/job/filter"
+	"fleet/plugins/plugin"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// The plugin by which nodes tell of themselves, as the verbs beside run use it.
+const (
+	selfPlugin      = "rpcutil"
+	actionPing      = "ping"
+	actionFact      = "get_fact"
+	inputFact       = "fact"
+	outputValue     = "value"
+	actionInventory = "inventory"
+)
+
+func pingVerb() verb {
+	return verb{
+		name: "ping", group: groupAsk, brief: "who answers, and how quickly",
+		about: []string{"Asks every host that matches and ends when all that are there have answered. Hosts that are known but do not answer are named, " +
+			"with what is known of them. The time is the round trip of a signed job and its signed answer."},
+		examples: []example{
+			{"fleet ping", "everybody"},
+			{"fleet ping -W hagroup=a --sort time", "one group, the quickest first"},
+			{"fleet ping --graph", "with a picture of how the answers came in"},
+		},
+		flags: append(append(hostFlags(),
+			toggle(whatToPrint, "graph", "", "draw how many answers came when"),
+			text(whatToPrint, flagSort, "", "`name|time|state`: order of the hosts (default name)"),
+		), append(quietly("nothing more of the hosts"), connectionFlags()...)...),
+		endings: askEndings,
+		do: func(e *env, in *ucli.Context) error {
+			o, err := e.parseLook(in, actionPing, nil)
+			if err != nil {
+				return err
+			}
+			graph := in.Bool("graph")
+			r, f, err := e.look(in.Context, o)
+			if err != nil {
+				return err
+			}
+			out, err := r.Ping(o.print.format, o.view, graph)
+			return e.told(out, err, r, f)
+		},
+	}
+}
+
+// lookOptions is a checked command line of a verb that only looks, with one action of the node's own plugin.
+type lookOptions struct {
+	action plugin.Action
+	args   plugin.Args
+	limit  plugin.Declaration
+	hosts  selection
+	print  printing
+	view   report.View
+	conn   connection
+}
+
+func (e *env) parseLook(in *ucli.Context, action string, args map[string]string) (o lookOptions, err error) {
+	for _, d := range e.declarations {
+		if d.Name == selfPlugin {
+			o.limit = d
+			o.action, _ = d.Action(action)
+		}
+	}
+	if o.args, err = o.action.Parse(args); err != nil {
+		return o, usagef("%w", err)
+	}
+	c, err := e.parseCommon(in, &o.hosts, &o.print)
+	if err != nil {
+		return o, err
+	}
+	if o.conn, err = parseConnection(in, c, e); err != nil {
+		return o, err
+	}
+	o.view = report.View{Verbose: o.print.verbose, Quiet: o.print.quiet, Colour: e.colour()}
+	o.view.Order, err = parseSort(in)
+	return o, err
+}
+
+// look asks the hosts and returns the report, with its exit code. An interrupted round is a report too.
+func (e *env) look(ctx context.Context, o lookOptions) (report.Run, filter.Filter, error) {
+	r := report.Run{Plugin: selfPlugin, Action: o.action, Args: o.args}
+	f, err := e.hosts(ctx, o.hosts)
+	if err != nil {
+		return r, f, err
+	}
+	conn, err := e.connect(ctx, o.conn)
+	if err != nil {
+		return r, f, err
+	}
+	defer conn.Close()
+	var bar *report.Bar
+	if o.print.progress {
+		bar = report.NewBar(e.stderr, o.action.Name)
+	}
+	run, err := conn.Run(ctx, client.Request{
+		Plugin: selfPlugin, Action: o.action.Name, Args: o.args, Filter: f, Timeout: o.conn.wait(o.limit.Limit(o.action)),
+	}, func(p client.Progress) { bar.Update(p.Done, p.Total) })
+	bar.Clear()
+	if err != nil && (run.JobID == "" || ctx.Err() == nil) {
+		return r, f, err
+	}
+	add(&r, run)
+	r.Exit = endingOf(r).code()
+	if err != nil {
+		r.Exit = endInterrupted.code()
+	}
+	return r, f, nil
+}
+
+// told prints a finished report and ends the command as the report says.
+func (e *env) told(out []byte, err error, r report.Run, f filter.Filter) error {
+	if err != nil {
+		return faultf("%w", err)
+	}
+	if err := e.print(string(out)); err != nil {
+		return err
+	}
+	end := endingOf(r)
+	p := &problem{ending: end, hints: hintsFor(r, f)}
+	if r.Exit == endInterrupted.code() {
+		p.ending, p.err = endInterrupted, interruptedError(r.Jobs)
+	}
+	if p.ending == endFine {
+		return nil
+	}
+	return p
+}

@@ -1,0 +1,188 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Format is a way to print an answer.
+type Format string
+
+const (
+	Table Format = "table" // for people
+	JSON  Format = "json"  // one document
+	JSONL Format = "jsonl" // one document a host and line
+	YAML  Format = "yaml"  // the JSON document as YAML
+	CSV   Format = "csv"   // a head, then one line a host
+	Name  Format = "name"  // host names, one a line
+)
+
+// Formats are all there are.
+var formats = [...]Format{Table, JSON, JSONL, YAML, CSV, Name}
+
+// ParseFormat reads the name of a format.
+func ParseFormat(s string) (Format, error) {
+	if f := Format(s); slices.Contains(formats[:], f) {
+		return f, nil
+	}
+	return "", fmt.Errorf("%q is not a format; there are table, json, jsonl, yaml, csv and name", s)
+}
+
+// document is an answer in all shapes that programs read.
+type document struct {
+	whole  any   // json, yaml
+	each   []any // jsonl
+	header []string
+	rows   [][]string // csv
+	names  []string
+}
+
+// encode writes the document; f is not Table.
+func (d document) encode(f Format) ([]byte, error) {
+	switch f {
+	case JSON:
+		return marshal(d.whole, "  ")
+	case JSONL:
+		var b bytes.Buffer
+		for _, v := range d.each {
+			line, err := marshal(v, "")
+			if err != nil {
+				return nil, err
+			}
+			b.Write(line)
+		}
+		return b.Bytes(), nil
+	case YAML:
+		text, err := marshal(d.whole, "")
+		if err != nil {
+			return nil, err
+		}
+		return yamlFromJSON(text)
+	case CSV:
+		var b bytes.Buffer
+		w := csv.NewWriter(&b)
+		for _, row := range append([][]string{d.header}, d.rows...) {
+			cells := make([]string, len(row))
+			for i, c := range row {
+				cells[i] = Sanitise(c)
+			}
+			if err := w.Write(cells); err != nil {
+				return nil, err
+			}
+		}
+		w.Flush()
+		return b.Bytes(), w.Error()
+	case Name:
+		var b strings.Builder
+		for _, n := range d.names {
+			b.WriteString(Sanitise(n) + "\n")
+		}
+		return []byte(b.String()), nil
+	}
+	return nil, fmt.Errorf("%q is not a format for programs", f)
+}
+
+func marshal(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode the answer: %w", err)
+	}
+	return EscapeJSON(b.Bytes()), nil
+}
+
+// maxDepth bounds how deep a host's answer is followed; the wire bounds it as well.
+const maxDepth = 32
+
+// portable turns a value that a host sent into what every format can hold: numbers that JSON lacks become text, and
+// byte strings and unusual keys too.
+func portable(v any, depth int) any {
+	if depth == 0 {
+		return "..."
+	}
+	switch v := v.(type) {
+	case nil, bool, string, int64, uint64, int:
+		return v
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return strconv.FormatFloat(v, 'g', -1, 64)
+		}
+		return v
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = portable(e, depth-1)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = portable(e, depth-1)
+		}
+		return out
+	}
+	return fmt.Sprint(v)
+}
+
+func portableData(data map[string]any) map[string]any {
+	if len(data) == 0 {
+		return nil
+	}
+	return portable(data, maxDepth).(map[string]any)
+}
+
+// valueText writes a value for a cell or a line: lists with commas, maps as NAME=VALUE, both without end in braces.
+func valueText(v any) string { return textWithin(v, maxDepth) }
+
+func textWithin(v any, depth int) string {
+	if depth == 0 {
+		return "..."
+	}
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case []any:
+		parts := make([]string, len(v))
+		for i, e := range v {
+			parts[i] = nested(e, depth)
+		}
+		return strings.Join(parts, ", ")
+	case map[string]any:
+		parts := make([]string, 0, len(v))
+		for _, k := range sortedKeys(v) {
+			parts = append(parts, k+"="+nested(v[k], depth))
+		}
+		return strings.Join(parts, ", ")
+	}
+	return fmt.Sprint(v)
+}
+
+func nested(v any, depth int) string {
+	text := textWithin(v, depth-1)
+	switch v.(type) {
+	case []any, map[string]any:
+		return "{" + text + "}"
+	}
+	return text
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,216 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fleet/client"
+	"fleet/identity"
+	"fleet/job"
+)
+
+// wholeFleet is n hosts that are well, the first three of them with brokers.
+func wholeFleet(n int) *Status {
+	s := &Status{Name: "acme", ID: "fleetid", Roster: 3, Took: 34 * time.Millisecond}
+	for i := 1; i <= n; i++ {
+		h := HostStatus{
+			Name: fmt.Sprintf("web%d", i), Node: identity.ID(fmt.Sprintf("n%d", i)), Version: "0.1.0", Kind: "member", Protocol: 1, Roster: 3, Count: 1,
+			Documents: []string{"roster/roster 3"}, View: "same", Alive: int64(n), Connected: "10.0.0.1:7421", Clock: client.Clock{Offset: time.Duration(i) * time.Microsecond, Within: time.Millisecond},
+		}
+		m := job.Member{Node: h.Node, Name: h.Name, Presence: job.Alive, Role: identity.Member}
+		if i <= 3 {
+			h.Kind, h.Broker, h.Clients, m.Role, m.Broker = "peer", true, 4, identity.Peer, fmt.Sprintf("10.0.0.%d:7421", i)
+			for j := 1; j <= min(n, 3); j++ {
+				if i != j {
+					h.Routes = append(h.Routes, fmt.Sprintf("n%d", j))
+				}
+			}
+		}
+		s.Hosts, s.Members = append(s.Hosts, h), append(s.Members, m)
+	}
+	return s
+}
+
+func render(t *testing.T, s *Status, v View) string {
+	t.Helper()
+	out, err := s.Render(Table, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func TestAThousandHostsFitOnOneScreen(t *testing.T) {
+	s := wholeFleet(1000)
+	s.Judge()
+	const want = `acme fleetid: 1000 of 1000 hosts answered, in 34 ms
+
+hosts      1000 alive, 0 failed, 0 left (997 members, 3 peers)
+brokers    3: web1 (4 clients), web2 (4 clients), web3 (4 clients); all routes stand
+versions   fleet 0.1.0 on 1000 hosts; protocol 1 on 1000 hosts
+documents  roster version 3 on 1000 hosts
+clocks     at most 1.0 ms from this machine's (web1000, ahead; give or take 1.0 ms)
+views      1000 hosts see the same: 1000 alive, 0 failed
+
+All is well.
+`
+	if got := render(t, s, View{}); got != want || s.Wrong() {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := render(t, s, View{Quiet: true}); got != "" {
+		t.Errorf("quiet: %q", got)
+	}
+	if got := strings.Count(render(t, s, View{Verbose: true}), "\n"); got < 1000 {
+		t.Errorf("verbose has %d lines", got)
+	}
+}
+
+func TestOneHost(t *testing.T) {
+	s := wholeFleet(1)
+	s.Judge()
+	got := render(t, s, View{})
+	for _, want := range []string{"1 of 1 host answered", "brokers    1: web1 (4 clients)\n", "(1 peer)", "views      1 host sees 1 alive, 0 failed", "All is well."} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+}
+
+// What is wrong is named with the hosts it is about, and hosts with the same trouble share a line.
+func TestWhatIsWrong(t *testing.T) {
+	tests := []struct {
+		name string
+		do   func(*Status)
+		want []string // the lines under Wrong
+	}{
+		{"a route", func(s *Status) { s.Hosts[0].Routes = []string{"n2"} }, []string{"no route between the brokers of web1 and web3: hosts and admins on one do not hear the other"}},
+		{"an older roster", func(s *Status) { s.Hosts[6].Roster, s.Hosts[7].Roster = 2, 2 }, []string{"web[7-8]: roster version 2 instead of 3"}},
+		{"a newer roster than the broker's", func(s *Status) { s.Roster = 2 }, nil},
+		{"a document", func(s *Status) {
+			for i := range s.Hosts {
+				s.Hosts[i].Documents, s.Hosts[i].Count = append(s.Hosts[i].Documents, "rotation/0 10"), 2
+			}
+			s.Hosts[4].Documents[1] = "rotation/0 9"
+		}, []string{"web5: not version 10 of the document rotation/0"}},
+		{"a clock", func(s *Status) { s.Hosts[5].Clock.Offset = -3 * time.Second }, []string{"web6: its clock is 3s (within 1ms) behind this machine's"}},
+		{"a slow answer is no wrong clock", func(s *Status) {
+			s.Hosts[5].Clock = client.Clock{Offset: 3 * time.Second, Within: 3 * time.Second}
+		}, nil},
+		{"our own clock", func(s *Status) {
+			for i := range s.Hosts {
+				s.Hosts[i].Clock.Offset = 5 * time.Second
+			}
+		}, []string{"web[1-9]: its clock is 5s (within 1ms) ahead of this machine's",
+			"most hosts' clocks differ from this machine's in the same direction: it is probably this machine's that is wrong"}},
+		{"its own trouble", func(s *Status) { s.Hosts[8].Trouble = []string{"its audit cannot be written\x1b[2J"} }, []string{"web9: its audit cannot be written" + Sanitise("\x1b[2J")}},
+		{"a broker that is none", func(s *Status) { s.Hosts[2].Broker, s.Hosts[2].Routes = false, nil }, []string{"web3: the mesh says that it carries a broker, and it does not"}},
+		{"no broker", func(s *Status) {
+			for i := range 3 {
+				s.Hosts[i].Broker, s.Members[i].Broker = false, ""
+			}
+		}, []string{"nobody says that it carries a broker"}},
+		{"silent hosts", func(s *Status) {
+			s.Others = []client.Outcome{{Name: "web8", State: job.Silent, Message: "failed 3m ago"}, {Name: "web9", State: job.Silent, Message: "failed 3m ago"},
+				{Name: "web7", State: job.Denied, Reason: job.ReasonAction, Message: "this host has no action rpcutil status"}}
+			s.Hosts = s.Hosts[:6]
+		}, []string{"web[8-9]: silent: failed 3m ago", "web7: refused: its release of fleet is too old to tell how it stands"}},
+		{"a silent broker", func(s *Status) {
+			s.Hosts = slices.Delete(s.Hosts, 1, 2)
+			s.Others = []client.Outcome{{Name: "web2", State: job.Silent, Message: "alive, but no answer"}}
+		}, []string{"web2: silent: alive, but no answer"}},
+		{"forged answers", func(s *Status) { s.Rejected = 2 }, []string{"2 replies did not verify and counted for nothing; -v says why"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := wholeFleet(9)
+			tt.do(s)
+			s.Judge()
+			if got := s.wrongLines(); !slices.Equal(got, tt.want) {
+				t.Errorf("got %q\nwant %q", got, tt.want)
+			}
+			for _, f := range []Format{Table, JSON, JSONL, YAML, CSV, Name} {
+				if _, err := s.Render(f, View{Verbose: true}); err != nil {
+					t.Errorf("%s: %v", f, err)
+				}
+			}
+		})
+	}
+}
+
+// Views that differ are named by what differs; those that were only late are not.
+func TestViewsThatDiffer(t *testing.T) {
+	full := map[string]SeenAs{"n1": {"web1", "alive"}, "n2": {"web2", "alive"}, "n4": {"web4", "alive"}}
+	fewer := map[string]SeenAs{"n1": {"web1", "alive"}, "n2": {"web2", "failed"}, "n5": {"web5", "alive"}}
+	differing := func() *Status {
+		s := wholeFleet(9)
+		for _, i := range []int{2, 7, 8} {
+			s.Hosts[i].View, s.Hosts[i].Alive, s.Hosts[i].Failed = "other", 8, 1
+		}
+		s.Judge()
+		if len(s.Views) != 2 || s.Views[0].Name != "web1" || s.Views[1].Name != "web3" || s.Views[1].Brokers != 1 {
+			t.Fatalf("%+v", s.Views)
+		}
+		return s
+	}
+	tests := []struct {
+		name  string
+		views map[identity.ID]map[string]SeenAs
+		want  []string
+	}{
+		{"they differ", map[identity.ID]map[string]SeenAs{"n1": full, "n3": fewer},
+			[]string{"web[3,8-9]: sees web2 as failed where web1 sees it alive; web5 as alive, which web1 does not know; nothing of web4, which web1 sees as alive"}},
+		{"they agree by now", map[identity.ID]map[string]SeenAs{"n1": full, "n3": full}, nil},
+		{"one is not told", map[identity.ID]map[string]SeenAs{"n1": full}, []string{"web[3,8-9]: sees 8 alive and 1 failed, where web1 sees 9 and 0"}},
+		{"none is told", nil, []string{"web[3,8-9]: sees 8 alive and 1 failed, where web1 sees 9 and 0"}},
+	}
+	for _, tt := range tests {
+		s := differing()
+		s.Compare(tt.views)
+		if got := s.wrongLines(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %q\nwant %q", tt.name, got, tt.want)
+		}
+		if all := strings.Contains(s.viewLine(), "9 hosts see the same"); all != (tt.want == nil) {
+			t.Errorf("%s: %s", tt.name, s.viewLine())
+		}
+	}
+}
+
+func TestStatusForPrograms(t *testing.T) {
+	s := wholeFleet(9)
+	s.Hosts[6].Roster = 2
+	s.Others = []client.Outcome{{Name: "web10", State: job.Silent, Message: "failed 3m ago"}}
+	s.Judge()
+	s.Exit = 5
+	out, err := s.Render(JSON, View{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(out, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc["schema"] != "fleet.status/v1" || doc["exit"] != 5.0 || doc["hosts"] != nil || doc["answered"] != 9.0 || len(doc["wrong"].([]any)) != 1 {
+		t.Errorf("%s", out)
+	}
+	if out, _ = s.Render(Name, View{}); string(out) != "web7\nweb10\n" {
+		t.Errorf("names: %q", out)
+	}
+	if out, _ = s.Render(CSV, View{}); string(out) != "kind,hosts,text\nroster,web7,roster version 2 instead of 3\nsilent,web10,failed 3m ago\n" {
+		t.Errorf("csv: %q", out)
+	}
+}
+
+// What a host sends is foreign: whatever it is, it is read as far as it makes sense.
+func TestDecodeHostTakesAnything(t *testing.T) {
+	h := DecodeHost(client.Outcome{Name: "web1", Data: map[string]any{"version": 1, "routes": "x", "roster": int64(-4), "trouble": []any{1, "a"}, "broker": "yes", "clients": "many"}})
+	if h.Version != "" || h.Routes != nil || h.Roster != 0 || !slices.Equal(h.Trouble, []string{"a"}) || h.Broker || h.Clients != 0 {
+		t.Errorf("%+v", h)
+	}
+	if v := DecodeView(map[string]any{"members": []any{"a b c d", "a", 3, "id web1 alive"}}); len(v) != 1 || v["id"] != (SeenAs{"web1", "alive"}) {
+		t.Errorf("%v", v)
+	}
+}

@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/cli/report"
+	"fleet/client"
+	"fleet/identity"
+	"fleet/job"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// rotatePatience is how long each step of a rotation waits for the hosts that are there.
+const rotatePatience = 2 * time.Minute
+
+func rotateVerb() verb {
+	return verb{
+		name: "rotate", group: groupBuild, brief: "replace the key that issues certificates, and the gossip key",
+		about: []string{
+			"For when somebody may hold these keys who should not: a peer was taken, or a host with the gossip key. Needs the root key. Revoke the hosts that were taken first; what they hold is worth nothing afterwards.",
+			"Three steps, each waited for: every host that is there gets the new keys, sealed to it; then they are used, and every host gets a new certificate; then the old ones are accepted nowhere. Hosts stay reachable all the while. It may be stopped at any point and run again.",
+			"Only hosts that answer at the beginning are carried over. Look at the list that is shown: who stole the issuing key can have made hosts of his own. A host that is down now is out: bring it back with a new token (fleet token create; there: fleet node --join @FILE). It keeps its key and its name.",
+		},
+		examples: []example{{"fleet rotate", "after fleet node revoke of a peer that was stolen"}},
+		flags:    rosterFlags(), endings: []ending{endFault, endSilent, endInterrupted},
+		do: func(e *env, in *ucli.Context) error { return e.rotate(in.Context, in) },
+	}
+}
+
+func (e *env) rotate(ctx context.Context, in *ucli.Context) error {
+	o, err := e.parseRosterEdit(in)
+	if err != nil {
+		return err
+	}
+	root, err := o.keys.root(o.home)
+	if err != nil {
+		return err
+	}
+	config, err := o.config()
+	if err != nil {
+		return err
+	}
+	c, err := client.Connect(ctx, config)
+	if err != nil {
+		return faultf("%w", err).with(hintBrokers(filepath.Join(o.home, brokersFile)))
+	}
+	defer c.Close()
+	r := rotation{e: e, c: c, o: o, root: root, carried: map[identity.ID]identity.NodeIdentity{}}
+	if err := r.agree(ctx, in); err != nil {
+		return err
+	}
+	return r.run(ctx)
+}
+
+// rotation is one replacement of the shared keys.
+type rotation struct {
+	e    *env
+	c    *client.Client
+	o    connection
+	root identity.PrivateKey[identity.Root]
+
+	carried map[identity.ID]identity.NodeIdentity
+	keys    identity.Keys
+	issuer  identity.Issuer
+	gossip  []byte
+	version uint64 // of the documents handed in last
+}
+
+// agree shows who would be carried over and asks.
+func (r *rotation) agree(ctx context.Context, in *ucli.Context) error {
+	live, silent, err := r.ask(ctx)
+	if err != nil {
+		return err
+	}
+	if len(live) == 0 {
+		return faultf("no host answers, so nobody would get the new keys")
+	}
+	peers := 0
+	for _, o := range live {
+		r.carried[o.Node] = o.Identity
+		if o.Identity.Role == identity.Peer {
+			peers++
+		}
+		fmt.Fprintf(r.e.stderr, "  %s  %-9s %s\n", o.Node, o.Identity.Role, report.Sanitise(o.Name))
+	}
+	if peers == 0 {
+		return faultf("no peer answers, so nobody could issue certificates with the new key")
+	}
+	for _, o := range silent {
+		r.e.note("%s does not answer and is left out: %s", report.Sanitise(o.Name), report.Sanitise(o.Message))
+	}
+	return r.e.sure(ctx, in, fmt.Sprintf("give new keys to these %s, %d of them peers, and shut out all others", hosts(len(live)), peers))
+}
+
+func (r *rotation) run(ctx context.Context) (err error) {
+	now := time.Now()
+	if r.issuer, err = identity.NewIssuer(r.root, now); err != nil {
+		return err
+	}
+	r.gossip = make([]byte, 32)
+	rand.Read(r.gossip)
+	since := uint64(now.UnixMilli())
+	r.keys = identity.Keys{Issuing: r.issuer.Key.Public().ID(), Gossip: identity.GossipID(r.gossip), Overlap: true, Since: since}
+	if err := r.handIn(ctx); err != nil {
+		return err
+	}
+	has := func(o client.Outcome) bool {
+		stats, _ := o.Data["stats"].(map[string]any)
+		v, _ := stats["rotation"].(int64)
+		return uint64(v) >= since
+	}
+	if err := r.until(ctx, "have the new keys", has); err != nil {
+		return err
+	}
+	if err := r.force(ctx); err != nil {
+		return err
+	}
+	renewed := func(o client.Outcome) bool { return has(o) && o.Identity.Issuer == r.keys.Issuing }
+	if err := r.until(ctx, "have new certificates", renewed); err != nil {
+		return err
+	}
+	r.keys.Overlap = false
+	if err := r.force(ctx); err != nil {
+		return err
+	}
+	if err := r.until(ctx, "are there with the new keys alone", renewed); err != nil {
+		return err
+	}
+	r.e.note("the old keys are accepted nowhere; a host that was down comes back with a new token: fleet token create, and there: fleet node --join @FILE")
+	return nil
+}
+
+// handIn seals the new keys to all that are carried over and gives the documents to the fleet.
+func (r *rotation) handIn(ctx context.Context) error {
+	r.version = max(r.version+1, uint64(time.Now().UnixMilli()))
+	secrets := identity.Secrets{Gossip: r.gossip, Issuing: r.issuer.Key.Secret()}
+	part := 0
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(r.carried)), identity.MaxRotated) {
+		doc := identity.Rotation{Version: r.version, Part: part, Keys: r.keys, Issuing: r.issuer.Certificate}
+		for _, id := range ids {
+			if err := doc.SealTo(r.carried[id], secrets); err != nil {
+				return faultf("seal the new keys: %w", err)
+			}
+		}
+		signed, err := identity.SignRotation(r.root, doc, time.Now())
+		if err != nil {
+			return faultf("%w", err)
+		}
+		if err := r.c.PutDocument(ctx, signed); err != nil {
+			return faultf("%w", err)
+		}
+		part++
+	}
+	return nil
+}
+
+// force makes the roster name the keys.
+func (r *rotation) force(ctx context.Context) error {
+	_, err := r.e.editRoster(ctx, r.o, func(roster *identity.Roster) error {
+		roster.Keys = r.keys
+		return nil
+	})
+	return err
+}
+
+// until asks all hosts until each that was carried over and is still there is as it should be.
+func (r *rotation) until(ctx context.Context, what string, done func(client.Outcome) bool) error {
+	late := time.After(rotatePatience)
+	for {
+		live, _, err := r.ask(ctx)
+		if err != nil && ctx.Err() != nil {
+			return &problem{ending: endInterrupted, err: errors.New("interrupted; the rotation is not complete: run fleet rotate again")}
+		}
+		var waiting, ready []string
+		for _, o := range live {
+			_, carried := r.carried[o.Node]
+			if carried && !done(o) {
+				waiting = append(waiting, report.Sanitise(o.Name))
+			} else if carried {
+				ready = append(ready, o.Name)
+			}
+		}
+		if err == nil && len(waiting) == 0 && len(ready) > 0 {
+			r.e.note("%s %s", hosts(len(ready)), what)
+			return nil
+		}
+		select {
+		case <-late:
+			return (&problem{ending: endSilent, err: fmt.Errorf("not all hosts %s after %s: %s", what, rotatePatience, strings.Join(waiting, ", "))}).
+				with("nothing is lost: run fleet rotate again, or fleet node revoke those that cannot be reached")
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// ask returns the hosts that answer and those that do not.
+func (r *rotation) ask(ctx context.Context) (live, silent []client.Outcome, err error) {
+	run, err := r.c.Run(ctx, client.Request{Plugin: selfPlugin, Action: "daemon_stats", Timeout: 5 * time.Second}, nil)
+	for _, o := range run.Outcomes {
+		switch o.State {
+		case job.OK:
+			live = append(live, o)
+		default:
+			silent = append(silent, o)
+		}
+	}
+	if err != nil {
+		err = faultf("%w", err)
+	}
+	return live, silent, err
+}

@@ -1,0 +1,230 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"fleet/cli/report"
+	"fleet/identity"
+	"fleet/job/filter"
+	"fleet/plugins"
+	"fleet/plugins/plugin"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// Ways in which a command that asks hosts can end, for its help.
+var askEndings = []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted}
+
+func runVerb(known []plugin.Declaration) verb {
+	names := make([]string, len(known))
+	for i, d := range known {
+		names[i] = d.Name
+	}
+	return verb{
+		name: "run", group: groupAsk, takes: "PLUGIN ACTION [ARGUMENT...]", atLeast: 1, atMost: -1,
+		brief: "run a plugin's action on the hosts that match",
+		about: []string{
+			"A plugin's name works as a command too: `fleet service nginx status` is `fleet run service status nginx`. Arguments " +
+				"are NAME=VALUE, or bare words in the order that `fleet plugin doc PLUGIN` tells. All is checked here before anything is sent.",
+			"An action that only looks goes out at once. One that may change hosts is planned first: who matches is asked, and told, " +
+				"before the job is sent to exactly these hosts. Without a filter, or if every host matches, it asks; off a terminal a change " +
+				"without a filter needs --all, and one whose filter matches every host needs -y.",
+		},
+		examples: []example{
+			{"fleet run package openssl status", "which version is where"},
+			{"fleet run service nginx restart -W hagroup=c", "restart on the hosts of one group"},
+			{"fleet find -S 'osfamily=Debian and not webserver' | fleet run package update openssl", "on the hosts that find printed"},
+			{"fleet service nginx reload -I web[1-9] --batch 3 --batch-sleep 30", "three at a time"},
+			{"fleet run service nginx status -j", "for a program"},
+		},
+		flags: runFlags(), endings: askEndings, choices: names,
+		do: func(e *env, in *ucli.Context) error {
+			name := in.Args().First()
+			i := slices.IndexFunc(known, func(d plugin.Declaration) bool { return d.Name == name })
+			if i < 0 {
+				return usagef("no plugin is called %q", name).with(hintNearest(name, names), "fleet plugin list tells which there are")
+			}
+			return e.runPlugin(in, known[i], in.Args().Tail())
+		},
+	}
+}
+
+// runPluginVerb makes the plugin's own name a command.
+func runPluginVerb(d plugin.Declaration) verb {
+	v := verb{
+		name: d.Name, group: groupPlugin, takes: "ACTION [ARGUMENT...]", atLeast: 0, atMost: -1,
+		brief: lowerFirst(d.Description),
+		about: []string{"The same as `fleet run " + d.Name + " ...`; see `fleet help run` for what all plugins have in common, and `fleet plugin doc " +
+			d.Name + "` for arguments and answers."},
+		flags: runFlags(), endings: askEndings,
+		do: func(e *env, in *ucli.Context) error { return e.runPlugin(in, d, in.Args().Slice()) },
+	}
+	for _, a := range d.Actions {
+		v.choices = append(v.choices, a.Name)
+		line := "fleet " + d.Name + " " + a.Name
+		for _, i := range a.Inputs {
+			if i.Positional && !i.Optional {
+				line += " " + upper(i.Name)
+			}
+		}
+		v.examples = append(v.examples, example{line, lowerFirst(a.Description)})
+	}
+	return v
+}
+
+// runOptions is a checked command line of run.
+type runOptions struct {
+	plugin plugin.Declaration
+	action plugin.Action
+	args   plugin.Args
+	secret plugin.Args // those that are marked secret; args has the others
+	hosts  selection
+	scope  scope
+	print  printing
+	view   report.View
+	conn   connection
+	yes    bool
+	all    bool
+	// forApproval is the file to write the signed job to, instead of sending it.
+	forApproval string
+}
+
+func (e *env) runPlugin(in *ucli.Context, d plugin.Declaration, words []string) error {
+	o, err := e.parseRun(in, d, words)
+	if err != nil {
+		return err
+	}
+	return e.doRun(in.Context, o)
+}
+
+func (e *env) parseRun(in *ucli.Context, d plugin.Declaration, words []string) (o runOptions, err error) {
+	o.plugin, o.yes, o.all = d, in.Bool(flagYes), in.Bool(flagAll)
+	name, args, err := plugins.Words(d, words)
+	if err != nil {
+		return o, usagef("%w", err).with("fleet plugin doc " + d.Name + " tells what it can do")
+	}
+	o.action, _ = d.Action(name)
+	if err := readSecrets(o.action, args); err != nil {
+		return o, err
+	}
+	if o.args, err = o.action.Parse(args); err != nil {
+		return o, usagef("%s: %w", d.Name, err).with("fleet plugin doc " + d.Name + " tells what it takes")
+	}
+	o.args, o.secret = o.action.Public(o.args), o.action.Secrets(o.args)
+	if o.scope, err = e.parseScope(in); err != nil {
+		return o, err
+	}
+	if o.forApproval = in.String(flagForApproval); in.IsSet(flagForApproval) && o.forApproval == "" {
+		return o, usagef("--%s needs a file", flagForApproval)
+	}
+	if o.forApproval != "" && o.action.Kind == plugin.Read {
+		return o, usagef("%s %s changes nothing and needs no second signature; leave --%s out", d.Name, name, flagForApproval)
+	}
+	c, err := e.parseCommon(in, &o.hosts, &o.print)
+	if err != nil {
+		return o, err
+	}
+	if o.conn, err = parseConnection(in, c, e); err != nil {
+		return o, err
+	}
+	o.view = report.View{Verbose: o.print.verbose, Quiet: o.print.quiet, Colour: e.colour()}
+	if o.view.Display, err = parseDisplay(in, o.action); err != nil {
+		return o, err
+	}
+	if in.IsSet(flagDisplay) && o.print.format != report.Table && o.print.format != report.Name {
+		return o, usagef("--display is for people and for -o name; -o %s has every host", o.print.format)
+	}
+	if o.print.format == report.Name && !in.IsSet(flagDisplay) {
+		o.view.Display = plugin.DisplayOK
+	}
+	o.view.Order, err = parseSort(in)
+	return o, err
+}
+
+// readSecrets replaces the file that stands for a secret argument (NAME=@FILE) by what it holds. A secret itself must not
+// stand in the command line, where every user of the machine can read it.
+func readSecrets(a plugin.Action, words map[string]string) error {
+	for name, word := range words {
+		if !a.IsSecret(name) {
+			continue
+		}
+		file, ok := strings.CutPrefix(word, "@")
+		if !ok {
+			return usagef("%s is secret and must not stand in the command line", name).with("write it into a file of mode 0600: " + name + "=@FILE")
+		}
+		text, err := identity.ReadSecretFile(file)
+		if err != nil {
+			return usagef("%s: %w", name, err)
+		}
+		words[name] = text
+	}
+	return nil
+}
+
+// parseCommon reads what all commands that ask hosts have, and the config.
+func (e *env) parseCommon(in *ucli.Context, s *selection, p *printing) (c Config, err error) {
+	if c, err = loadConfig(in.String(flagConfig), e.getenv); err != nil {
+		return c, err
+	}
+	if *s, err = parseSelection(in); err != nil {
+		return c, err
+	}
+	*p, err = e.parsePrinting(in, c)
+	return c, err
+}
+
+// colour reports whether the answer may be coloured: on a terminal that does not mind. https://no-color.org
+func (e *env) colour() bool {
+	return e.stdoutTerminal && e.getenv("NO_COLOR") == "" && e.getenv("TERM") != "dumb"
+}
+
+// doRun sends the action and shows how it ended everywhere.
+func (e *env) doRun(ctx context.Context, o runOptions) error {
+	f, err := e.hosts(ctx, o.hosts)
+	if err != nil {
+		return err
+	}
+	if o.all && !f.IsZero() {
+		return usagef("--all says every host, and a filter or a host list says which; nothing was sent").with("leave one of them out")
+	}
+	change := o.action.Kind != plugin.Read
+	if change && f.IsZero() && !o.all && !e.canAsk {
+		return usagef("%s %s would change every host, and there is no terminal to ask on; nothing was sent", o.plugin.Name, o.action.Name).with(hintAll)
+	}
+	conn, err := e.connect(ctx, o.conn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	w := work{env: e, conn: conn, o: o, filter: f}
+	if change || o.scope.planned() || len(o.secret) > 0 { // secrets are sealed to each host, so the hosts have to be known
+		return w.planned(ctx)
+	}
+	return w.atOnce(ctx)
+}
+
+// whole is a run's report with what belongs beside it.
+func (e *env) show(r report.Run, o runOptions, interrupted bool, f filter.Filter) error {
+	end := endingOf(r)
+	if interrupted {
+		end = endInterrupted
+	}
+	r.Exit = end.code()
+	out, err := r.Render(o.print.format, o.view)
+	if err != nil {
+		return faultf("%w", err)
+	}
+	if err := e.print(string(out)); err != nil {
+		return err
+	}
+	p := &problem{ending: end, hints: hintsFor(r, f)}
+	if interrupted && len(r.Jobs) > 0 {
+		p.err = interruptedError(r.Jobs)
+	}
+	if end == endFine && len(p.hints) == 0 {
+		return nil
+	}
+	return p
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"fleet/cli/report"
+	"fleet/client"
+	"fleet/identity"
+	"fleet/job"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+const (
+	actionStatus = "status"
+	actionView   = "view"
+	// maxViews bounds how many hosts are asked whom they see, where they do not agree: one of each opinion.
+	maxViews = 8
+)
+
+func statusVerb() verb {
+	return verb{
+		name: "status", group: groupAsk, brief: "how the whole fleet does, on one screen", atMost: 0,
+		about: []string{
+			"Asks every host, and the brokers who is there, and puts the answers together: hosts by presence, brokers and the routes between them, versions of fleet and of its signed " +
+				"documents, clocks, and whether all see the same hosts. What is equal is told once; what is wrong is named, host by host, under \"Wrong\".",
+			"A clock is estimated from the time in each host's signed answer against the middle between question and answer, so it is off by at most half that time; a host is named " +
+				"where its clock is surely more than a second away. It is compared with this machine's, which may be the wrong one.",
+			"Code 4 says that hosts answered and something is wrong: a route is missing, a roster is old, a clock is off, views differ, a host has trouble of its own. Views and " +
+				"rosters may differ for some seconds after a change; look again before you act.",
+		},
+		examples: []example{
+			{"fleet status", "first thing at night"},
+			{"fleet status -v", "with a line for each host"},
+			{"fleet status -o json", "for a program"},
+			{"fleet status -o name", "only the hosts with which something is wrong"},
+		},
+		flags: append(quietly("a line for each host"), connectionFlags()...), endings: []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
+		do: func(e *env, in *ucli.Context) error {
+			o, err := e.parseLook(in, actionStatus, nil)
+			if err != nil {
+				return err
+			}
+			return e.withoutStdin().status(in.Context, o)
+		},
+	}
+}
+
+// seen is all that was asked.
+type seen struct {
+	run     client.Run
+	members []job.Member
+	roster  identity.Roster // version 0: nobody handed it out
+	views   map[identity.ID]map[string]report.SeenAs
+}
+
+func (e *env) status(ctx context.Context, o lookOptions) error {
+	conn, err := e.connect(ctx, o.conn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var bar *report.Bar
+	if o.print.progress {
+		bar = report.NewBar(e.stderr, o.action.Name)
+	}
+	limit := o.conn.wait(o.limit.Limit(o.action))
+	s, err := survey(ctx, conn, limit, func(p client.Progress) { bar.Update(p.Done, p.Total) })
+	bar.Clear()
+	if err != nil && (s.run.JobID == "" || ctx.Err() == nil) {
+		return err
+	}
+	st := standing(s)
+	if odd := st.Representatives(maxViews); len(odd) > 1 && err == nil {
+		s.views = askViews(ctx, conn, odd, limit)
+		st.Compare(s.views)
+	}
+	st.ID = cmp.Or(st.ID, string(o.conn.fleetID()))
+	end := st.worst()
+	if err != nil {
+		end = endInterrupted
+	}
+	st.Exit = end.code()
+	out, renderErr := st.Render(o.print.format, o.view)
+	if renderErr != nil {
+		return faultf("%w", renderErr)
+	}
+	if err := e.print(string(out)); err != nil {
+		return err
+	}
+	if err != nil {
+		return &problem{ending: endInterrupted, err: interruptedError([]string{s.run.JobID})}
+	}
+	return ended(end)
+}
+
+// survey asks every host how it stands, and the brokers who is there and for the roster, all at once.
+func survey(ctx context.Context, conn asker, limit time.Duration, progress func(client.Progress)) (s seen, err error) {
+	var others sync.WaitGroup
+	others.Go(func() { s.members, _ = conn.Members(ctx) }) // without an answer the run says so too
+	others.Go(func() { s.roster, _, _ = conn.Roster(ctx) })
+	s.run, err = conn.Run(ctx, client.Request{Plugin: selfPlugin, Action: actionStatus, Timeout: limit}, progress)
+	others.Wait()
+	return s, err
+}
+
+// askViews asks these hosts whom they see. A host that does not answer is not in the result.
+func askViews(ctx context.Context, conn asker, hosts []client.Target, limit time.Duration) map[identity.ID]map[string]report.SeenAs {
+	run, err := conn.Run(ctx, client.Request{Plugin: selfPlugin, Action: actionView, Targets: hosts, Timeout: limit}, nil)
+	views := map[identity.ID]map[string]report.SeenAs{}
+	if err != nil {
+		return views
+	}
+	for _, o := range run.Outcomes {
+		if o.State == job.OK {
+			views[o.Node] = report.DecodeView(o.Data)
+		}
+	}
+	return views
+}

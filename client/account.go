@@ -1,0 +1,222 @@
+package client
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/identity"
+	"fleet/job"
+)
+
+// oldNews is how old the news of who is there may be to be told as if it were so now. It is asked for each resend.
+const oldNews = 5 * resend
+
+// The accounting of a run: who should end, whether nobody owes an answer, and what became of each.
+
+// know takes a new list of hosts. Brokers differ: one that has just started may not know them all yet. So whoever was named
+// once in this run stays expected, also if a later list lacks it.
+func (g *gathering) know(members []job.Member) {
+	g.members, g.told = make(map[identity.ID]job.Member, len(members)), time.Now()
+	living := map[string]bool{}
+	for _, m := range members {
+		g.members[m.Node] = m
+		living[m.Name] = living[m.Name] || m.Presence == job.Alive
+	}
+	g.replaced = map[identity.ID]bool{}
+	for _, m := range members {
+		// A failed host whose name a living one has was replaced: the living one answers for the name.
+		if g.replaced[m.Node] = m.Presence == job.Gone && living[m.Name]; !g.replaced[m.Node] && m.Presence != job.Left {
+			g.met[m.Node] = met{name: m.Name}
+		}
+	}
+	for id, h := range g.met {
+		if _, listed := g.members[id]; !listed {
+			h.lacking++
+			g.met[id] = h
+		}
+	}
+	for id, a := range g.accepted {
+		if a.failed++; g.members[id].Presence != job.Gone {
+			a.failed = 0
+		}
+		g.accepted[id] = a
+	}
+}
+
+// met is a host that a broker named in this run as one that should answer.
+type met struct {
+	name    string
+	lacking int // how many lists in a row, up to the newest, did not have it
+}
+
+// accepted is a host that accepted the job: it was alive then, whatever a broker says that has not heard of it since. After
+// a partition has healed, for a few seconds such brokers call everybody on the other side failed.
+type accepted struct {
+	name   string
+	failed int // how many lists in a row, since it accepted and up to the newest, call it failed
+}
+
+// forgotten is how many lists in a row have to lack a host that was in an earlier one, or call one failed that has accepted,
+// until it is not waited for any more.
+const forgotten = 3
+
+// reckon works out anew who should end and who of them owes an answer. It looks at every host, so it is done where one of
+// the lists has changed (hosts, roster), and never for each reply: with 5,000 hosts that alone took seconds.
+func (g *gathering) reckon() {
+	g.expected = g.shouldEnd()
+	g.owing, g.arrived = map[identity.ID]bool{}, 0
+	for id := range g.expected {
+		if _, ended := g.ended[id]; ended {
+			g.arrived++
+		} else if g.waitsFor(id) {
+			g.owing[id] = true
+		}
+	}
+}
+
+// shouldEnd is the plan's targets, those named, or all that are in the mesh, have not left on purpose, and were not
+// replaced. Whoever accepted owes an end in any case.
+func (g *gathering) shouldEnd() map[identity.ID]string {
+	set := map[identity.ID]string{}
+	switch {
+	case g.request.Targets != nil:
+		for _, t := range g.request.Targets {
+			set[t.Node] = t.Name
+		}
+	case g.named != nil:
+		maps.Copy(set, g.named)
+	default:
+		for id, h := range g.met {
+			if !g.replaced[id] && g.members[id].Presence != job.Left && !g.revoked(id) {
+				set[id] = h.name
+			}
+		}
+		for id, a := range g.accepted {
+			set[id] = a.name
+		}
+	}
+	return set
+}
+
+// accept notes that a host that has not ended has accepted the job, also one that no list has.
+func (g *gathering) accept(id identity.ID, name string) {
+	if _, again := g.accepted[id]; !again {
+		g.accepted[id] = accepted{name: name}
+	}
+	if g.request.Targets == nil && g.named == nil {
+		g.expected[id] = name
+		if g.waitsFor(id) {
+			g.owing[id] = true
+		}
+	}
+}
+
+// end puts a host into its state; nil is for one that does not match.
+func (g *gathering) end(id identity.ID, o *Outcome) {
+	_, before := g.ended[id]
+	if _, expected := g.expected[id]; expected && !before {
+		g.arrived++
+	}
+	g.ended[id] = o
+	delete(g.owing, id)
+}
+
+// done reports whether nobody that is alive owes an answer.
+func (g *gathering) done() bool {
+	if g.members == nil && g.request.Targets == nil {
+		return false // a plan's targets were alive a moment ago; they can all end before membership is known
+	}
+	return len(g.owing) == 0
+}
+
+// waitsFor reports whether an answer may still come from this host.
+func (g *gathering) waitsFor(id identity.ID) bool {
+	if g.revoked(id) {
+		return false
+	}
+	a, accepts := g.accepted[id]
+	m, listed := g.members[id]
+	if listed && m.Presence == job.Gone && accepts {
+		return a.failed < forgotten
+	}
+	if listed || g.members == nil {
+		return g.members == nil || m.Presence == job.Alive
+	}
+	if h, met := g.met[id]; met {
+		return h.lacking < forgotten
+	}
+	return accepts // so new that no broker has heard of it
+}
+
+// total is how many hosts the run is about: those expected, and who answered before the brokers knew it or left after it.
+func (g *gathering) total() int {
+	if g.members == nil && g.request.Targets == nil {
+		return 0
+	}
+	return g.unended() + len(g.ended)
+}
+
+// unended is how many of those expected have not ended.
+func (g *gathering) unended() int { return len(g.expected) - g.arrived }
+
+// account puts every expected host into exactly one state.
+func (g *gathering) account(interrupted error) Run {
+	g.reckon() // the roster may have come in this moment
+	run := Run{JobID: g.id, NoMatch: g.noMatch, Rejected: g.rejected, Expected: g.unended() + len(g.ended), Took: time.Since(g.sent)}
+	for _, o := range g.ended {
+		if o != nil {
+			run.Outcomes = append(run.Outcomes, *o)
+		}
+	}
+	for id, name := range g.expected {
+		if _, ended := g.ended[id]; !ended {
+			run.Outcomes = append(run.Outcomes, g.missing(id, name, interrupted))
+		}
+	}
+	for _, name := range g.unknown {
+		run.Outcomes = append(run.Outcomes, Outcome{Name: name, State: job.Silent, Message: "no host of this name is in the fleet"})
+		run.Expected++
+	}
+	slices.SortFunc(run.Outcomes, func(a, b Outcome) int {
+		return strings.Compare(a.Name+" "+string(a.Node), b.Name+" "+string(b.Node))
+	})
+	return run
+}
+
+// missing says what is known of a host that has not ended.
+func (g *gathering) missing(id identity.ID, name string, interrupted error) Outcome {
+	o := Outcome{Node: id, Name: name, State: job.Silent, RTT: time.Since(g.sent)}
+	_, accepts := g.accepted[id]
+	if accepts {
+		o.State = job.Lost
+	}
+	m, known := g.members[id]
+	waited := time.Since(g.sent).Round(time.Second)
+	switch {
+	case g.revoked(id):
+		o.Message = "revoked: it is shut out of the fleet, and what it says counts for nothing"
+	case known && m.Presence == job.Gone:
+		o.Message = fmt.Sprintf("failed %s ago, last seen %s", ago(m.Since), time.UnixMilli(m.LastSeen).Format(time.DateTime))
+	case known && m.Presence == job.Left:
+		o.Message = fmt.Sprintf("left the fleet %s ago", ago(m.Since))
+	case g.members == nil:
+		o.Message = fmt.Sprintf("no answer within %s, and no broker says how it stands", waited)
+	case !known:
+		o.Message = "the brokers do not know it any more"
+	case time.Since(g.told) > oldNews:
+		o.Message = fmt.Sprintf("no answer within %s, and no broker has said for %s how it stands", waited, time.Since(g.told).Round(time.Second))
+	case interrupted != nil:
+		o.Message = "alive in the mesh; had not answered when the wait was cut short"
+	default:
+		o.Message = fmt.Sprintf("alive in the mesh, but no answer within %s", waited)
+	}
+	if accepts {
+		o.Message = "accepted the job, then no end came: " + o.Message
+	}
+	return o
+}
+
+func ago(ms int64) time.Duration { return time.Since(time.UnixMilli(ms)).Round(time.Second) }

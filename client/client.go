@@ -1,0 +1,228 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+	"fleet/job"
+)
+
+// patience is how long each try of a question to the brokers' nodes waits.
+func patience() []time.Duration {
+	return []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, 4 * time.Second}
+}
+
+// Config is what a client needs. All fields but Seen are required.
+type Config struct {
+	Root    identity.PublicKey[identity.Root]
+	Key     identity.Signer
+	Brokers []string // host:port; tried in random order
+	// Seen is told the brokers' addresses each time a broker says who is there, so that they can be kept for the next
+	// time, when those of today may be gone. It may be nil, and is called from several goroutines.
+	Seen func(brokers []string)
+	Log  *slog.Logger
+}
+
+// Client is an admin's connection to the fleet. It is safe for use by several goroutines.
+type Client struct {
+	config       Config
+	id           identity.ID // of the admin's key
+	conn         *nats.Conn
+	certificates *identity.Verifier
+
+	mu     sync.Mutex
+	roster identity.Roster // the newest that was seen
+}
+
+// Connect connects to the first of the brokers that answers. It blocks for at most five seconds and another third of one for
+// each broker, or until ctx ends; the connection outlives ctx.
+func Connect(ctx context.Context, c Config) (*Client, error) {
+	if len(c.Brokers) == 0 {
+		return nil, errors.New("no broker is known")
+	}
+	tls, err := identity.AdminTLS(c.Root, c.Key)
+	if err != nil {
+		return nil, err
+	}
+	urls := make([]string, len(c.Brokers))
+	for i, b := range c.Brokers {
+		urls[i] = "tls://" + b
+	}
+	id := c.Key.Public().ID()
+	nc, err := dial(ctx, urls,
+		nats.Name("admin"), nats.Secure(tls), nats.TLSHandshakeFirst(), nats.CustomInboxPrefix(job.Inbox(id)),
+		nats.IgnoreDiscoveredServers(), nats.Timeout(connectTimeout),
+		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 200*time.Millisecond),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsOut),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.Log.Warn("connection", "error", err) }),
+	)
+	if ctx.Err() != nil {
+		if err == nil {
+			nc.Close()
+		}
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("no broker let this admin in (%s): %w", strings.Join(c.Brokers, ", "), explain(err))
+	}
+	return &Client{config: c, id: id, conn: nc, certificates: identity.NewVerifier(c.Root)}, nil
+}
+
+// connect is nats.Connect that ends with ctx.
+func connect(ctx context.Context, options ...nats.Option) (*nats.Conn, error) {
+	type result struct {
+		nc  *nats.Conn
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		nc, err := nats.Connect("", options...)
+		done <- result{nc, err}
+	}()
+	select {
+	case r := <-done:
+		return r.nc, r.err
+	case <-ctx.Done():
+		go func() { // the attempt cannot be called off, only waited for
+			if r := <-done; r.err == nil {
+				r.nc.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// ErrStranger is wrapped by Connect where a broker knows no admin with this key.
+var ErrStranger = errors.New("the roster there does not name this admin's key")
+
+// explain puts the broker's short words into longer ones.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), strings.Contains(err.Error(), "bad certificate"):
+		return fmt.Errorf("%w: %w", err, ErrStranger)
+	case errors.Is(err, nats.ErrNoServers), strings.Contains(err.Error(), "connection refused"):
+		return fmt.Errorf("%w: nothing listens there, or a firewall is between", err)
+	}
+	return err
+}
+
+// Close ends the connection. No run may be under way.
+func (c *Client) Close() { c.conn.Close() }
+
+// inquire asks the brokers, up to three times within six seconds: an answer gets lost when a broker goes, or judges its
+// connections anew after the roster changed. So whatever is asked must do no harm when it is asked twice.
+func (c *Client) inquire(ctx context.Context, subject string, question []byte) ([]byte, error) {
+	var failed error
+	for _, limit := range patience() {
+		limited, cancel := context.WithTimeout(ctx, limit)
+		m, err := c.conn.RequestWithContext(limited, subject, question)
+		cancel()
+		if err == nil {
+			return m.Data, nil
+		}
+		failed = err
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if errors.Is(err, nats.ErrNoResponders) { // the broker is there before its node has taken up the service
+			pause(ctx, 300*time.Millisecond)
+		}
+	}
+	return nil, failed
+}
+
+// Members asks a broker who is there, up to three times within six seconds.
+func (c *Client) Members(ctx context.Context) ([]job.Member, error) {
+	raw, err := c.inquire(ctx, job.MembersSubject, nil)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("no broker says who is there: %w", err)
+	}
+	list, err := job.DecodeMembers(raw)
+	if err == nil && c.config.Seen != nil {
+		c.config.Seen(brokers(list.Members))
+	}
+	return list.Members, err
+}
+
+// brokers returns the addresses of the brokers that are alive.
+func brokers(members []job.Member) []string {
+	var addrs []string
+	for _, m := range members {
+		if m.Presence == job.Alive && m.Broker != "" {
+			addrs = append(addrs, m.Broker)
+		}
+	}
+	return addrs
+}
+
+// PutDocument hands a signed document in at a broker, which spreads it. It blocks for at most six seconds.
+func (c *Client) PutDocument(ctx context.Context, signed []byte) error {
+	answer, err := c.inquire(ctx, job.DocPutSubject, signed)
+	if err != nil {
+		return fmt.Errorf("hand in a document: %w", err)
+	}
+	if len(answer) > 0 {
+		return fmt.Errorf("the broker did not take the document: %s", answer)
+	}
+	return nil
+}
+
+// PutWaiting leaves a signed job with the brokers' nodes, for other admins to approve, or adds the approvals it carries to
+// the copy there. It blocks for at most six seconds.
+func (c *Client) PutWaiting(ctx context.Context, signed []byte) error {
+	answer, err := c.inquire(ctx, job.WaitPutSubject, signed)
+	if err != nil {
+		return fmt.Errorf("leave the job with the brokers: %w", err)
+	}
+	if len(answer) > 0 {
+		return fmt.Errorf("the broker did not take the job: %s", answer)
+	}
+	return nil
+}
+
+// Waiting asks the brokers' nodes for a job that waits. What comes is not verified. It blocks for at most six seconds.
+func (c *Client) Waiting(ctx context.Context, id string) ([]byte, error) {
+	signed, err := c.inquire(ctx, job.WaitGetSubject, []byte(id))
+	if err != nil {
+		return nil, fmt.Errorf("ask for job %s: %w", id, err)
+	}
+	if len(signed) == 0 {
+		return nil, fmt.Errorf("no job %s waits at the brokers: it expired, or was never left there", id)
+	}
+	return signed, nil
+}
+
+// Roster asks a broker for the newest roster it has and verifies it. signed is the document as it came. It blocks for at
+// most six seconds.
+func (c *Client) Roster(ctx context.Context) (r identity.Roster, signed []byte, err error) {
+	query, err := wire.Marshal(job.DocumentQuery{Kind: identity.RosterKind, Name: identity.RosterKind})
+	if err != nil {
+		return r, nil, err
+	}
+	if signed, err = c.inquire(ctx, job.DocGetSubject, query); err != nil {
+		return r, nil, fmt.Errorf("ask for the roster: %w", err)
+	}
+	r, err = identity.OpenRoster(c.config.Root, signed)
+	return r, signed, err
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

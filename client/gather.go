@@ -1,0 +1,350 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"fleet/identity"
+	"fleet/job"
+)
+
+const (
+	// resend is how often those that have not accepted are sent the job again, and how often membership is asked anew:
+	// a host that died meanwhile is not waited for.
+	resend = time.Second
+	// nudge is when a few that are silent are sent it for the first time again: subscriptions of a host that has just
+	// come take a moment to reach all brokers. More than nudged are slow for another reason.
+	nudge  = 200 * time.Millisecond
+	nudged = 16
+	// streaming is how recent the last reply is while replies still come in one after another. As long as they do, and more
+	// than nudged are missing, nobody is asked again: the missing ones are at work or wait in a queue, and a copy would make
+	// each of them verify and answer twice, which with thousands of hosts is what takes the time. But not for more than
+	// patientTicks ticks in a row.
+	streaming    = 300 * time.Millisecond
+	patientTicks = 4
+	// askAgain is after how many of these those that have accepted are sent it too: they run nothing twice and say how
+	// it stands, in case their end got lost with a broker.
+	askAgain = 5
+	// backlog is how many replies may wait to be verified; the hosts of those beyond it are asked again.
+	backlog = 16384
+)
+
+var errNobodyTells = errors.New("no broker says who is there, so it is not known who should answer; is the node on the broker's host up?")
+
+// gathering is one job from its sending to its accounting. One goroutine (gather) owns it; verification happens in
+// others, which hand over what held.
+type gathering struct {
+	c        *Client
+	request  Request
+	progress func(Progress)
+
+	id      string
+	hash    job.Hash
+	signed  []byte
+	seal    identity.SealKey // one-time: opens the replies
+	sent    time.Time
+	resent  int       // how often
+	heard   time.Time // when the last reply was looked at
+	skipped int       // ticks at which nobody was asked again, in a row
+
+	ruled  chan struct{}        // closed when roster is known
+	roster identity.Roster      // who is not believed any more; read it only after ruled
+	shut   map[identity.ID]bool // its revoked nodes; likewise
+
+	raw     chan *nats.Msg    // replies that nobody has looked at
+	replies chan verdict      // from the verifying goroutines
+	news    chan []job.Member // from the one that asks for membership
+
+	asking   bool                       // who is there
+	members  map[identity.ID]job.Member // the newest list; nil until known
+	told     time.Time                  // when a broker said so last
+	met      map[identity.ID]met        // whom any list of this run named as one that should answer
+	replaced map[identity.ID]bool       // failed, and their name is a living host's now
+	named    map[identity.ID]string     // not nil: only these hosts are expected
+	unknown  []string                   // names that no host has
+	targets  map[identity.ID]bool       // of the request
+	expected map[identity.ID]string     // who should end: the plan's targets, those named, or all that are there; see reckon
+	owing    map[identity.ID]bool       // of these, who may still answer and has not ended
+	arrived  int                        // of these, how many have ended
+	accepted map[identity.ID]accepted   // who said so
+	ended    map[identity.ID]*Outcome   // nil for a host that does not match
+	rejected int
+	noMatch  int
+}
+
+// verdict is a reply after verification.
+type verdict struct {
+	reply   job.Verified
+	err     error
+	arrived time.Time
+}
+
+func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	targets := make(map[identity.ID]bool, len(r.Targets))
+	for _, t := range r.Targets {
+		targets[t.Node] = true
+	}
+	return &gathering{
+		c: c, request: r, progress: progress, seal: identity.NewSealKey(), targets: targets,
+		ruled: make(chan struct{}), raw: make(chan *nats.Msg, backlog), replies: make(chan verdict, 256), news: make(chan []job.Member, 1),
+		met: map[identity.ID]met{}, accepted: map[identity.ID]accepted{}, ended: map[identity.ID]*Outcome{},
+	}
+}
+
+// open unseals and verifies one reply.
+func (g *gathering) open(ctx context.Context, sealed []byte, now time.Time) (job.Verified, error) {
+	signed, err := job.UnsealReply(g.seal, g.hash, sealed)
+	if err != nil {
+		return job.Verified{}, err
+	}
+	v, err := job.OpenReply(g.c.certificates, g.hash, signed, now)
+	if err != nil {
+		return job.Verified{}, err
+	}
+	select {
+	case <-g.ruled: // membership takes as long as this, so it costs nothing
+	case <-ctx.Done():
+		return job.Verified{}, ctx.Err()
+	}
+	return v, g.roster.Admits(v.Node)
+}
+
+// expectNamed narrows the expected set to the hosts of these names.
+func (g *gathering) expectNamed(names []string) {
+	g.named = map[identity.ID]string{}
+	found := make(map[string]bool, len(names))
+	for _, name := range names {
+		found[name] = false
+	}
+	for id, m := range g.members {
+		_, wanted := found[m.Name]
+		if _, expected := g.met[id]; wanted && expected {
+			g.named[id], found[m.Name] = m.Name, true
+		}
+	}
+	for _, name := range names {
+		if !found[name] {
+			g.unknown = append(g.unknown, name)
+		}
+	}
+}
+
+// gather sends the job and collects until nobody owes an answer.
+func (g *gathering) gather(ctx context.Context) (Run, error) {
+	nc := g.c.conn
+	work, stopWork := context.WithCancel(ctx)
+	sub, err := nc.ChanSubscribe(job.RepliesSubject(g.c.id, g.id), g.raw)
+	if err != nil {
+		stopWork()
+		return Run{}, fmt.Errorf("listen for replies: %w", err)
+	}
+	var workers sync.WaitGroup
+	defer func() {
+		sub.Unsubscribe()
+		stopWork()
+		workers.Wait()
+	}()
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() { g.verify(work) })
+	}
+	workers.Go(func() { g.askRoster(work) })
+	g.sent = time.Now()
+	for i, s := range g.subjects() {
+		if err := nc.Publish(s, g.signed); err != nil && i == 0 {
+			return Run{}, fmt.Errorf("send the job: %w", err)
+		} else if err != nil { // some may have it
+			return g.account(nil), fmt.Errorf("send the job to all of its targets: %w", err)
+		}
+	}
+	ask := func() {
+		if !g.asking {
+			g.asking = true
+			workers.Go(func() { g.askMembers(work) })
+		}
+	}
+	if g.members == nil {
+		ask()
+	}
+	return g.collect(ctx, ask)
+}
+
+// collect takes what comes until nobody owes an answer; ask starts a question who is there.
+func (g *gathering) collect(ctx context.Context, ask func()) (Run, error) {
+	tick := time.NewTicker(resend)
+	defer tick.Stop()
+	limit := time.NewTimer(g.request.Timeout)
+	defer limit.Stop()
+	ruled := g.ruled
+	first := time.NewTimer(nudge)
+	defer first.Stop()
+	g.reckon()
+	for !g.done() {
+		select {
+		case v := <-g.replies:
+			g.heard = v.arrived
+			g.take(v)
+		case <-ruled:
+			ruled = nil // once is enough
+			g.reckon()
+		case members := <-g.news:
+			g.asking = false
+			if members == nil && g.members == nil && g.request.Targets == nil {
+				if g.stream() { // the brokers' nodes may just be as busy as this one
+					ask()
+					continue
+				}
+				return g.account(nil), errNobodyTells
+			}
+			if members != nil {
+				g.know(members)
+				g.reckon()
+				g.progress(Progress{Done: len(g.ended), Total: g.total()})
+			}
+		case <-tick.C:
+			if g.total()-len(g.ended) > nudged && g.stream() && g.skipped < patientTicks {
+				g.skipped++
+				continue
+			}
+			g.skipped = 0
+			g.sendAgain()
+			ask()
+		case <-first.C:
+			if g.total()-len(g.ended) <= nudged {
+				g.sendAgain()
+			}
+		case <-limit.C:
+			if g.members == nil && g.request.Targets == nil {
+				return g.account(nil), errNobodyTells
+			}
+			if !g.isRuled() {
+				return g.account(nil), errNoRoster
+			}
+			return g.account(nil), nil
+		case <-ctx.Done():
+			return g.account(ctx.Err()), ctx.Err()
+		}
+	}
+	return g.account(nil), nil
+}
+
+// stream reports whether replies are still coming in one after another.
+func (g *gathering) stream() bool { return len(g.raw) > 0 || time.Since(g.heard) < streaming }
+
+// verify turns raw replies into verdicts until ctx ends.
+func (g *gathering) verify(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-g.raw:
+			v := verdict{arrived: time.Now()}
+			v.reply, v.err = g.open(ctx, m.Data, v.arrived)
+			select {
+			case g.replies <- v:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// askMembers hands over the list of hosts; nil if nobody tells.
+func (g *gathering) askMembers(ctx context.Context) {
+	members, err := g.c.Members(ctx)
+	if err != nil {
+		g.c.config.Log.Warn("membership", "error", err)
+	}
+	select {
+	case g.news <- members:
+	case <-ctx.Done():
+	}
+}
+
+func (g *gathering) take(v verdict) {
+	if v.err != nil {
+		g.rejected++
+		g.c.config.Log.Warn("reply does not hold and counts for nothing", "job", g.id, "error", v.err)
+		return
+	}
+	id := v.reply.Node.ID
+	if _, ended := g.ended[id]; ended {
+		return
+	}
+	if !g.concerns(v.reply) {
+		if v.reply.Kind != job.NoMatch { // that is what it says if all were asked because so many are named
+			g.rejected++
+			g.c.config.Log.Warn("a host answers that was not asked; it counts for nothing", "job", g.id, "name", v.reply.Node.Name)
+		}
+		return
+	}
+	switch v.reply.Kind {
+	case job.Accepted:
+		g.accept(id, v.reply.Node.Name)
+		return
+	case job.NoMatch:
+		g.endNoMatch(v)
+	default:
+		g.end(id, g.outcome(v))
+	}
+	g.progress(Progress{Done: len(g.ended), Total: g.total(), Last: g.ended[id]})
+}
+
+// concerns reports whether the run is about this host. If it is about whoever matches, that is for the host to say.
+func (g *gathering) concerns(v job.Verified) bool {
+	switch {
+	case g.request.Targets != nil:
+		return g.targets[v.Node.ID]
+	case g.named != nil:
+		if i := slices.Index(g.unknown, v.Node.Name); i >= 0 && v.Kind != job.NoMatch { // the brokers had not heard of it
+			g.unknown = slices.Delete(g.unknown, i, i+1)
+			g.named[v.Node.ID], g.expected[v.Node.ID] = v.Node.Name, v.Node.Name
+		}
+		_, named := g.named[v.Node.ID]
+		return named
+	}
+	return true
+}
+
+// endNoMatch ends a host that is not selected. From an exact target it is news: it was selected when the plan was made.
+func (g *gathering) endNoMatch(v verdict) {
+	id := v.reply.Node.ID
+	if g.request.Targets != nil {
+		o := g.outcome(v)
+		o.State, o.Message = job.Skipped, "does not match the filter any more"
+		g.end(id, o)
+		return
+	}
+	g.noMatch++
+	g.end(id, nil)
+}
+
+func (g *gathering) outcome(v verdict) *Outcome {
+	r := v.reply
+	return &Outcome{
+		Node: r.Node.ID, Name: r.Node.Name, State: r.State, Reason: r.Reason, Message: r.Message, Data: r.Data,
+		RTT: v.arrived.Sub(g.sent), Took: time.Duration(r.Took) * time.Microsecond, Identity: r.Node, Clock: clockOf(r.SentAt(), g.sent, v.arrived), seal: r.Node.Seal,
+	}
+}
+
+// sendAgain sends the job once more to each host that has neither accepted nor ended, and now and then to those that have
+// accepted. The same bytes: a host that has it answers from its journal, also when the job's time is over; one that never
+// got it says then that it has expired, and so that it has not run it.
+func (g *gathering) sendAgain() {
+	g.resent++
+	for id := range g.expected {
+		_, ended := g.ended[id]
+		if _, accepts := g.accepted[id]; !ended && (!accepts || g.resent%askAgain == 0) {
+			g.c.conn.Publish(job.NodeSubject(id), g.signed)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package client
+
+import (
+	"time"
+
+	"fleet/identity"
+	"fleet/job"
+	"fleet/job/filter"
+)
+
+// Request is what to ask of which hosts.
+type Request struct {
+	Plugin string
+	Action string
+	Args   map[string]any // checked against the declaration, without the secret ones
+	// Secret are the arguments that the declaration marks secret. They are sealed to each target and need Targets.
+	Secret map[string]any
+	Filter filter.Filter
+	// Targets are the exact hosts, from a plan; nil asks whoever matches Filter.
+	Targets []Target
+	// Timeout is how long to wait for live hosts that owe an answer, from the moment the job was sent.
+	Timeout time.Duration
+	// TTL is how long a host may still start the job; at most job.MaxLife. 0 is DefaultTTL.
+	TTL time.Duration
+}
+
+// DefaultTTL is how long a job may still be started: long enough for a re-send after a broker died, short enough that
+// nothing starts when the admin has given up.
+const DefaultTTL = time.Minute
+
+// Target is a host selected by a plan.
+type Target struct {
+	Node identity.ID
+	Name string
+	Seal []byte // its public sealing key
+}
+
+// Outcome is how a job ended for one host.
+type Outcome struct {
+	Node    identity.ID
+	Name    string
+	State   job.State
+	Reason  job.Reason     // why refused; "" otherwise
+	Message string         // the host's own line; for Lost and Silent: what is known of it
+	Data    map[string]any // the action's outputs
+	RTT     time.Duration  // from sending to the end's arrival
+	Took    time.Duration  // on the host, by its own clock
+	// Identity is what the certificate said that the reply came with; zero for Lost and Silent.
+	Identity identity.NodeIdentity
+	Clock    Clock  // how the host's clock stood to this one; zero for Lost and Silent
+	seal     []byte // the host's public sealing key, by its certificate
+}
+
+// Plan is who would run a change.
+type Plan struct {
+	Targets []Target
+	Silent  []Outcome // expected, but did not say whether they match
+	Refused []Outcome // said that they would not run it, and why
+	Fleet   int       // hosts expected in all: live and failed
+}
+
+// Run is one finished (or interrupted) run.
+type Run struct {
+	JobID    string
+	Outcomes []Outcome // one for each target, sorted by name
+	NoMatch  int       // hosts that said that the filter does not select them
+	Rejected int       // replies that did not verify; they count for nothing
+	Expected int       // hosts that membership named when the run began
+	Took     time.Duration
+}
+
+// Progress is told as outcomes arrive. Total is 0 while the expected set is not known yet.
+type Progress struct {
+	Done, Total int
+	Last        *Outcome // nil for a host that does not match
+}

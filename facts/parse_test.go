@@ -1,0 +1,125 @@
+package facts
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		name   string
+		parse  parser
+		in     string
+		want   map[string]any
+		faulty string
+	}{
+		{"text", parseText, "# a comment\n\nhagroup=c\r\n Rack = 12 \nurl=http://x/?a=b\nempty=\n",
+			map[string]any{"hagroup": "c", "rack": "12", "url": "http://x/?a=b", "empty": ""}, ""},
+		{"text with a BOM", parseText, "\xef\xbb\xbfa=1", map[string]any{"a": "1"}, ""},
+		{"text without =", parseText, "a=1\nnonsense here\n", nil, `line 2: "nonsense here" is not name=value`},
+		{"text, no name", parseText, "=1\n", nil, "line 1: has a fact without a name"},
+		{"text twice", parseText, "a=1\nA=2\n", nil, `line 2: "a" is there twice`},
+		{"text, not UTF-8", parseText, "a=\xff\n", nil, "UTF-8"},
+		{"json", parseJSON, `{"Role": "web", "n": 3, "f": 1.5, "big": 18446744073709551616, "yes": true, "none": null, "deep": {"List": [1, "a", {}]}}`,
+			map[string]any{"role": "web", "n": int64(3), "f": 1.5, "big": 18446744073709551616.0, "yes": true, "none": nil,
+				"deep": map[string]any{"List": []any{int64(1), "a", map[string]any{}}}}, ""},
+		{"json twice", parseJSON, "{\"a\": 1,\n\"b\": {\"c\": 1,\n\"c\": 2}}", nil, `line 3: "c" is there twice`},
+		{"json twice by case", parseJSON, `{"a": 1, "A": 2}`, nil, `"a" is there twice`},
+		{"json cut off", parseJSON, `{"a": 1,`, nil, "line 1: ends in the middle"},
+		{"json, empty", parseJSON, ``, nil, "ends in the middle"},
+		{"json list", parseJSON, `[1]`, nil, "not a JSON object"},
+		{"json and more", parseJSON, `{} {}`, nil, "after the end"},
+		{"json bad", parseJSON, "{\n\"a\": nope}", nil, "line 2: invalid character"},
+		{"json deep", parseJSON, strings.Repeat(`{"a":`, 30), nil, "nested more than 16 deep"},
+		{"json, huge number", parseJSON, `{"a": 1e999}`, nil, "too large"},
+		{"json, many", parseJSON, `{"a": [` + strings.Repeat("1,", maxValues) + `1]}`, nil, "too many values"},
+		{"toml", parseTOML, "role = 'web'\nn = 3\nwhen = 2026-01-02\nat = 2026-01-02T03:04:05Z\nclock = 07:32:00\n[deep]\nlist = [1, 'a']\n[[table]]\nx = 1.5\n",
+			map[string]any{"role": "web", "n": int64(3), "when": "2026-01-02", "at": "2026-01-02T03:04:05Z", "clock": "07:32:00",
+				"deep": map[string]any{"list": []any{int64(1), "a"}}, "table": []any{map[string]any{"x": 1.5}}}, ""},
+		{"toml twice", parseTOML, "a = 1\na = 2\n", nil, "line 2: "},
+		{"toml infinite", parseTOML, "a = inf\n", nil, "not finite"},
+		{"toml deep", parseTOML, "a = " + strings.Repeat("[", 5000), nil, "nested"},
+		{"toml rather deep", parseTOML, "a = " + strings.Repeat("[", 30) + strings.Repeat("]", 30), nil, "nested"},
+		{"yaml", parseYAML, "---\nRole: web\nn: 3\nf: 1.5\nyes: true\nword: yes\nnone: null\nempty:\ntext: |\n  a\n  b\nquoted: \"a\\tb\"\ndeep:\n  list:\n    - 1\n    - {a: b}\n8080: open\n",
+			map[string]any{"role": "web", "n": int64(3), "f": 1.5, "yes": true, "word": "yes", "none": nil, "empty": nil, "text": "a\nb\n", "quoted": "a\tb",
+				"deep": map[string]any{"list": []any{int64(1), map[string]any{"a": "b"}}}, "8080": "open"}, ""},
+		{"yaml, nothing", parseYAML, "# only a comment\n", map[string]any{}, ""},
+		{"yaml twice", parseYAML, "a: 1\nb: 2\na: 3\n", nil, "line 3: "},
+		{"yaml alias", parseYAML, "a: &x [1]\nb: *x\n", nil, "line 1: has anchor"},
+		{"yaml merge", parseYAML, "b:\n  <<: {a: 1}\n", nil, "line 2: has a name that is not plain text"},
+		{"yaml tag", parseYAML, "a: !!binary aGk=\n", nil, "line 1: has tag"},
+		{"yaml list", parseYAML, "- a\n", nil, "not a YAML mapping"},
+		{"yaml, two documents", parseYAML, "a: 1\n---\nb: 2\n", nil, "line 3: a second document"},
+		{"yaml bad", parseYAML, "a: 1\n b: [\n", nil, "line "},
+		{"yaml infinite", parseYAML, "a: .inf\n", nil, "line 1: has"},
+		{"yaml, large", parseYAML, "a: " + strings.Repeat("x", maxYAML), nil, "larger than 64 KiB"},
+		{"output json", parseOutput, "\n {\"a\": 1}\n", map[string]any{"a": int64(1)}, ""},
+		{"output text", parseOutput, "# hi\na=b: c\nd=e\n", map[string]any{"a": "b: c", "d": "e"}, ""},
+		{"output yaml", parseOutput, "a: b=c\n", map[string]any{"a": "b=c"}, ""},
+		{"output nothing", parseOutput, " \n", map[string]any{}, ""},
+		{"output prose", parseOutput, "command not found\n", nil, "not a YAML mapping"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tt.parse([]byte(tt.in))
+			if tt.faulty != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.faulty) {
+					t.Fatalf("got %v, %v; want an error with %q", got, err, tt.faulty)
+				}
+				return
+			}
+			if err != nil || !reflect.DeepEqual(got, tt.want) {
+				t.Fatalf("got %#v, %v; want %#v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestLookup(t *testing.T) {
+	f := Facts{
+		"os":       map[string]any{"release": map[string]any{"major": "12"}, "none": nil},
+		"disks":    []any{map[string]any{"size": int64(5)}, "b"},
+		"my.fact":  "flat",
+		"os.name":  "exact wins",
+		"net":      map[string]any{"eth0": map[string]any{"ip": "a"}, "eth0.100": map[string]any{"ip": "b"}},
+		"Upper":    true,
+		"":         "nobody asks",
+		"a":        map[string]any{"b": "no map"},
+		"a.b":      map[string]any{"c": "through a flat key"},
+		"notanint": []any{"x"},
+	}
+	tests := []struct {
+		path string
+		want any
+		ok   bool
+	}{
+		{"os.release.major", "12", true},
+		{"OS.release.major", "12", true},
+		{"os.Release.major", nil, false},
+		{"os.none", nil, true},
+		{"os.name", "exact wins", true},
+		{"disks.0.size", int64(5), true},
+		{"disks.1", "b", true},
+		{"disks.2", nil, false},
+		{"disks.-1", nil, false},
+		{"disks.01", nil, false},
+		{"disks.99999999999999999999", nil, false},
+		{"my.fact", "flat", true},
+		{"net.eth0.ip", "a", true},
+		{"net.eth0.100.ip", "b", true},
+		{"Upper", true, true},
+		{"upper", nil, false},
+		{"a.b.c", "through a flat key", true},
+		{"os.release.major.more", nil, false},
+		{"", nil, false},
+		{".", nil, false},
+		{"os.", nil, false},
+		{strings.Repeat("os.", 1000), nil, false},
+	}
+	for _, tt := range tests {
+		if got, ok := f.Lookup(tt.path); ok != tt.ok || got != tt.want {
+			t.Errorf("Lookup(%.40q) = %v, %v; want %v, %v", tt.path, got, ok, tt.want, tt.ok)
+		}
+	}
+}

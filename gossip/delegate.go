@@ -1,0 +1,61 @@
+package gossip
+
+import "github.com/hashicorp/memberlist"
+
+// delegate is the face that Gossip shows to memberlist. memberlist calls all of it from its own goroutines, the events
+// while it holds its lock; so nothing here blocks or calls back.
+type delegate struct{ g *Gossip }
+
+func (d delegate) NotifyAlive(n *memberlist.Node) error { return d.g.table.admit(n) }
+func (d delegate) NotifyJoin(n *memberlist.Node)        { d.g.gate.pass(func() { d.g.table.heard(n) }) }
+func (d delegate) NotifyUpdate(n *memberlist.Node)      { d.g.gate.pass(func() { d.g.table.heard(n) }) }
+func (d delegate) NotifyLeave(n *memberlist.Node)       { d.g.gate.pass(func() { d.g.table.gone(n) }) }
+
+func (d delegate) NotifyConflict(existing, other *memberlist.Node) {
+	d.g.gate.pass(func() { d.g.table.conflict(existing, other) })
+}
+
+// NodeMeta is asked at the start, at each change and at the end.
+func (d delegate) NodeMeta(limit int) []byte { return d.g.meta() }
+
+// LocalState and MergeRemoteState are both halves of a push/pull.
+func (d delegate) LocalState(bool) []byte {
+	s := state{from: d.g.cfg.Self.ID, gone: d.g.table.goneMembers()}
+	if d.g.cfg.Docs != nil {
+		s.digest = d.g.cfg.Docs.Digest()
+	}
+	return s.encode()
+}
+
+func (d delegate) MergeRemoteState(b []byte, _ bool) {
+	d.g.gate.pass(func() { d.merge(b) })
+}
+
+func (d delegate) merge(b []byte) {
+	log := d.g.cfg.Log
+	s, err := decodeState(b)
+	if err != nil {
+		log.Warn("state from another node ignored", "reason", err)
+		return
+	}
+	d.g.table.learn(s.gone)
+	if d.g.cfg.Docs == nil || len(s.digest) == 0 {
+		return
+	}
+	refs, err := d.g.cfg.Docs.Missing(s.digest)
+	if err != nil {
+		log.Warn("digest from another node ignored", "claimed sender", s.from, "reason", err)
+		return
+	}
+	if len(refs) == 0 {
+		return
+	}
+	select {
+	case d.g.missing <- missing{refs, s.from}:
+	default: // the next push/pull finds them again
+	}
+}
+
+// User messages are not used.
+func (d delegate) NotifyMsg([]byte)                           {}
+func (d delegate) GetBroadcasts(overhead, limit int) [][]byte { return nil }

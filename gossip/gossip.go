@@ -1,0 +1,237 @@
+package gossip
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"golang.org/x/sync/errgroup"
+)
+
+// Gossip is this node's part in the mesh. Its methods may be called from several goroutines.
+type Gossip struct {
+	cfg   Config
+	pace  pace
+	list  *memberlist.Memberlist
+	ring  *memberlist.Keyring
+	addr  netip.AddrPort
+	table *table
+	gate  *gate // for all that memberlist calls
+
+	changed chan struct{} // the table changed; OnChange is due
+	missing chan missing  // OnMissing is due
+	joined  chan struct{} // a join worked; extra push/pulls are due
+	clashed chan struct{} // others still hold this id at another address
+
+	stop    context.CancelFunc // ends whatever still goes out over the network
+	dials   sync.WaitGroup     // push/pulls of ours under way
+	started sync.Once          // Run runs once
+
+	announcing sync.Mutex // one change of the metadata after another
+	keying     sync.Mutex // one change of the keys after another
+
+	mu      sync.Mutex
+	self    Member
+	leaving bool
+	stopped bool
+	seeds   []string // given to Join, tried again while alone
+	old     []Member // forgotten, but their addresses are tried while alone
+
+	// touched by one goroutine at a time: maintain, then Run
+	saved   []savedMember // as last written
+	unsaved bool          // the last attempt failed
+}
+
+type missing struct {
+	refs []Ref
+	from string
+}
+
+// New opens the sockets and starts to answer others; it contacts nobody by itself. Run must be called after it, also
+// to undo it: with a context that has ended, Run only closes.
+func New(cfg Config) (*Gossip, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	if _, err := encodeMeta(cfg.Self, false); err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	gate := &gate{}
+	mc, err := cfg.memberlist(gate)
+	if err != nil {
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	g := &Gossip{
+		cfg: cfg, gate: gate, pace: cfg.Profile.pace(), self: cfg.Self, stop: stop,
+		changed: make(chan struct{}, 1), missing: make(chan missing, 8), joined: make(chan struct{}, 1),
+		clashed: make(chan struct{}, 1),
+	}
+	g.table = newTable(&cfg, func() { notify(g.changed) }, func() { notify(g.clashed) })
+	g.ring = mc.Keyring
+	g.loadMembers()
+	d := delegate{g}
+	mc.Delegate, mc.Events, mc.Conflict, mc.Alive = d, d, d, d
+	if mc.Transport = cfg.transport; mc.Transport == nil {
+		if mc.Transport, err = listen(ctx, &cfg, mc); err != nil {
+			stop()
+			return nil, fmt.Errorf("gossip: %w", err)
+		}
+	}
+	if g.list, err = memberlist.Create(mc); err != nil {
+		stop()
+		mc.Transport.Shutdown()
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
+	g.addr, _ = nodeAddr(g.list.LocalNode())
+	return g, nil
+}
+
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Addr is the address that others are told to reach, with the port that was really bound.
+func (g *Gossip) Addr() netip.AddrPort { return g.addr }
+
+// Members returns everybody known, this node included, by host name and id: alive, failed, and left, the latter two
+// until they are forgotten.
+func (g *Gossip) Members() []Member {
+	members := g.table.list()
+	sortMembers(members)
+	return members
+}
+
+// Conflicts returns the ids that were claimed from two addresses within the last five minutes, by id.
+func (g *Gossip) Conflicts() []Conflict {
+	out := g.table.listConflicts()
+	slices.SortFunc(out, func(a, b Conflict) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
+// SetBroker announces that this node carries a broker on these ports, or that it does not. It blocks until the news
+// has gone out to some of the others, at most three seconds; an error means that it may take a while longer, or that
+// the ports are wrong.
+func (g *Gossip) SetBroker(on bool, brokerPort, routePort uint16) error {
+	if !on {
+		brokerPort, routePort = 0, 0
+	}
+	err := g.announce(func() error {
+		next := g.self
+		next.Broker, next.BrokerPort, next.RoutePort = on, brokerPort, routePort
+		if _, err := encodeMeta(next, false); err != nil {
+			return err
+		}
+		g.self = next
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("announce the broker by gossip: %w", err)
+	}
+	return nil
+}
+
+// announce changes what this node says of itself and tells the others. change runs under g.mu.
+func (g *Gossip) announce(change func() error) error {
+	g.announcing.Lock()
+	defer g.announcing.Unlock()
+	g.mu.Lock()
+	if g.stopped {
+		g.mu.Unlock()
+		return errStopped
+	}
+	before := metaOf(g.self, g.leaving)
+	err := change()
+	same := string(before) == string(metaOf(g.self, g.leaving))
+	g.mu.Unlock()
+	if err != nil || same {
+		return err
+	}
+	return g.list.UpdateNode(g.pace.announce)
+}
+
+var errStopped = errors.New("gossip has stopped")
+
+// meta is the metadata as it is now.
+func (g *Gossip) meta() []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return metaOf(g.self, g.leaving)
+}
+
+// metaOf cannot fail: what g.self holds was encoded once before it was put there.
+func metaOf(self Member, leaving bool) []byte {
+	b, _ := encodeMeta(self, leaving)
+	return b
+}
+
+// Run keeps the mesh together until ctx ends. Then it says goodbye, which takes at most seven seconds and usually
+// two, closes the sockets and waits for what it started. After it, no callback is called and nothing is logged. It can be
+// called once.
+func (g *Gossip) Run(ctx context.Context) error {
+	first := false
+	g.started.Do(func() { first = true })
+	if !first {
+		return errors.New("gossip: Run was called twice")
+	}
+	var eg errgroup.Group
+	eg.Go(func() error { g.tellChanges(ctx); return nil })
+	eg.Go(func() error { g.tellMissing(ctx); return nil })
+	eg.Go(func() error { g.maintain(ctx); return nil })
+	eg.Wait()
+
+	// The order matters: say leaving while others still listen, then leave, then close, then nothing is dialled any more.
+	err := errors.Join(g.announce(func() error { g.leaving = true; return nil }), g.list.Leave(g.pace.announce))
+	if err != nil {
+		g.cfg.Log.Warn("left without being sure that anybody heard it", "reason", err)
+	}
+	g.mu.Lock()
+	g.stopped = true
+	g.mu.Unlock()
+	g.stop()
+	err = g.list.Shutdown()
+	g.dials.Wait()
+	g.gate.close()
+	g.saveMembers()
+	return err
+}
+
+func (g *Gossip) tellChanges(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.changed:
+		}
+		if g.cfg.OnChange != nil {
+			g.cfg.OnChange()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(changeSpacing):
+		}
+	}
+}
+
+func (g *Gossip) tellMissing(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-g.missing:
+			if g.cfg.OnMissing != nil {
+				g.cfg.OnMissing(m.refs, m.from)
+			}
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package gossip
+
+import "time"
+
+// All bounds on what comes from outside stand here.
+const (
+	// keySize makes it AES-256.
+	keySize = 32
+	// maxID is the longest node id. A base32 SHA-256 has 52 characters.
+	maxID = 64
+	// maxHost is the longest host name, as in RFC 1035.
+	maxHost = 253
+	// maxMembers bounds the table against a holder of the gossip key who invents nodes. Pools are meant to stay below
+	// about 2,000 hosts.
+	maxMembers = 8192
+	// maxLearnt is how full the table may get by what others say of members that are gone, so that inventing those keeps
+	// nobody out who is there.
+	maxLearnt = maxMembers / 2
+	// maxGone bounds how many members that are gone a push/pull names: a whole pool, so that a newcomer learns of
+	// everybody that an outage took. Each is some 60 bytes, less than memberlist itself spends on a member.
+	maxGone = 2048
+	// maxConflicts bounds the ids whose conflicts are remembered; beyond it the oldest makes way.
+	maxConflicts = 64
+	// maxSeeds bounds the addresses that Join remembers for later.
+	maxSeeds = 64
+	// maxOld bounds the forgotten members whose addresses are kept while this node is alone: a few would do, many make it
+	// likely that one still lives.
+	maxOld = 256
+	// maxFileBytes is more than the longest members file that maxMembers can make.
+	maxFileBytes = maxMembers * 640
+	// maxLogText cuts a line of memberlist's, which may quote what others sent.
+	maxLogText = 1 << 10
+
+	// MaxDocument is the largest document in bytes, maxDocuments how many there may be, and maxStore how many bytes
+	// all of them may have: every node keeps every document.
+	MaxDocument  = 64 << 10
+	maxStore     = 1 << 20
+	maxDocuments = 1024
+	// maxKind and maxName keep the file name of a document within what every file system takes.
+	maxKind = 32
+	maxName = 96
+	// maxDigest is the length of the longest digest that maxDocuments can make.
+	maxDigest = 4 + maxDocuments*(1+maxKind+1+maxName+10+hashPrefix)
+)
+
+const (
+	// conflictFresh is how long a conflict counts after it was last noticed. Real ones are noticed at each push/pull.
+	conflictFresh = 5 * time.Minute
+	// hearsayDelay is how far two nodes' times of one event may be apart: noticing a crash takes up to a minute in a large
+	// pool, and clocks differ by as much.
+	hearsayDelay = 5 * time.Minute
+	// fileRefresh is how old the times of living members in the members file may get before it is written just for them.
+	fileRefresh = 5 * time.Minute
+	// changeSpacing is the least time between two calls of OnChange, so that a hundred nodes joining are a few calls.
+	changeSpacing = 20 * time.Millisecond
+	// defaultForget and defaultForgetEphemeral are how long members that are gone stay known.
+	defaultForget          = 72 * time.Hour
+	defaultForgetEphemeral = time.Hour
+)

@@ -1,0 +1,85 @@
+package gossip
+
+import (
+	"context"
+	"log"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Anybody who can reach the port can make memberlist complain once a packet, so its lines are let through only so fast.
+const (
+	logBurst  = 20
+	logPeriod = 10 * time.Second
+)
+
+// logWriter turns memberlist's lines, "[LEVEL] memberlist: text", into slog records.
+type logWriter struct {
+	log  *slog.Logger
+	gate *gate
+
+	mu      sync.Mutex
+	start   time.Time // of the current period
+	lines   int       // in it
+	dropped int
+}
+
+func newLogger(l *slog.Logger, g *gate) *log.Logger {
+	return log.New(&logWriter{log: l, gate: g}, "", 0)
+}
+
+func (w *logWriter) Write(p []byte) (int, error) {
+	w.gate.pass(func() { w.pass(string(p)) })
+	return len(p), nil
+}
+
+func (w *logWriter) pass(line string) {
+	level, text := parseLine(line)
+	if !w.log.Enabled(context.Background(), level) {
+		return
+	}
+	pass, dropped := w.take(time.Now())
+	if dropped > 0 {
+		w.log.Warn("memberlist said more than is shown here", "lines", dropped)
+	}
+	if pass {
+		w.log.Log(context.Background(), level, text, "from", "memberlist")
+	}
+}
+
+// take says whether one more line may pass now, and how many were dropped in the period that has ended with it.
+func (w *logWriter) take(now time.Time) (pass bool, dropped int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if now.Sub(w.start) > logPeriod {
+		dropped = w.dropped
+		w.start, w.lines, w.dropped = now, 0, 0
+	}
+	if w.lines >= logBurst {
+		w.dropped++
+		return false, dropped
+	}
+	w.lines++
+	return true, dropped
+}
+
+// parseLine lowers memberlist's levels: what it calls an error is a packet or a peer that went wrong, and its news
+// about single nodes is told by this package itself.
+func parseLine(line string) (slog.Level, string) {
+	text := strings.TrimSpace(line)
+	level := slog.LevelWarn
+	if tag, rest, ok := strings.Cut(text, "] "); ok && strings.HasPrefix(tag, "[") {
+		text = rest
+		switch tag[1:] {
+		case "DEBUG", "INFO":
+			level = slog.LevelDebug
+		}
+	}
+	text = strings.TrimPrefix(text, "memberlist: ")
+	if len(text) > maxLogText {
+		text = strings.ToValidUTF8(text[:maxLogText], "") + " (cut)"
+	}
+	return level, text
+}

@@ -1,0 +1,216 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// Conflict is one id claimed from two addresses at once: a cloned disk, or a host that just changed its address and
+// whose old one has not been given up yet. The second kind ends by itself within a minute; the first kind lasts, so
+// look at Last minus First.
+type Conflict struct {
+	ID          string
+	Host        string         // as announced from Other, "" if that cannot be read
+	Addr, Other netip.AddrPort // the one that stays, and the one that is refused
+	Self        bool           // the id is this node's own
+	First, Last time.Time      // when it was noticed; one not noticed again for five minutes is forgotten
+}
+
+// table is what this node knows of all members. memberlist's callbacks write it while they hold memberlist's lock, so
+// nothing here may call memberlist.
+type table struct {
+	self            string
+	log             *slog.Logger
+	forgetEphemeral time.Duration
+	forgetOthers    time.Duration
+	signal          func() // something changed; must not block
+	clash           func() // this node's own id is claimed from elsewhere; must not block
+
+	mu        sync.Mutex
+	members   map[string]Member
+	conflicts map[string]*Conflict
+}
+
+func newTable(c *Config, signal, clash func()) *table {
+	return &table{
+		self: c.Self.ID, log: c.Log, forgetEphemeral: c.ForgetEphemeral, forgetOthers: c.Forget, signal: signal, clash: clash,
+		members: map[string]Member{}, conflicts: map[string]*Conflict{},
+	}
+}
+
+// admit says why a node must not enter the table. memberlist ignores the message then.
+func (t *table) admit(n *memberlist.Node) error {
+	if !validID(n.Name) {
+		return fmt.Errorf("node id %q is not valid", n.Name)
+	}
+	if _, ok := nodeAddr(n); !ok {
+		return errors.New("it has no valid address")
+	}
+	if _, _, err := decodeMeta(n.Meta); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, known := t.members[n.Name]; !known && len(t.members) >= maxMembers {
+		return fmt.Errorf("there are %d members already", maxMembers)
+	}
+	return nil
+}
+
+// heard takes in what an admitted node announces.
+func (t *table) heard(n *memberlist.Node) {
+	m, leaving, err := decodeMeta(n.Meta)
+	if err != nil { // admit has refused it
+		return
+	}
+	m.ID = n.Name
+	m.Addr, _ = nodeAddr(n)
+	m.Since = time.Now()
+	if leaving {
+		m.State = Left
+	}
+	t.mu.Lock()
+	old, known := t.members[n.Name]
+	if known && old.State == m.State {
+		m.Since = old.Since
+	}
+	t.members[n.Name] = m
+	t.mu.Unlock()
+	if !known || old.State != m.State {
+		t.tell(m)
+	}
+	t.signal()
+}
+
+// gone takes in that memberlist has given up on a node, or that the node has left.
+func (t *table) gone(n *memberlist.Node) {
+	t.mu.Lock()
+	old, known := t.members[n.Name]
+	m := old
+	if known && old.State == Alive {
+		m.State, m.Since = Failed, time.Now()
+		if n.Name == t.self {
+			m.State = Left
+		}
+		t.members[n.Name] = m
+	}
+	t.mu.Unlock()
+	if m != old {
+		t.tell(m)
+		t.signal()
+	}
+}
+
+func (t *table) tell(m Member) {
+	t.log.Info("member is "+m.State.String(), "id", m.ID, "name", m.Host, "addr", m.Addr)
+}
+
+func (t *table) conflict(stays, refused *memberlist.Node) {
+	now := time.Now()
+	addr, _ := nodeAddr(stays)
+	other, _ := nodeAddr(refused)
+	t.mu.Lock()
+	c := t.conflicts[stays.Name]
+	news := c == nil || c.Other != other
+	if news {
+		if c == nil && len(t.conflicts) >= maxConflicts {
+			t.dropOldestConflict()
+		}
+		c = &Conflict{ID: stays.Name, Self: stays.Name == t.self, First: now}
+		t.conflicts[stays.Name] = c
+	}
+	meta, _, _ := decodeMeta(refused.Meta)
+	c.Host, c.Addr, c.Other, c.Last = meta.Host, addr, other, now
+	t.mu.Unlock()
+	if news {
+		t.log.Warn("one node id is claimed from two addresses; a cloned data directory must be removed before its host joins",
+			"id", stays.Name, "name", meta.Host, "addr", addr, "other", other, "self", stays.Name == t.self)
+		t.signal()
+		if stays.Name == t.self {
+			t.clash()
+		}
+	}
+}
+
+func (t *table) dropOldestConflict() {
+	var oldest *Conflict
+	for _, c := range t.conflicts {
+		if oldest == nil || c.Last.Before(oldest.Last) {
+			oldest = c
+		}
+	}
+	delete(t.conflicts, oldest.ID)
+}
+
+// keep is how long m stays known after it is gone.
+func (t *table) keep(m Member) time.Duration {
+	if m.Ephemeral {
+		return t.forgetEphemeral
+	}
+	return t.forgetOthers
+}
+
+// forget drops members that have been gone for longer than they are kept, which it returns, and conflicts that have ended.
+func (t *table) forget() (forgotten []Member) {
+	now := time.Now()
+	t.mu.Lock()
+	for id, m := range t.members {
+		if m.State != Alive && id != t.self && now.Sub(m.Since) > t.keep(m) {
+			delete(t.members, id)
+			forgotten = append(forgotten, m)
+		}
+	}
+	for id, c := range t.conflicts {
+		if now.Sub(c.Last) > conflictFresh {
+			delete(t.conflicts, id)
+		}
+	}
+	t.mu.Unlock()
+	for _, m := range forgotten {
+		t.log.Info("member is forgotten", "id", m.ID, "name", m.Host, "since", m.Since)
+	}
+	if len(forgotten) > 0 {
+		t.signal()
+	}
+	return forgotten
+}
+
+// list returns a copy of everything, in no order.
+func (t *table) list() []Member {
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]Member, 0, len(t.members))
+	for _, m := range t.members {
+		m.LastSeen = m.Since
+		if m.State == Alive {
+			m.LastSeen = now
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func (t *table) listConflicts() []Conflict {
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []Conflict
+	for _, c := range t.conflicts {
+		if now.Sub(c.Last) <= conflictFresh {
+			out = append(out, *c)
+		}
+	}
+	return out
+}
+
+func nodeAddr(n *memberlist.Node) (netip.AddrPort, bool) {
+	a, ok := netip.AddrFromSlice(n.Addr)
+	return netip.AddrPortFrom(a.Unmap(), n.Port), ok && n.Port != 0
+}

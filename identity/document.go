@@ -1,0 +1,227 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/internal/wire"
+)
+
+// The kinds of replicated documents.
+const (
+	RosterKind = "roster"
+)
+
+// document is the signed part of a replicated document. Body is decoded by the kind's own code once the signature holds.
+type document struct {
+	Kind    string    `cbor:"1,keyasint"`
+	Name    string    `cbor:"2,keyasint"`
+	Version uint64    `cbor:"3,keyasint"`
+	Issued  time.Time `cbor:"4,keyasint"`
+	Body    []byte    `cbor:"5,keyasint"`
+}
+
+// Ref names a version of a document.
+type Ref struct {
+	Kind    string
+	Name    string
+	Version uint64
+}
+
+// Roster is the root-signed list of who may do what. Only it makes admins.
+type Roster struct {
+	Version       uint64       `cbor:"-"` // the document's
+	Fleet         string       `cbor:"1,keyasint"`
+	Admins        []AdminEntry `cbor:"2,keyasint"`
+	Roles         []RoleEntry  `cbor:"3,keyasint"`
+	RevokedNodes  []ID         `cbor:"4,keyasint,omitempty"`
+	RevokedTokens []ID         `cbor:"5,keyasint,omitempty"`
+	Keys          Keys         `cbor:"6,keyasint,omitzero"`
+}
+
+// Keys says which of the fleet's shared keys are in force. Before the first rotation it is zero: then every issuing key
+// that the root certified counts, and the gossip key is the one that came at admission.
+type Keys struct {
+	Issuing ID   `cbor:"1,keyasint"`           // peers issue with this key
+	Gossip  ID   `cbor:"2,keyasint"`           // nodes encrypt gossip with the key of this ID, see GossipID
+	Overlap bool `cbor:"3,keyasint,omitempty"` // older ones are accepted too
+	// Since is the lowest version of the Rotation documents that brought these keys: older ones are history.
+	Since uint64 `cbor:"4,keyasint"`
+}
+
+// Admits says why the holder of a certificate is not of the fleet any more, or nil.
+func (r Roster) Admits(n NodeIdentity) error {
+	if slices.Contains(r.RevokedNodes, n.ID) {
+		return fmt.Errorf("node %s (%s) is revoked", n.ID, n.Name)
+	}
+	if r.Keys.Issuing != "" && !r.Keys.Overlap && n.Issuer != r.Keys.Issuing {
+		return fmt.Errorf("the certificate of %s (%s) is from before the issuing key was replaced; admit the host again with a new token (fleet node --join)", n.Name, n.ID)
+	}
+	return nil
+}
+
+// AdminEntry is a person with a signing key.
+type AdminEntry struct {
+	Name  string           `cbor:"1,keyasint"`
+	Key   PublicKey[Admin] `cbor:"2,keyasint"`
+	Roles []string         `cbor:"3,keyasint"`
+}
+
+// RoleEntry is what a role allows: whatever one of its rules allows.
+type RoleEntry struct {
+	Name  string `cbor:"1,keyasint"`
+	Rules []Rule `cbor:"2,keyasint"`
+}
+
+// Rule allows one thing. All that it names must hold; package policy decides whether it does.
+type Rule struct {
+	Action string            `cbor:"1,keyasint"`           // PLUGIN.ACTION, where each side may be "*"
+	Args   map[string]string `cbor:"2,keyasint,omitempty"` // argument -> value, where "*" stands for any text
+	Hosts  string            `cbor:"3,keyasint,omitempty"` // an -S expression over the host's attested labels; "": every host
+	From   int64             `cbor:"4,keyasint,omitempty"` // Unix seconds; 0: since ever
+	Until  int64             `cbor:"5,keyasint,omitempty"` // Unix seconds, not included; 0: for ever
+	// Second is the share of the fleet, in percent, above which a second admin must have signed too: 0 is never, and
+	// 1 to 100 stand for "above N-1 %", so that 1 is always.
+	Second uint8 `cbor:"6,keyasint,omitempty"`
+}
+
+// Admin returns the entry whose key has this ID.
+func (r Roster) Admin(id ID) (AdminEntry, bool) {
+	for _, a := range r.Admins {
+		if a.Key.ID() == id {
+			return a, true
+		}
+	}
+	return AdminEntry{}, false
+}
+
+// SignRoster makes the document. The version must be one higher than the last; nodes refuse to go back.
+func SignRoster(root PrivateKey[Root], r Roster, now time.Time) ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	body, err := wire.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := wire.Marshal(document{Kind: RosterKind, Name: RosterKind, Version: r.Version, Issued: now.Truncate(time.Second), Body: body})
+	if err != nil {
+		return nil, err
+	}
+	signed := root.Sign(DocumentContext, raw)
+	if len(signed) > MaxDocument {
+		return nil, fmt.Errorf("roster of %d bytes is larger than a document may be (%d)", len(signed), MaxDocument)
+	}
+	return signed, nil
+}
+
+// OpenRoster verifies a roster document with the pinned root key.
+func OpenRoster(root PublicKey[Root], raw []byte) (Roster, error) {
+	var r Roster
+	doc, err := openDocument(root, raw)
+	if err != nil {
+		return r, fmt.Errorf("roster: %w", err)
+	}
+	if doc.Kind != RosterKind || doc.Name != RosterKind {
+		return r, fmt.Errorf("document is a %s/%s, not the roster", doc.Kind, doc.Name)
+	}
+	if err := wire.Unmarshal(doc.Body, &r); err != nil {
+		return Roster{}, fmt.Errorf("roster: %w", err)
+	}
+	r.Version = doc.Version
+	if err := r.check(); err != nil {
+		return Roster{}, err
+	}
+	return r, nil
+}
+
+// VerifyDocument checks a replicated document of any kind known here and says which it is.
+func VerifyDocument(root PublicKey[Root], raw []byte) (Ref, error) {
+	doc, err := openDocument(root, raw)
+	if err != nil {
+		return Ref{}, fmt.Errorf("document: %w", err)
+	}
+	switch doc.Kind {
+	case RosterKind:
+		_, err = OpenRoster(root, raw)
+	case RotationKind:
+		_, err = OpenRotation(root, raw)
+	default:
+		err = fmt.Errorf("document is of the unknown kind %q", doc.Kind)
+	}
+	if err != nil {
+		return Ref{}, err
+	}
+	return Ref{Kind: doc.Kind, Name: doc.Name, Version: doc.Version}, nil
+}
+
+func openDocument(root PublicKey[Root], raw []byte) (document, error) {
+	var doc document
+	if len(raw) > MaxDocument {
+		return doc, fmt.Errorf("document of %d bytes, at most %d are allowed", len(raw), MaxDocument)
+	}
+	body, err := root.Open(DocumentContext, raw)
+	if err != nil {
+		return doc, err
+	}
+	return doc, wire.Unmarshal(body, &doc)
+}
+
+func (r Roster) check() error {
+	if r.Version == 0 || r.Fleet == "" {
+		return errors.New("roster has no version or no fleet name")
+	}
+	if len(r.Admins) == 0 || len(r.Admins) > maxAdmins {
+		return fmt.Errorf("roster has %d admins; it must have 1 to %d", len(r.Admins), maxAdmins)
+	}
+	if k := r.Keys; k != (Keys{}) && (!k.Issuing.Valid() || !k.Gossip.Valid()) {
+		return errors.New("roster: the keys in force have no proper ids")
+	}
+	roles := map[string]bool{}
+	for _, role := range r.Roles {
+		if roles[role.Name] || role.Name == "" {
+			return fmt.Errorf("roster: role %q stands twice or has no name", role.Name)
+		}
+		roles[role.Name] = true
+		if len(role.Rules) > maxRules {
+			return fmt.Errorf("roster: role %q has %d rules, at most %d are allowed", role.Name, len(role.Rules), maxRules)
+		}
+		for _, rule := range role.Rules {
+			if err := rule.check(); err != nil {
+				return fmt.Errorf("roster: role %q: %w", role.Name, err)
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, a := range r.Admins {
+		if a.Name == "" || a.Key.IsZero() || seen["name "+a.Name] || seen[string(a.Key.ID())] {
+			return fmt.Errorf("roster: admin %q stands twice, or has no name or key", a.Name)
+		}
+		seen["name "+a.Name], seen[string(a.Key.ID())] = true, true
+		for _, name := range a.Roles {
+			if !roles[name] {
+				return fmt.Errorf("roster: admin %q has the role %q, which is not defined", a.Name, name)
+			}
+		}
+	}
+	return nil
+}
+
+// check is about form; whether Hosts can be evaluated is for package policy, which lets nobody in where it cannot.
+func (r Rule) check() error {
+	plugin, action, ok := strings.Cut(r.Action, ".")
+	switch {
+	case !ok || plugin == "" || action == "" || !printable(r.Action) || len(r.Action) > maxLabel:
+		return fmt.Errorf("%q is not PLUGIN.ACTION", r.Action)
+	case r.Until != 0 && r.Until <= r.From:
+		return fmt.Errorf("the rule for %s ends before it begins", r.Action)
+	case r.Second > 100:
+		return fmt.Errorf("the rule for %s asks for a second key above %d %%", r.Action, r.Second-1)
+	case len(r.Hosts) > maxExpression || !printable(r.Hosts):
+		return fmt.Errorf("the rule for %s has an expression over hosts that is too long or cannot be printed", r.Action)
+	}
+	return checkLabels(r.Args)
+}

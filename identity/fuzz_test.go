@@ -1,0 +1,61 @@
+package identity
+
+import (
+	"testing"
+	"time"
+)
+
+func FuzzParseToken(f *testing.F) {
+	w := newWorld(f)
+	f.Add(w.token(f, Record{Role: Peer}).Text())
+	f.Add("fleet1.AAAA")
+	f.Fuzz(func(t *testing.T, text string) {
+		tok, err := ParseToken(text)
+		if err != nil {
+			return
+		}
+		again, err := ParseToken(tok.Text())
+		if err != nil || again.Record.ID() != tok.Record.ID() {
+			t.Fatalf("what parsed does not parse again: %v", err)
+		}
+	})
+}
+
+// FuzzRosterBody feeds bytes that the root did sign, since no others get as far as the body.
+func FuzzRosterBody(f *testing.F) {
+	w := newWorld(f)
+	_, body, _ := Split(w.doc)
+	f.Add(body)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, err := OpenRoster(w.root.Public(), w.root.Sign(DocumentContext, body))
+		if err != nil {
+			return
+		}
+		if _, err := SignRoster(w.root, r, time.Unix(0, 0)); err != nil {
+			t.Fatalf("an accepted roster cannot be signed again: %v", err)
+		}
+	})
+}
+
+func FuzzJoinRequest(f *testing.F) {
+	w := newWorld(f)
+	tok := w.token(f, Record{})
+	j, _ := NewJoiner(tok, NewKey[Node](), NewSealKey(), "web1", now)
+	f.Add(j.Request)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		OpenJoinRequest(w.root.Public().ID(), w.roster, raw)
+		j.Open(raw)
+	})
+}
+
+func FuzzVerifyChain(f *testing.F) {
+	w := newWorld(f)
+	c, _ := w.issuer.Issue(NodeIdentity{Key: NewKey[Node]().Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member, Labels: map[string]string{"a": "b"}}, now)
+	f.Add(c.Leaf, c.Issuing)
+	f.Fuzz(func(t *testing.T, leaf, issuing []byte) {
+		id, err := VerifyChain(w.root.Public(), Chain{Leaf: leaf, Issuing: issuing}, now)
+		if err == nil && (id.Name != "web1" || id.Role != Member) {
+			t.Fatalf("a changed certificate was accepted: %+v", id)
+		}
+	})
+}

@@ -1,0 +1,279 @@
+package identity
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// world is one fleet as `fleet init` makes it.
+type world struct {
+	root   PrivateKey[Root]
+	admin  PrivateKey[Admin]
+	issuer Issuer
+	roster Roster
+	doc    []byte
+}
+
+func newWorld(t testing.TB) world {
+	t.Helper()
+	w := world{root: NewKey[Root](), admin: NewKey[Admin]()}
+	var err error
+	if w.issuer, err = NewIssuer(w.root, now); err != nil {
+		t.Fatal(err)
+	}
+	r := Roster{Version: 1, Fleet: "acme", Roles: []RoleEntry{{"all", []Rule{{Action: "*.*"}}}},
+		Admins: []AdminEntry{{"ann", w.admin.Public(), []string{"all"}}}}
+	if w.doc, err = SignRoster(w.root, r, now); err != nil {
+		t.Fatal(err)
+	}
+	if w.roster, err = OpenRoster(w.root.Public(), w.doc); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func (w world) token(t testing.TB, r Record) Token {
+	t.Helper()
+	if r.Role == "" {
+		r.Role = Member
+	}
+	if r.Expires.IsZero() {
+		r.Created, r.Expires = now, now.Add(time.Hour)
+	}
+	tok, err := NewToken(w.root.Public(), w.admin, r, []string{"host1:7421"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+func wantError(t *testing.T, err error, part string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), part) {
+		t.Fatalf("got error %v, want one with %q", err, part)
+	}
+}
+
+func TestKeysNeverPrintThemselves(t *testing.T) {
+	k := NewKey[Admin]()
+	secret := strings.TrimPrefix(k.Secret(), "fleet-admin-secret:")
+	holder := struct{ Key PrivateKey[Admin] }{k}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		for _, v := range []any{k, &k, holder, &holder} {
+			if s := fmt.Sprintf(verb, v); strings.Contains(s, secret) || strings.Contains(s, fmt.Sprintf("%x", k.signer().Seed())) {
+				t.Errorf("%s of %T shows the secret: %s", verb, v, s)
+			}
+		}
+	}
+}
+
+func TestKeyTextIsBoundToItsKind(t *testing.T) {
+	k := NewKey[Admin]()
+	var same PublicKey[Admin]
+	if err := same.UnmarshalText([]byte(k.Public().String())); err != nil || !same.Equal(k.Public()) {
+		t.Fatalf("round trip: %v", err)
+	}
+	var other PublicKey[Node]
+	wantError(t, other.UnmarshalText([]byte(k.Public().String())), `must begin with "fleet-node:"`)
+	_, err := ParseSecret[Root](k.Secret())
+	wantError(t, err, "must begin with")
+	if strings.Contains(err.Error(), k.Secret()) {
+		t.Error("the error quotes the secret")
+	}
+}
+
+func TestSignatureHoldsInItsContextOnly(t *testing.T) {
+	k := NewKey[Admin]()
+	raw := k.Sign(JobContext, []byte("restart nginx"))
+	if m, err := k.Public().Open(JobContext, raw); err != nil || string(m) != "restart nginx" {
+		t.Fatalf("Open: %q, %v", m, err)
+	}
+	if _, err := k.Public().Open(TokenContext, raw); err == nil {
+		t.Error("a job's signature holds for a token")
+	}
+	raw[70] ^= 1
+	if _, err := k.Public().Open(JobContext, raw); err == nil {
+		t.Error("a changed message verifies")
+	}
+	var zero PublicKey[Admin]
+	if _, err := zero.Open(JobContext, raw); err == nil {
+		t.Error("the zero key verifies something")
+	}
+}
+
+func TestKeyFileMustBePrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "admin.key")
+	k := NewKey[Admin]()
+	if err := WriteKey(path, k); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteKey(path, k); err == nil {
+		t.Error("an existing key was replaced")
+	}
+	back, err := ReadKey[Admin](path)
+	if err != nil || !back.Public().Equal(k.Public()) {
+		t.Fatalf("ReadKey: %v", err)
+	}
+	_, err = ReadKey[Root](path)
+	wantError(t, err, "must begin with")
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	_, err = ReadKey[Admin](path)
+	wantError(t, err, "chmod 600")
+}
+
+func TestCertificateSaysWhatItWasIssuedFor(t *testing.T) {
+	w, key := newWorld(t), NewKey[Node]()
+	labels := map[string]string{"env": "prod", "rack": "a/1 &=?"}
+	chain, err := w.issuer.Issue(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1.example.com", Role: Ephemeral, Labels: labels}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := VerifyChain(w.root.Public(), chain, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id.Name != "web1.example.com" || id.Role != Ephemeral || id.ID != key.Public().ID() || fmt.Sprint(id.Labels) != fmt.Sprint(labels) {
+		t.Errorf("identity: %+v", id)
+	}
+}
+
+func TestChainsThatDoNotHold(t *testing.T) {
+	w, other, key := newWorld(t), newWorld(t), NewKey[Node]()
+	good, _ := w.issuer.Issue(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member}, now)
+	foreign, _ := other.issuer.Issue(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member}, now)
+	forged := Chain{Leaf: bytes.Clone(good.Leaf), Issuing: good.Issuing}
+	forged.Leaf[len(forged.Leaf)-1] ^= 1 // the last byte of the signature
+	tests := []struct {
+		name  string
+		chain Chain
+		at    time.Time
+		want  string
+	}{
+		{"another fleet", foreign, now, "of another fleet"},
+		{"leaf with a changed signature", forged, now, "not signed by its issuing CA"},
+		{"leaf as issuer", Chain{Leaf: good.Leaf, Issuing: good.Leaf}, now, "another fleet"},
+		{"issuer as leaf", Chain{Leaf: good.Issuing, Issuing: good.Issuing}, now, "not signed by its issuing CA"},
+		{"expired", good, now.Add(NodeLife + time.Second), "expired on"},
+		{"clock far behind", good, now.Add(-25 * time.Hour), "set this host's clock"},
+		{"garbage", Chain{Leaf: []byte("x"), Issuing: good.Issuing}, now, "node certificate"},
+		{"too large", Chain{Leaf: make([]byte, maxCertDER+1), Issuing: good.Issuing}, now, "too large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := VerifyChain(w.root.Public(), tt.chain, tt.at)
+			wantError(t, err, tt.want)
+		})
+	}
+	if _, err := VerifyChain(w.root.Public(), good, now.Add(-time.Hour)); err != nil {
+		t.Errorf("a clock an hour behind must still connect, to be told so by the gate: %v", err)
+	}
+}
+
+func TestRosterOnlyByRoot(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	_, err := OpenRoster(w.root.Public(), other.doc)
+	wantError(t, err, "does not hold")
+	changed := bytes.Clone(w.doc)
+	changed[len(changed)-1] ^= 1
+	_, err = OpenRoster(w.root.Public(), changed)
+	wantError(t, err, "does not hold")
+	_, err = SignRoster(w.root, Roster{Version: 2, Fleet: "acme", Admins: []AdminEntry{{"ann", w.admin.Public(), []string{"nope"}}}}, now)
+	wantError(t, err, "not defined")
+	_, err = SignRoster(w.root, Roster{Version: 2, Fleet: "acme"}, now)
+	wantError(t, err, "0 admins")
+}
+
+func TestTokenText(t *testing.T) {
+	w := newWorld(t)
+	tok := w.token(t, Record{Role: Peer, Labels: map[string]string{"env": "prod"}, Networks: []string{"10.0.0.0/8"}})
+	back, err := ParseToken(" " + tok.Text() + "\n")
+	if err != nil || back.Record.ID() != tok.Record.ID() || back.Seeds[0] != "host1:7421" {
+		t.Fatalf("round trip: %v", err)
+	}
+	if strings.Contains(fmt.Sprintf("%v %+v %#v", tok, tok, tok), tok.Secret.Secret()) {
+		t.Error("a token prints its secret")
+	}
+	text := tok.Text()
+	for name, bad := range map[string]string{
+		"empty": "", "another word": "hello", "cut short": text[:len(text)-9], "one letter changed": strings.Replace(text, text[40:41], "_", 1),
+		"prefix only": "fleet1.", "very long": "fleet1." + strings.Repeat("A", maxTokenText),
+	} {
+		if _, err := ParseToken(bad); err == nil {
+			t.Errorf("%s: was accepted", name)
+		} else if len(bad) > 20 && strings.Contains(err.Error(), bad[8:20]) {
+			t.Errorf("%s: the error quotes the token: %v", name, err)
+		}
+	}
+}
+
+func TestTokenUse(t *testing.T) {
+	w := newWorld(t)
+	tok := w.token(t, Record{Networks: []string{"10.0.0.0/8"}})
+	record, err := OpenRecord(w.root.Public().ID(), w.roster, tok.Signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, outside := netip.MustParseAddr("10.1.2.3"), netip.MustParseAddr("192.168.0.1")
+	if err := errors.Join(record.Usable(w.roster, now), record.UsableFrom(inside)); err != nil {
+		t.Error(err)
+	}
+	wantError(t, record.UsableFrom(outside), "may not be used from")
+	wantError(t, record.Usable(w.roster, now.Add(2*time.Hour)), "expired on 2026-03-01T13:00:00Z, 1h0m0s ago")
+	revoked := w.roster
+	revoked.RevokedTokens = []ID{record.ID()}
+	wantError(t, record.Usable(revoked, now), "revoked")
+
+	stranger, err := NewToken(w.root.Public(), NewKey[Admin](), Record{Role: Peer, Created: now, Expires: now.Add(time.Hour)}, []string{"x:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = OpenRecord(w.root.Public().ID(), w.roster, stranger.Signed)
+	wantError(t, err, "not an admin")
+}
+
+func TestAdmission(t *testing.T) {
+	w, key := newWorld(t), NewKey[Node]()
+	tok := w.token(t, Record{Role: Peer})
+	joiner, err := NewJoiner(tok, key, NewSealKey(), "web1", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, record, err := OpenJoinRequest(w.root.Public().ID(), w.roster, joiner.Request)
+	if err != nil || req.Name != "web1" || record.Role != Peer {
+		t.Fatalf("OpenJoinRequest: %+v, %v", req, err)
+	}
+	sealed, err := req.Seal(Admission{GossipKey: []byte("k"), Roster: w.doc})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := joiner.Open(sealed)
+	if err != nil || string(a.GossipKey) != "k" {
+		t.Fatalf("Open: %v", err)
+	}
+	eavesdropper, _ := NewJoiner(tok, key, NewSealKey(), "web1", now)
+	if _, err := eavesdropper.Open(sealed); err == nil {
+		t.Error("another host opened the answer")
+	}
+	if _, err := joiner.Open(Refuse("no")); !errors.Is(err, ErrRefused) {
+		t.Errorf("refusal: %v", err)
+	}
+	thief := tok
+	thief.Secret = NewKey[Joining]()
+	forged, _ := NewJoiner(thief, key, NewSealKey(), "web1", now)
+	_, _, err = OpenJoinRequest(w.root.Public().ID(), w.roster, forged.Request)
+	wantError(t, err, "token is not proven")
+	tooClever, _ := NewJoiner(tok, key, NewSealKey(), "../web1", now)
+	_, _, err = OpenJoinRequest(w.root.Public().ID(), w.roster, tooClever.Request)
+	wantError(t, err, "not a host name")
+}

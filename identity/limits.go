@@ -1,0 +1,31 @@
+package identity
+
+import "time"
+
+// All limits of this package, each with its why.
+const (
+	maxTokenText  = 8 << 10  // a token with 16 seeds and labels is about 1 KiB
+	maxRecord     = 2 << 10  // a token record rides in a TLS certificate
+	maxSeeds      = 16       // addresses in a token; three are plenty, autoscaling groups may want more
+	maxLabels     = 32       // they are all in every node's certificate
+	maxLabel      = 128      // bytes of a label's name and value together
+	maxNetworks   = 16       // networks a token may be used from
+	maxHostName   = 253      // RFC 1035
+	MaxDocument   = 64 << 10 // DESIGN 6: a replicated document
+	MaxRotated    = 300      // nodes in one part of a rotation, some 200 bytes each
+	maxRotations  = 14       // parts of a rotation: all documents together may have 1 MiB
+	gossipKeySize = 32       // AES-256
+	maxAdmins     = 1000     // in one roster, which must fit into MaxDocument
+	maxRules      = 200      // in one role
+	maxExpression = 1 << 10  // bytes of an expression over labels in a rule
+	maxCertDER    = 8 << 10  // before x509 parses it
+	maxLeaves     = 16_384   // certificates that a Verifier remembers, half a KiB each: as many as a list of hosts may name
+	maxJoin       = 8 << 10  // a request to be admitted
+	maxJoinAnswer = 96 << 10 // holds the roster, which may be MaxDocument
+
+	// NodeLife is how long a node certificate holds. A host that was off for longer has to be admitted again.
+	NodeLife = 14 * 24 * time.Hour
+	// backdate lets a host join whose clock is behind; the gate on a node says what is wrong with its clock.
+	backdate    = 24 * time.Hour
+	issuingLife = 10 * 365 * 24 * time.Hour // replaced by rotation, not by expiry
+)

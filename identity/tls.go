@@ -1,0 +1,172 @@
+package identity
+
+import (
+	"crypto/ed25519"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Principal is who stands at the other end of a TLS connection: exactly one of the three is set.
+type Principal struct {
+	Node  *NodeIdentity
+	Admin *AdminEntry
+	Token *Record   // a host that asks to be admitted; its record is signed by an admin, and may have expired
+	Until time.Time // the connection should not live longer
+}
+
+// joinTime is how long a host to be admitted may stay connected: one request and its answer.
+const joinTime = time.Minute
+
+// Authenticate says who presented these certificates in a finished TLS handshake (which proved the leaf's key).
+func Authenticate(root PublicKey[Root], roster Roster, certs []*x509.Certificate, now time.Time) (Principal, error) {
+	if len(certs) == 0 {
+		return Principal{}, errors.New("no certificate was presented")
+	}
+	if len(certs) == 2 {
+		id, err := VerifyChain(root, Chain{Leaf: certs[0].Raw, Issuing: certs[1].Raw}, now)
+		if err != nil {
+			return Principal{}, err
+		}
+		if err := roster.Admits(id); err != nil {
+			return Principal{}, err
+		}
+		return Principal{Node: &id, Until: id.NotAfter}, nil
+	}
+	leaf := certs[0]
+	raw, ok := leaf.PublicKey.(ed25519.PublicKey)
+	if !ok {
+		return Principal{}, errors.New("certificate key is not Ed25519")
+	}
+	if signed, ok := tokenURI(leaf); ok {
+		record, err := OpenRecord(root.ID(), roster, signed)
+		if err != nil {
+			return Principal{}, err
+		}
+		if !ed25519.PublicKey(record.Key.b[:]).Equal(raw) {
+			return Principal{}, errors.New("certificate key is not the token's")
+		}
+		return Principal{Token: &record, Until: now.Add(joinTime)}, nil
+	}
+	key, err := PublicKeyOf[Admin](raw)
+	if err != nil {
+		return Principal{}, err
+	}
+	admin, ok := roster.Admin(key.ID())
+	if !ok {
+		return Principal{}, fmt.Errorf("key %s is not in the roster", key.ID())
+	}
+	return Principal{Admin: &admin, Until: leaf.NotAfter}, nil
+}
+
+// Credentials are a node's key and the chain that names it.
+type Credentials struct {
+	Key   PrivateKey[Node]
+	Chain Chain
+}
+
+func (c Credentials) certificate() *tls.Certificate {
+	cert := tlsCertificate(c.Key.signer(), c.Chain.Leaf, c.Chain.Issuing)
+	return &cert
+}
+
+// ServerTLS is a broker's side of every connection: TLS 1.3, a client certificate always, and check decides.
+// current is asked at each handshake, so that a renewed certificate is used at once; roster likewise.
+func ServerTLS(root PublicKey[Root], current func() Credentials, roster func() Roster) *tls.Config {
+	return &tls.Config{
+		MinVersion:             tls.VersionTLS13,
+		ClientAuth:             tls.RequireAnyClientCert,
+		SessionTicketsDisabled: true, // a resumed session would skip proving the key again
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return current().certificate(), nil
+		},
+		VerifyConnection: func(s tls.ConnectionState) error {
+			_, err := Authenticate(root, roster(), s.PeerCertificates, time.Now())
+			return err
+		},
+	}
+}
+
+// RouteTLS is both sides of a connection between brokers: each must show a peer's certificate. nats-server asks its own
+// hook for incoming routes only, so the role is checked here, on both ends.
+func RouteTLS(root PublicKey[Root], current func() Credentials, roster func() Roster) *tls.Config {
+	c := ServerTLS(root, current, roster)
+	c.VerifyConnection = verifyPeer(root, roster)
+	c.InsecureSkipVerify = true // replaced by VerifyConnection: names in fleet certificates are no DNS names
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return current().certificate(), nil
+	}
+	return c
+}
+
+// NodeTLS is a node's side of its connection to a broker.
+func NodeTLS(root PublicKey[Root], current func() Credentials, roster func() Roster) *tls.Config {
+	return clientTLS(verifyPeer(root, roster), func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return current().certificate(), nil
+	})
+}
+
+// AdminTLS is an admin's side of the connection to a broker. The roster may be nil: an admin's machine need not hold one.
+func AdminTLS(root PublicKey[Root], key Signer) (*tls.Config, error) {
+	cert, err := selfSigned(key.Handshake(), "admin", time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return clientTLS(verifyPeer(root, noRoster), func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }), nil
+}
+
+// JoinTLS is the side of a host that asks to be admitted: it verifies the broker against the token's pinned root before
+// it sends anything but the token's public record.
+func JoinTLS(t Token) (*tls.Config, error) {
+	record := &url.URL{Scheme: "fleet", Opaque: "token:" + base64.RawURLEncoding.EncodeToString(t.Signed)}
+	cert, err := selfSigned(t.Secret.signer(), "joining", time.Now(), record)
+	if err != nil {
+		return nil, err
+	}
+	return clientTLS(verifyPeer(t.Root, noRoster), func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }), nil
+}
+
+func noRoster() Roster { return Roster{} }
+
+func clientTLS(verify func(tls.ConnectionState) error, cert func(*tls.CertificateRequestInfo) (*tls.Certificate, error)) *tls.Config {
+	return &tls.Config{
+		MinVersion:           tls.VersionTLS13,
+		InsecureSkipVerify:   true, // replaced by VerifyConnection: the pinned root decides, not DNS names and web CAs
+		VerifyConnection:     verify,
+		GetClientCertificate: cert,
+	}
+}
+
+// ErrOtherFleet is wrapped when a broker shows a certificate that the pinned root did not sign.
+var ErrOtherFleet = errors.New("this is not a broker of the fleet whose root key is pinned here")
+
+func verifyPeer(root PublicKey[Root], roster func() Roster) func(tls.ConnectionState) error {
+	return func(s tls.ConnectionState) error {
+		if len(s.PeerCertificates) != 2 {
+			return fmt.Errorf("%w: it shows %d certificates instead of two", ErrOtherFleet, len(s.PeerCertificates))
+		}
+		p, err := Authenticate(root, roster(), s.PeerCertificates, time.Now())
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrOtherFleet, err)
+		}
+		if p.Node.Role != Peer {
+			return fmt.Errorf("%s is a %s, and only peers carry brokers", p.Node.Name, p.Node.Role)
+		}
+		return nil
+	}
+}
+
+func tokenURI(leaf *x509.Certificate) ([]byte, bool) {
+	for _, u := range leaf.URIs {
+		if text, ok := strings.CutPrefix(u.Opaque, "token:"); ok && u.Scheme == "fleet" {
+			raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+			return raw, err == nil
+		}
+	}
+	return nil, false
+}

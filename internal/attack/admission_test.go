@@ -1,0 +1,156 @@
+package attack
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+	"fleet/job"
+)
+
+// ask asks to be admitted with a token over a connection that the token opens, as fleet's own host would, and returns
+// what the fleet says.
+func (m *mesh) join(t *testing.T, token identity.Token, name string, key identity.PrivateKey[identity.Node]) (identity.Admission, error) {
+	t.Helper()
+	tls, err := identity.JoinTLS(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := m.dial(tls, nats.CustomInboxPrefix(job.Inbox(token.Record.ID())))
+	if err != nil {
+		return identity.Admission{}, err
+	}
+	defer nc.Close()
+	j, err := identity.NewJoiner(token, key, identity.NewSealKey(), name, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := nc.Request(job.JoinSubject(token.Record.ID()), j.Request, refusedIn)
+	if err != nil {
+		return identity.Admission{}, err
+	}
+	return j.Open(answer.Data)
+}
+
+func (m *mesh) newToken(t *testing.T, r identity.Record) identity.Token {
+	t.Helper()
+	token, err := m.token(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// notAdmitted shows that a peer refuses the token, for a reason that has this part, and logs and audits it.
+func (m *mesh) notAdmitted(t *testing.T, token identity.Token, name, reason string) {
+	t.Helper()
+	key := identity.NewKey[identity.Node]()
+	if _, err := m.join(t, token, name, key); !errors.Is(err, identity.ErrRefused) {
+		t.Errorf("the fleet says: %v", err)
+	}
+	until(t, "a peer logs the refusal", func() bool {
+		for _, h := range m.hosts[:3] { // any of them may have answered
+			if h.log.count(`msg="admission refused"`, string(key.Public().ID()), string(token.Record.ID()), reason) == 1 &&
+				hasAll(h.audit(t), []string{`"event":"admission","signer":"` + name + `","key":"` + string(key.Public().ID()) + `","decision":"refuse"`}) {
+				return true
+			}
+		}
+		return false
+	})
+	m.stats(t)
+}
+
+func TestTokenReuseAfterExpiry(t *testing.T) {
+	old := shared.newToken(t, identity.Record{Created: time.Now().Add(-2 * time.Hour), Expires: time.Now().Add(-time.Hour)})
+	shared.notAdmitted(t, old, "web90", "token expired")
+}
+
+func TestTokenReuseAfterRevocation(t *testing.T) {
+	token := shared.newToken(t, identity.Record{})
+	if _, err := shared.join(t, token, "web91", identity.NewKey[identity.Node]()); err != nil {
+		t.Fatalf("before it is revoked: %v", err)
+	}
+	shared.amend(t, func(r *identity.Roster) { r.RevokedTokens = append(r.RevokedTokens, token.Record.ID()) })
+	shared.notAdmitted(t, token, "web91", "token was revoked")
+}
+
+func TestNameTakeoverWhileTheHolderLives(t *testing.T) {
+	token := shared.newToken(t, identity.Record{})
+	for _, name := range []string{"web4", "WEB4", "web1"} {
+		shared.notAdmitted(t, token, name, "belongs to another living host")
+	}
+}
+
+func TestTokenOfSomebodyWhoIsNoAdmin(t *testing.T) {
+	good := shared.newToken(t, identity.Record{})
+	forged, err := identity.NewToken(shared.root.Public(), identity.NewKey[identity.Admin](), identity.Record{Role: identity.Peer,
+		Created: time.Now(), Expires: time.Now().Add(time.Hour)}, good.Seeds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := identity.JoinTLS(forged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared.keptOut(t, c)
+}
+
+// A request that was overheard is sent again by somebody else: the answer is sealed to who made the request, and the
+// certificate in it is for the key that made it. A request whose contents were exchanged does not hold.
+func TestTokenReplayFromACapture(t *testing.T) {
+	token := shared.newToken(t, identity.Record{Role: identity.Peer}) // its answer has the issuing key in it
+	tap := shared.hear(t, job.JoinSubject(token.Record.ID()))
+	admission, err := shared.join(t, token, "web92", identity.NewKey[identity.Node]())
+	if err != nil || len(admission.Issuing) == 0 {
+		t.Fatalf("the honest host: %v", err)
+	}
+	captured, err := tap.NextMsg(patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tap.Unsubscribe()
+	t.Run("as it was", func(t *testing.T) {
+		answer, err := shared.captured.conn.Request(job.JoinSubject(token.Record.ID()), captured.Data, refusedIn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := identity.NewJoiner(token, identity.NewKey[identity.Node](), identity.NewSealKey(), "web92", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := own.Open(answer.Data); err == nil {
+			t.Error("another party opens the answer")
+		}
+		for what, secret := range map[string][]byte{"gossip key": admission.GossipKey, "issuing key": admission.Issuing, "roster": admission.Roster} {
+			if bytes.Contains(answer.Data, secret) {
+				t.Errorf("the %s stands in the answer", what)
+			}
+		}
+	})
+	t.Run("sealed to the thief instead", func(t *testing.T) {
+		outer, inner := captured.Data[:64], captured.Data[64:]
+		var req identity.JoinRequest
+		if err := wire.Unmarshal(inner[64:], &req); err != nil {
+			t.Fatal(err)
+		}
+		req.SealTo = identity.NewSealKey().Public()
+		body, err := wire.Marshal(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := shared.captured.conn.Request(job.JoinSubject(token.Record.ID()), bytes.Join([][]byte{outer, inner[:64], body}, nil), refusedIn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said identity.JoinAnswer
+		if err := wire.Unmarshal(answer.Data, &said); err != nil || said.Sealed != nil || said.Refused == "" {
+			t.Errorf("the fleet says %q, %v", said.Refused, err)
+		}
+	})
+	shared.stats(t)
+}

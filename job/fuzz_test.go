@@ -1,0 +1,96 @@
+package job_test
+
+import (
+	"bytes"
+	"testing"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+	"fleet/job"
+)
+
+// What decodes is in bounds, and is the same job when it is encoded again.
+func FuzzDecode(f *testing.F) {
+	w := fixedWorld(f)
+	good := w.signed(f, nil)
+	match := w.signed(f, func(j *job.Job) { j.Mode, j.Targets = job.Match, []identity.ID{"a", "b"} })
+	for _, seed := range [][]byte{good, match, good[:70], flipped(good, -1)} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, signed []byte) {
+		u, err := job.Decode(signed)
+		if err != nil {
+			return
+		}
+		if len(u.ID()) != 26 || len(u.Signer()) != 26 {
+			t.Errorf("id %q, signer %q", u.ID(), u.Signer())
+		}
+		if _, err := u.Verify(w.admin.Public()); err == nil && !bytes.Equal(signed, good) && !bytes.Equal(signed, match) {
+			t.Errorf("a job that nobody signed verifies: %x", signed)
+		}
+	})
+}
+
+// The message behind a signature that holds may still be anything: a node may be taken.
+func FuzzOpenReply(f *testing.F) {
+	w := fixedWorld(f)
+	hash := job.HashOf(w.signed(f, nil))
+	certificates := identity.NewVerifier(w.root.Public())
+	for _, r := range []job.Reply{
+		{Protocol: job.Protocol, Job: hash, Kind: job.Result, State: job.OK, Data: map[string]any{"a": []any{1, "b", nil, true, 1.5}}, Chain: w.node.Chain},
+		{Protocol: job.Protocol, Job: hash, Kind: job.Refused, State: job.Denied, Reason: job.ReasonClock, Message: "no", Chain: w.node.Chain},
+		{Protocol: job.Protocol, Job: hash, Kind: job.Accepted, Chain: w.node.Chain},
+	} {
+		raw, err := wire.Marshal(r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, message []byte) {
+		v, err := job.OpenReply(certificates, hash, w.node.Key.Sign(identity.ReplyContext, message), now)
+		if err != nil {
+			return
+		}
+		if v.Node.ID != w.node.Key.Public().ID() || v.Job != hash {
+			t.Errorf("%+v", v)
+		}
+		again, err := v.Reply.Sign(w.node)
+		if err != nil {
+			t.Fatalf("it opens but cannot be signed: %v", err)
+		}
+		if _, err := job.OpenReply(certificates, hash, again, now); err != nil {
+			t.Fatalf("signed again it does not open: %v", err)
+		}
+	})
+}
+
+func FuzzDecodeMembers(f *testing.F) {
+	id := fixed[identity.Node](f, "node", 3).Public().ID()
+	raw, err := job.Members{From: id, Members: []job.Member{
+		{Node: id, Name: "web1", Presence: job.Alive, Role: identity.Peer, Broker: "10.0.0.1:7421", Since: 1, LastSeen: 2},
+	}}.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m, err := job.DecodeMembers(raw)
+		if err != nil {
+			return
+		}
+		for _, h := range m.Members {
+			if len(h.Node) != 26 || identity.CheckHostName(h.Name) != nil {
+				t.Errorf("%+v", h)
+			}
+		}
+		again, err := m.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := job.DecodeMembers(again); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,400 @@
+package job_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+	"fleet/job"
+	"fleet/job/filter"
+)
+
+func TestAJobIsWhatWasSigned(t *testing.T) {
+	w := newWorld(t)
+	signed := w.signed(t, func(j *job.Job) { j.Targets = []identity.ID{w.node.Key.Public().ID()} })
+	u, err := job.Decode(signed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := u.Verify(w.admin.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := w.job()
+	want.Protocol, want.Signer, want.Targets = job.Protocol, w.admin.Public(), []identity.ID{w.node.Key.Public().ID()}
+	if !reflect.DeepEqual(j, want) {
+		t.Errorf("got  %+v\nwant %+v", j, want)
+	}
+	if u.ID() != want.ID || u.Signer() != w.admin.Public().ID() || u.Hash() != job.HashOf(signed) {
+		t.Errorf("claims: %s by %s", u.ID(), u.Signer())
+	}
+}
+
+// Form is checked before anything is signed, so a client cannot send what every host would drop.
+func TestSignRefuses(t *testing.T) {
+	w := newWorld(t)
+	many := map[string]any{}
+	for i := range job.MaxArgs + 1 {
+		many[fmt.Sprint("a", i)] = true
+	}
+	for _, tt := range []struct {
+		name   string
+		change func(*job.Job)
+		err    string
+	}{
+		{"no id", func(j *job.Job) { j.ID = "" }, "proper id"},
+		{"an id that is no ULID", func(j *job.Job) { j.ID = "../../../../etc/passwd/xxx" }, "proper id"},
+		{"an id that leads to other subjects", func(j *job.Job) { j.ID = "01KJM0BT0000000000000000.>" }, "proper id"},
+		{"no fleet", func(j *job.Job) { j.Fleet = "" }, "no fleet"},
+		{"no mode", func(j *job.Job) { j.Mode = "" }, "unknown mode"},
+		{"an unknown mode", func(j *job.Job) { j.Mode = "force" }, `unknown mode "force"`},
+		{"no plugin", func(j *job.Job) { j.Plugin = "" }, "proper plugin"},
+		{"a plugin with a dot", func(j *job.Job) { j.Plugin = "a.b" }, "proper plugin"},
+		{"an action that is an option", func(j *job.Job) { j.Action = "-f" }, "proper plugin and action"},
+		{"an action that is too long", func(j *job.Job) { j.Action = strings.Repeat("a", 65) }, "proper plugin and action"},
+		{"expired when signed", func(j *job.Job) { j.Expires = j.Issued }, "startable"},
+		{"startable too long", func(j *job.Job) { j.Expires = j.Issued + job.MaxLife.Milliseconds() + 1 }, "at most 1h0m0s"},
+		{"startable longer than time", func(j *job.Job) { j.Issued, j.Expires = -1<<62, 1<<62 }, "startable"},
+		{"too many targets", func(j *job.Job) { j.Targets = make([]identity.ID, job.MaxTargets+1) }, "501 targets"},
+		{"too many arguments", func(j *job.Job) { j.Args = many }, "65 arguments"},
+		{"too large", func(j *job.Job) { j.Args = map[string]any{"x": strings.Repeat("a", job.MaxJob)} }, "use a shorter filter"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := w.job()
+			tt.change(&j)
+			_, err := j.Sign(w.admin)
+			wantError(t, err, tt.err)
+		})
+	}
+}
+
+// forged signs what Sign would not: a map is encoded as Job is, with whatever in it.
+func forged(t *testing.T, key identity.PrivateKey[identity.Admin], c identity.Context, change func(map[int]any)) []byte {
+	t.Helper()
+	m := map[int]any{
+		1: job.Protocol, 2: "01KJM0BT00000000000000000A", 3: "x", 4: key.Public().Bytes(), 5: now.UnixMilli(), 6: now.UnixMilli() + 1000,
+		7: "run", 8: "service", 9: "restart", 11: filter.Filter{}, 14: make([]byte, identity.SealSize),
+	}
+	change(m)
+	raw, err := wire.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Sign(c, raw)
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	w := newWorld(t)
+	good := w.signed(t, nil)
+	with := func(k int, v any) []byte {
+		return forged(t, w.admin, identity.JobContext, func(m map[int]any) { m[k] = v })
+	}
+	for _, tt := range []struct {
+		name   string
+		signed []byte
+		err    string
+	}{
+		{"nothing", nil, "too short"},
+		{"a signature of nothing", good[:64], "too short"},
+		{"cut short", good[:len(good)-1], "decode"},
+		{"a byte more", append(append([]byte(nil), good...), 0), "decode"},
+		{"too large", make([]byte, job.MaxJob+1), "65537 bytes, at most 65536"},
+		{"an unknown field", with(99, "x"), "decode"},
+		{"a newer protocol", with(1, 2), "protocol 2 and this side 1"},
+		{"no protocol", forged(t, w.admin, identity.JobContext, func(m map[int]any) { delete(m, 1) }), "protocol 0"},
+		{"a signer that is no key", with(4, []byte("short")), "decode"},
+		{"no signer", with(4, make([]byte, 32)), "no signer"},
+		{"an id in small letters", with(2, "01kjm0bt0000000000000000.*"), "proper id"},
+		{"another type", with(8, 7), "decode"},
+		{"text that is not UTF-8", with(8, "a\xff"), "decode"},
+		{"a deep bomb", with(10, deep(40)), "decode"},
+		{"one who is not there", with(7, "walk"), "unknown mode"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := job.Decode(tt.signed)
+			wantError(t, err, tt.err)
+		})
+	}
+	if _, err := job.Decode(with(10, map[string]any{"a": true})); err != nil {
+		t.Errorf("what the cases above are made of does not decode either: %v", err)
+	}
+}
+
+func deep(n int) any {
+	var v any = true
+	for range n {
+		v = map[string]any{"a": v}
+	}
+	return v
+}
+
+func TestVerifyRefuses(t *testing.T) {
+	w := newWorld(t)
+	other := identity.NewKey[identity.Admin]()
+	good := w.signed(t, nil)
+	asReply := forged(t, w.admin, identity.ReplyContext, func(map[int]any) {})
+	impostor := forged(t, other, identity.JobContext, func(m map[int]any) { m[4] = w.admin.Public().Bytes() })
+	for _, tt := range []struct {
+		name   string
+		signed []byte
+		key    identity.PublicKey[identity.Admin]
+		err    string
+	}{
+		{"another key than the job names", good, other.Public(), "names another signer"},
+		{"no key", good, identity.PublicKey[identity.Admin]{}, "names another signer"},
+		{"signed by another in this one's name", impostor, w.admin.Public(), "does not hold"},
+		{"signed as another kind of message", asReply, w.admin.Public(), "does not hold"},
+		{"a changed signature", flipped(good, 3), w.admin.Public(), "does not hold"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			u, err := job.Decode(tt.signed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j, err := u.Verify(tt.key)
+			wantError(t, err, tt.err)
+			if !reflect.DeepEqual(j, job.Job{}) {
+				t.Error("the job came along with the error")
+			}
+		})
+	}
+}
+
+// Whichever byte is changed on the way: no job comes of it.
+func TestEveryByteOfAJobCounts(t *testing.T) {
+	w := newWorld(t)
+	good := w.signed(t, nil)
+	for i := range good {
+		u, err := job.Decode(flipped(good, i))
+		if err != nil {
+			continue
+		}
+		if _, err := u.Verify(w.admin.Public()); err == nil {
+			t.Fatalf("byte %d of %d can be changed", i, len(good))
+		}
+	}
+}
+
+func TestEveryByteOfAReplyCounts(t *testing.T) {
+	w := newWorld(t)
+	hash := job.HashOf(w.signed(t, nil))
+	good := w.reply(t, hash)
+	for i := range good {
+		if _, err := job.OpenReply(identity.NewVerifier(w.root.Public()), hash, flipped(good, i), now); err == nil {
+			t.Fatalf("byte %d of %d can be changed", i, len(good))
+		}
+	}
+}
+
+func TestOpenReply(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	hash := job.HashOf(w.signed(t, nil))
+	good := w.reply(t, hash)
+	sign := func(c identity.Credentials, change func(*job.Reply)) []byte {
+		r := job.Reply{Job: hash, Kind: job.Result, State: job.OK}
+		if change != nil {
+			change(&r)
+		}
+		signed, err := r.Sign(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed
+	}
+	// raw is signed by the node but not by Sign, which would not.
+	raw := func(c identity.Context, change func(*job.Reply)) []byte {
+		r := job.Reply{Protocol: job.Protocol, Job: hash, Kind: job.Result, State: job.OK, Chain: w.node.Chain}
+		change(&r)
+		b, err := wire.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.node.Key.Sign(c, b)
+	}
+	stolen := identity.Credentials{Key: identity.NewKey[identity.Node](), Chain: w.node.Chain}
+	old := w.credentials(t, "web2", now.Add(-identity.NodeLife-time.Second))
+	mixed := identity.Credentials{Key: w.node.Key, Chain: identity.Chain{Leaf: w.node.Chain.Leaf, Issuing: other.issuer.Certificate}}
+
+	for _, tt := range []struct {
+		name   string
+		signed []byte
+		err    string
+	}{
+		{"to another job", w.reply(t, job.HashOf([]byte("another"))), "to another job"},
+		{"of a node of another fleet", other.reply(t, hash), "another fleet"},
+		{"with the issuing certificate of another fleet", sign(mixed, nil), "another fleet"},
+		{"by a key that the certificate does not name", sign(stolen, nil), "does not hold"},
+		{"with an expired certificate", sign(old, nil), "expired on"},
+		{"signed as another kind of message", raw(identity.JobContext, func(*job.Reply) {}), "does not hold"},
+		{"a newer protocol", raw(identity.ReplyContext, func(r *job.Reply) { r.Protocol = 2 }), "protocol 2"},
+		{"without a chain", raw(identity.ReplyContext, func(r *job.Reply) { r.Chain = identity.Chain{} }), "certificate"},
+		{"too large", make([]byte, job.MaxReply+1), "at most 524288"},
+		{"cut short", good[:len(good)-1], "decode"},
+		{"a byte more", append(append([]byte(nil), good...), 0), "decode"},
+		{"empty", nil, "too short"},
+		{"an unknown kind", raw(identity.ReplyContext, func(r *job.Reply) { r.Kind = "maybe" }), `kind "maybe"`},
+		{"a result without a state", raw(identity.ReplyContext, func(r *job.Reply) { r.State = "" }), `state ""`},
+		{"a result in a state that only the asker can see", raw(identity.ReplyContext, func(r *job.Reply) { r.State = job.Silent }), `state "silent"`},
+		{"a refusal that went well", raw(identity.ReplyContext, func(r *job.Reply) { r.Kind = job.Refused }), `state "ok"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), hash, tt.signed, now)
+			wantError(t, err, tt.err)
+			if v.Node.ID != "" || v.Kind != "" {
+				t.Errorf("something came along with the error: %+v", v)
+			}
+		})
+	}
+	v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), hash, good, now)
+	if err != nil || v.Node.Name != "web1" || v.Message != "restarted" || v.Data["pid"] != int64(7) {
+		t.Errorf("the good one: %+v, %v", v, err)
+	}
+}
+
+func TestAReplyThatIsTooLargeIsNotSigned(t *testing.T) {
+	w := newWorld(t)
+	_, err := job.Reply{Kind: job.Result, State: job.OK, Message: strings.Repeat("x", job.MaxReply)}.Sign(w.node)
+	if !errors.Is(err, job.ErrTooLarge) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDecodeMembers(t *testing.T) {
+	id := identity.NewKey[identity.Node]().Public().ID()
+	good := job.Member{Node: id, Name: "web1", Presence: job.Alive, Role: identity.Peer}
+	encode := func(change func(*job.Member)) []byte {
+		m := good
+		change(&m)
+		raw, err := job.Members{Members: []job.Member{m}}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	newer, err := wire.Marshal(struct {
+		Protocol uint8       `cbor:"1,keyasint"`
+		From     identity.ID `cbor:"2,keyasint"`
+		Members  []any       `cbor:"3,keyasint"`
+	}{Protocol: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		raw  []byte
+		err  string
+	}{
+		{"nothing", nil, "list of hosts"},
+		{"too large", make([]byte, job.MaxMembersBytes+1), "at most"},
+		{"a newer protocol", newer, "protocol 2"},
+		{"a name that is a pattern", encode(func(m *job.Member) { m.Name = "*" }), "host name"},
+		{"a name with an escape sequence", encode(func(m *job.Member) { m.Name = "web\x1b[2J" }), "host name"},
+		{"an id that leads to other subjects", encode(func(m *job.Member) { m.Node = "x.>" }), "node id"},
+		{"no id", encode(func(m *job.Member) { m.Node = "" }), "node id"},
+		{"neither here nor there", encode(func(m *job.Member) { m.Presence = "maybe" }), "none of alive"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, err := job.DecodeMembers(tt.raw)
+			wantError(t, err, tt.err)
+			if len(m.Members) > 0 {
+				t.Error("hosts came along with the error")
+			}
+		})
+	}
+	raw, err := job.Members{From: id, Members: []job.Member{good}}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := job.DecodeMembers(raw); err != nil || len(m.Members) != 1 || m.Members[0] != good {
+		t.Errorf("the good one: %+v, %v", m, err)
+	}
+}
+
+// A fleet of ten thousand with long names is told in one message; one that does not fit is not told by halves.
+func TestALongListOfHosts(t *testing.T) {
+	id := identity.NewKey[identity.Node]().Public().ID()
+	hosts := func(n int) job.Members {
+		m := job.Members{From: id}
+		for i := range n {
+			m.Members = append(m.Members, job.Member{
+				Node: m.From, Name: fmt.Sprintf("web%05d.region-1.production.example.org", i), Presence: job.Gone, Role: identity.Member,
+				Since: 1_700_000_000_000, LastSeen: 1_700_000_000_000,
+			})
+		}
+		return m
+	}
+	raw, err := hosts(10_000).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := job.DecodeMembers(raw); err != nil || len(m.Members) != 10_000 || m.Members[9_999] != hosts(10_000).Members[9_999] {
+		t.Errorf("%d hosts, %v", len(m.Members), err)
+	}
+	for _, n := range []int{job.MaxMembers, job.MaxMembers + 1} {
+		if _, err := hosts(n).Encode(); err == nil {
+			t.Errorf("%d hosts of %d bytes each are told in one message", n, len(raw)/10_000)
+		}
+	}
+}
+
+func BenchmarkMembers(b *testing.B) {
+	m := job.Members{From: identity.NewKey[identity.Node]().Public().ID()}
+	for i := range 10_000 {
+		m.Members = append(m.Members, job.Member{Node: m.From, Name: fmt.Sprintf("web%05d.example.org", i), Presence: job.Alive, Role: identity.Member, Since: 1_700_000_000_000})
+	}
+	raw, err := m.Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(len(raw))/10_000, "bytes/host")
+	b.Run("encode", func(b *testing.B) {
+		for b.Loop() {
+			m.Encode()
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		for b.Loop() {
+			job.DecodeMembers(raw)
+		}
+	})
+}
+
+// A broker sees the sealed reply: it cannot read it, and cannot pass it off as the reply to another job.
+func TestSealedReply(t *testing.T) {
+	w, key := newWorld(t), identity.NewSealKey()
+	j := w.job()
+	j.SealTo = key.Public()
+	hash := job.HashOf([]byte("the signed job"))
+	sealed, err := job.SealReply(j, hash, []byte("signed reply: nginx runs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(sealed, []byte("nginx")) {
+		t.Error("the sealed reply can be read")
+	}
+	if plain, err := job.UnsealReply(key, hash, sealed); err != nil || string(plain) != "signed reply: nginx runs" {
+		t.Errorf("the asker reads %q, %v", plain, err)
+	}
+	if _, err := job.UnsealReply(identity.NewSealKey(), hash, sealed); err == nil {
+		t.Error("somebody else opened it")
+	}
+	if _, err := job.UnsealReply(key, job.HashOf([]byte("another job")), sealed); err == nil {
+		t.Error("it opens as the reply to another job")
+	}
+	for _, i := range []int{0, 40, len(sealed) - 1} {
+		changed := bytes.Clone(sealed)
+		changed[i] ^= 1
+		if _, err := job.UnsealReply(key, hash, changed); err == nil {
+			t.Errorf("with byte %d changed it still opens", i)
+		}
+	}
+	if _, err := job.UnsealReply(key, hash, make([]byte, job.MaxReply+1000)); err == nil {
+		t.Error("one that is too large was opened")
+	}
+}

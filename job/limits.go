@@ -1,0 +1,31 @@
+package job
+
+import "time"
+
+// All limits of messages, each with its why.
+const (
+	// MaxJob bounds a signed job: 500 targets of 26 bytes, a long filter and arguments fit several times.
+	MaxJob = 64 << 10
+	// MaxReply bounds a signed reply, well below what a broker forwards (MaxPayload); an inventory is about 20 KiB.
+	MaxReply = 512 << 10
+	// MaxApprovals is how many further admins' signatures a job may carry; rules ask for one.
+	MaxApprovals = 3
+	// MaxWaiting is how many jobs of one admin may wait for approval at a broker's node, in memory.
+	MaxWaiting = 16
+	// sealOverhead is what sealing adds: a 32-byte key and a 16-byte tag.
+	sealOverhead = 48
+	// MaxPayload is the broker's limit of one message.
+	MaxPayload = 1 << 20
+	// MaxTargets is how many exact targets a job lists; beyond it the filter and Planned bound the hosts.
+	MaxTargets = 500
+	// MaxArgs is how many arguments a job may carry; no action declares nearly as many.
+	MaxArgs = 64
+	// MaxSkew is how far a host's clock may be from the admin's before jobs are refused, with both times named.
+	MaxSkew = 60 * time.Second
+	// MaxLife is how long a job may stay startable. The journal remembers every job at least this long plus MaxSkew.
+	MaxLife = time.Hour
+	// MaxMembersBytes bounds the list of hosts that a client accepts from a broker: some 14,000 hosts with names of 30 bytes.
+	MaxMembersBytes = MaxPayload
+	// MaxMembers is how many hosts such a list names: the decoder takes no longer lists (internal/wire).
+	MaxMembers = 16_384
+)

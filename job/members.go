@@ -1,0 +1,141 @@
+package job
+
+import (
+	"fmt"
+	"slices"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+)
+
+// Presence is what the mesh knows of a host's life.
+type Presence string
+
+const (
+	Alive Presence = "alive"
+	Gone  Presence = "failed" // was there, does not answer, is still expected
+	Left  Presence = "left"   // went on purpose, is not expected
+)
+
+// Member is one host as brokers know it. It is hearsay: gossip and connections say where and whether alive, certificates
+// say who. Times are to the second.
+type Member struct {
+	Node     identity.ID
+	Name     string
+	Presence Presence
+	Since    int64 // Unix milliseconds: when Presence began
+	LastSeen int64 // Unix milliseconds; of one that is alive: 0, which is now
+	Role     identity.Role
+	Broker   string // host:port where it carries one
+}
+
+// Members is a broker's answer on MembersSubject.
+type Members struct {
+	Protocol uint8
+	From     identity.ID // who answers
+	Members  []Member
+}
+
+// wireMembers is Members on the wire. A host is a list and no map, since there may be thousands.
+type wireMembers struct {
+	Protocol uint8        `cbor:"1,keyasint"`
+	From     identity.ID  `cbor:"2,keyasint"`
+	Members  []wireMember `cbor:"3,keyasint"`
+}
+
+type wireMember struct {
+	_        struct{} `cbor:",toarray"`
+	Node     identity.ID
+	Name     string
+	Presence uint8
+	Since    int64 // Unix seconds, as LastSeen
+	LastSeen int64
+	Role     uint8
+	Broker   string
+}
+
+// The numbers of presences and roles on the wire are their places here; 0 is none.
+var (
+	presences = [...]Presence{"", Alive, Gone, Left}
+	roles     = [...]identity.Role{"", identity.Peer, identity.Member, identity.Ephemeral}
+)
+
+// maxSeconds keeps times far from overflowing.
+const maxSeconds = int64(1) << 40
+
+// seconds never makes what a reader would refuse: one host must not cost the list.
+func seconds(ms int64) int64 { return min(max(0, ms/1000), maxSeconds) }
+
+// Encode returns what goes on the wire. It fails for a list that is too long for one message.
+func (m Members) Encode() ([]byte, error) {
+	w := wireMembers{Protocol: Protocol, From: m.From, Members: make([]wireMember, len(m.Members))}
+	for i, h := range m.Members {
+		w.Members[i] = wireMember{
+			Node: h.Node, Name: h.Name, Presence: uint8(max(0, slices.Index(presences[:], h.Presence))), Since: seconds(h.Since),
+			Role: uint8(max(0, slices.Index(roles[:], h.Role))), Broker: h.Broker,
+		}
+		if h.Presence != Alive {
+			w.Members[i].LastSeen = seconds(h.LastSeen)
+		}
+	}
+	raw, err := wire.Marshal(w)
+	if err == nil && (len(raw) > MaxMembersBytes || len(w.Members) > MaxMembers) {
+		err = fmt.Errorf("list of %d hosts in %d bytes: a message takes at most %d and %d", len(w.Members), len(raw), MaxMembers, MaxMembersBytes)
+	}
+	return raw, err
+}
+
+// DecodeMembers reads a list of hosts strictly.
+func DecodeMembers(raw []byte) (Members, error) {
+	if len(raw) > MaxMembersBytes {
+		return Members{}, fmt.Errorf("list of hosts is %d bytes long, at most %d are allowed", len(raw), MaxMembersBytes)
+	}
+	var w wireMembers
+	if err := wire.Unmarshal(raw, &w); err != nil {
+		return Members{}, fmt.Errorf("list of hosts: %w", err)
+	}
+	if w.Protocol != Protocol {
+		return Members{}, fmt.Errorf("list of hosts speaks protocol %d and this side %d; bring both to the same release of fleet", w.Protocol, Protocol)
+	}
+	m := Members{Protocol: w.Protocol, From: w.From, Members: make([]Member, len(w.Members))}
+	for i, h := range w.Members {
+		var err error
+		if m.Members[i], err = h.member(); err != nil {
+			return Members{}, fmt.Errorf("list of hosts: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (w wireMember) member() (Member, error) {
+	switch {
+	case int(w.Presence) >= len(presences) || int(w.Role) >= len(roles):
+		return Member{}, fmt.Errorf("host %q has presence %d and role %d, which are not known", w.Name, w.Presence, w.Role)
+	case w.Since < 0 || w.Since > maxSeconds || w.LastSeen < 0 || w.LastSeen > maxSeconds:
+		return Member{}, fmt.Errorf("host %q has a time that is out of range", w.Name)
+	}
+	m := Member{
+		Node: w.Node, Name: w.Name, Presence: presences[w.Presence], Since: w.Since * 1000, LastSeen: w.LastSeen * 1000,
+		Role: roles[w.Role], Broker: w.Broker,
+	}
+	return m, m.Check()
+}
+
+// Check says what is wrong with m's form: its id becomes part of subjects and its name is shown.
+func (m Member) Check() error {
+	switch {
+	case !m.Node.Valid():
+		return fmt.Errorf("%q is not a node id", m.Node)
+	case m.Presence != Alive && m.Presence != Gone && m.Presence != Left:
+		return fmt.Errorf("host %q is %q, which is none of alive, failed, left", m.Name, m.Presence)
+	}
+	return identity.CheckHostName(m.Name)
+}
+
+// DocumentQuery asks on DocGetSubject for a replicated document of at least a version. The answer is the signed document;
+// whoever asked verifies it.
+type DocumentQuery struct {
+	Kind    string `cbor:"1,keyasint"`
+	Name    string `cbor:"2,keyasint"`
+	Version uint64 `cbor:"3,keyasint"`
+}

@@ -1,0 +1,169 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+)
+
+// Kind is what a reply says.
+type Kind string
+
+const (
+	Accepted Kind = "accepted" // passed the gate, is being run
+	Result   Kind = "result"   // an end: State says which
+	NoMatch  Kind = "no match" // an end: the filter does not select this host
+	Refused  Kind = "refused"  // an end: verified, but it may not run here; Reason says why
+)
+
+// State is how a job ended for one host. Silent comes from the client alone, and Lost from a node only about a job that
+// was cut off by the end of the node's process.
+type State string
+
+const (
+	OK        State = "ok"
+	Unchanged State = "unchanged"
+	Skipped   State = "skipped" // no such service or package there
+	Failed    State = "failed"
+	TimedOut  State = "timed out" // the action took longer than it may
+	Denied    State = "refused"
+	Lost      State = "lost"   // accepted, then no end came
+	Silent    State = "silent" // never answered
+)
+
+// Reason says why a job was refused. It is for programs; Reply.Message is for people.
+type Reason string
+
+const (
+	ReasonFleet     Reason = "other fleet"
+	ReasonExpired   Reason = "expired"
+	ReasonClock     Reason = "clock"
+	ReasonSeen      Reason = "seen" // ran or runs here already, and its result is not kept
+	ReasonPolicy    Reason = "policy"
+	ReasonSecond    Reason = "second key" // allowed once a second admin has signed it
+	ReasonAction    Reason = "no such action"
+	ReasonArguments Reason = "arguments"
+	ReasonFilter    Reason = "filter" // could not be evaluated
+	ReasonJournal   Reason = "journal"
+	ReasonAudit     Reason = "audit" // what is decided cannot be written down, so nothing is changed
+)
+
+// Reply is what a node says about a job.
+type Reply struct {
+	Protocol uint8          `cbor:"1,keyasint"`
+	Job      Hash           `cbor:"2,keyasint"`
+	Kind     Kind           `cbor:"3,keyasint"`
+	State    State          `cbor:"4,keyasint,omitempty"`
+	Reason   Reason         `cbor:"5,keyasint,omitempty"`
+	Message  string         `cbor:"6,keyasint,omitempty"`
+	Data     map[string]any `cbor:"7,keyasint,omitempty"`
+	Took     int64          `cbor:"8,keyasint,omitempty"` // microseconds from the gate to this reply
+	Time     int64          `cbor:"9,keyasint"`           // Unix milliseconds, the node's clock
+	Chain    identity.Chain `cbor:"10,keyasint"`
+}
+
+// End reports whether no further reply follows.
+func (r Reply) End() bool { return r.Kind != Accepted }
+
+// SentAt is when the node made the reply, by its clock.
+func (r Reply) SentAt() time.Time { return time.UnixMilli(r.Time) }
+
+// ErrTooLarge is wrapped by Sign when the reply does not fit into one message.
+var ErrTooLarge = errors.New("reply is too large")
+
+// Sign returns what goes on the wire.
+func (r Reply) Sign(c identity.Credentials) ([]byte, error) {
+	r.Protocol, r.Chain = Protocol, c.Chain
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	raw, err := wire.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode reply: %w", err)
+	}
+	signed := c.Key.Sign(identity.ReplyContext, raw)
+	if len(signed) > MaxReply {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooLarge, len(signed), MaxReply)
+	}
+	return signed, nil
+}
+
+// check is about form only: each kind has its states, so that every host ends in exactly one.
+func (r Reply) check() error {
+	if r.Protocol != Protocol {
+		return fmt.Errorf("reply speaks protocol %d and this side %d; bring both to the same release of fleet", r.Protocol, Protocol)
+	}
+	states, known := map[Kind][]State{
+		Accepted: {""}, NoMatch: {""}, Refused: {Denied},
+		Result: {OK, Unchanged, Skipped, Failed, TimedOut, Lost},
+	}[r.Kind]
+	switch {
+	case !known:
+		return fmt.Errorf("reply has the unknown kind %q", r.Kind)
+	case !slices.Contains(states, r.State):
+		return fmt.Errorf("reply of the kind %q cannot have the state %q", r.Kind, r.State)
+	}
+	return nil
+}
+
+// replyInfo binds a sealed reply to its use and its job: one that is moved to another job does not open.
+func replyInfo(h Hash) string { return "fleet reply v1 " + string(h[:]) }
+
+// SealReply seals a signed reply to the asker's one-time key: a broker carries what it can neither read nor forge.
+func SealReply(j Job, h Hash, signed []byte) ([]byte, error) {
+	return identity.Seal(j.SealTo, replyInfo(h), signed)
+}
+
+// UnsealReply opens what SealReply made. What comes out is signed and has to be verified with OpenReply.
+func UnsealReply(key identity.SealKey, h Hash, sealed []byte) ([]byte, error) {
+	if len(sealed) > MaxReply+sealOverhead {
+		return nil, fmt.Errorf("reply of %d bytes, at most %d are allowed", len(sealed), MaxReply+sealOverhead)
+	}
+	return key.Open(replyInfo(h), sealed)
+}
+
+// RepliesTo reports whether a reply that this node signed itself is to the job with this hash. It verifies nothing.
+func RepliesTo(signed []byte, h Hash) bool {
+	_, message, err := identity.Split(signed)
+	var r Reply
+	return err == nil && wire.Unmarshal(message, &r) == nil && r.Job == h
+}
+
+// Verified is a reply with the node that signed it.
+type Verified struct {
+	Reply
+	Node identity.NodeIdentity
+}
+
+// OpenReply verifies a reply to the job with this hash: the chain to the pinned root, then the signature by the chain's
+// leaf over exactly these bytes. It may be called from many goroutines; certificates caches what they share.
+func OpenReply(certificates *identity.Verifier, job Hash, signed []byte, now time.Time) (Verified, error) {
+	if len(signed) > MaxReply {
+		return Verified{}, fmt.Errorf("reply of %d bytes, at most %d are allowed", len(signed), MaxReply)
+	}
+	_, message, err := identity.Split(signed)
+	if err != nil {
+		return Verified{}, err
+	}
+	var v Verified
+	if err := wire.Unmarshal(message, &v.Reply); err != nil {
+		return Verified{}, err
+	}
+	if err := v.check(); err != nil {
+		return Verified{}, err
+	}
+	if v.Job != job {
+		return Verified{}, errors.New("reply is to another job")
+	}
+	if v.Node, err = certificates.Verify(v.Chain, now); err != nil {
+		return Verified{}, err
+	}
+	if _, err := v.Node.Key.Open(identity.ReplyContext, signed); err != nil {
+		return Verified{}, err
+	}
+	return v, nil
+}

@@ -1,0 +1,85 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"fleet/gossip"
+	"fleet/identity"
+	"fleet/job"
+)
+
+// admit answers one request to be admitted. The connection it came over has proven the token already; here it is
+// proven again for exactly this request, since brokers only deliver.
+func (n *Node) admit(raw []byte) []byte {
+	now, roster := time.Now(), *n.roster.Load()
+	req, record, err := identity.OpenJoinRequest(n.me.Root.ID(), roster, raw)
+	if err != nil {
+		n.log.Warn("admission: request dropped", "error", err)
+		n.auditAdmission(identity.JoinRequest{}, err)
+		return identity.Refuse(err.Error())
+	}
+	log := n.log.With("name", req.Name, "node", req.Key.ID(), "token", record.ID())
+	// The networks of the token were checked by the broker that saw the connection.
+	err = record.Usable(roster, now)
+	if err == nil {
+		err = n.nameIsFree(req.Name, req.Key.ID())
+	}
+	if err != nil {
+		log.Warn("admission refused", "error", err)
+		n.auditAdmission(req, err)
+		return identity.Refuse(err.Error())
+	}
+	if skew := req.Time.Sub(now).Abs(); skew > job.MaxSkew {
+		log.Warn("admitted host has a wrong clock; it will refuse jobs until that is set", "off by", skew.Round(time.Second))
+	}
+	answer, err := n.admission(req, record, now)
+	if err != nil {
+		log.Error("admission failed", "error", err)
+		n.auditAdmission(req, err)
+		return identity.Refuse("this peer could not admit the host: " + err.Error())
+	}
+	log.Info("admitted", "role", record.Role)
+	n.auditAdmission(req, nil)
+	return answer
+}
+
+func (n *Node) admission(req identity.JoinRequest, record identity.Record, now time.Time) ([]byte, error) {
+	issuer := n.issuer()
+	if issuer.Key.IsZero() {
+		return nil, errNoIssuer
+	}
+	chain, err := issuer.Issue(identity.NodeIdentity{Key: req.Key, Seal: req.Sealing, Name: req.Name, Role: record.Role, Labels: record.Labels}, now)
+	if err != nil {
+		return nil, err
+	}
+	roster, _, _ := n.docs.Get(identity.RosterKind, identity.RosterKind)
+	a := identity.Admission{Chain: chain, Roster: roster, GossipKey: n.shared.Load().gossip[0], Gossip: n.gossipSeeds(), Brokers: n.brokers()}
+	if record.Role == identity.Peer {
+		a.Issuing = []byte(issuer.Key.Secret())
+	}
+	return req.Seal(a)
+}
+
+// nameIsFree refuses a name that another living key holds. A failed holder does not block its name: the host may have
+// been installed anew.
+func (n *Node) nameIsFree(name string, id identity.ID) error {
+	for _, m := range n.hosts() {
+		if strings.EqualFold(m.Name, name) && m.Node != id && m.Presence == job.Alive {
+			return fmt.Errorf("the name %q belongs to another living host (%s); give this host its own name (hostname, or --name)", name, m.Node)
+		}
+	}
+	return nil
+}
+
+// gossipSeeds are addresses at which a new host can join the mesh: this node and a few that are alive.
+func (n *Node) gossipSeeds() []string {
+	var seeds []string
+	for _, m := range n.welcome() {
+		if m.State == gossip.Alive && len(seeds) < 8 {
+			seeds = append(seeds, m.Addr.String())
+		}
+	}
+	return seeds
+}

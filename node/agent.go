@@ -1,0 +1,141 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"fleet/job"
+	"fleet/node/gate"
+	"fleet/plugins/plugin"
+)
+
+const (
+	// maxAtOnce bounds jobs that are judged or run at one time. More are dropped unseen: whoever sent them sends again.
+	maxAtOnce = 64
+	// filterTime bounds how long a filter may ask its data functions.
+	filterTime = 10 * time.Second
+	// slowRead is when a read that still runs says that it was accepted. A quicker one has its end as its only reply.
+	slowRead = time.Second
+)
+
+// tooMany is counted for messages beyond maxAtOnce.
+const tooMany = "too many at once"
+
+// listen subscribes to jobs.
+func (n *Node) listen(nc *nats.Conn) error {
+	for _, subject := range []string{job.AllSubject, job.NodeSubject(n.self.Load().ID)} {
+		s, err := nc.Subscribe(subject, func(m *nats.Msg) { n.receive(m.Data) })
+		if err != nil {
+			return err
+		}
+		n.jobs = append(n.jobs, s)
+	}
+	return nil
+}
+
+// receive takes one message off the connection. It never blocks it.
+func (n *Node) receive(signed []byte) {
+	select {
+	case n.slots <- struct{}{}:
+	default:
+		n.stats.overrun.Add(1)
+		n.counts.add(droppedMessages, tooMany)
+		n.log.Warn("job dropped, too many at once", "limit", maxAtOnce)
+		return
+	}
+	free := func() { <-n.slots }
+	if !n.working.Go(func() { defer free(); n.handle(signed) }) {
+		free()
+	}
+}
+
+// handle judges a job, runs it if it may, and answers its signer.
+func (n *Node) handle(signed []byte) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(n.acting, filterTime)
+	d := n.gate.Judge(ctx, signed)
+	cancel()
+	n.auditDecision(&d, signed)
+	if d.Verdict == gate.Drop {
+		n.stats.dropped.Add(1)
+		n.counts.add(droppedMessages, string(d.Dropped))
+		n.log.Warn("job dropped", "error", d.Err)
+		return
+	}
+	log := n.log.With(keyJob, d.Job.ID, keySigner, d.Signer.Name, keyPlugin, d.Job.Plugin, keyAction, d.Job.Action)
+	a := answer{n: n, decision: d, start: start, log: log}
+	switch d.Verdict {
+	case gate.Refuse:
+		n.stats.refused.Add(1)
+		log.Warn("job refused", "reason", d.Reason, "message", d.Message)
+		a.end(job.Reply{Kind: job.Refused, State: job.Denied, Reason: d.Reason, Message: d.Message})
+	case gate.NoMatch:
+		n.stats.unmatched.Add(1)
+		a.end(job.Reply{Kind: job.NoMatch})
+	case gate.Willing:
+		a.end(job.Reply{Kind: job.Result, State: job.OK})
+	case gate.Seen:
+		n.stats.repeated.Add(1)
+		a.again()
+	case gate.Pass:
+		n.run(&a, d.Passed)
+	}
+}
+
+// run runs a job that passed the gate and answers with its result.
+func (n *Node) run(a *answer, passed gate.Passed) {
+	name, call := passed.Call()
+	p, _ := n.plugins.Get(name)
+	declaration := p.Declaration()
+	action, _ := declaration.Action(call.Action)
+	limit := declaration.Limit(action)
+	ctx, cancel := context.WithTimeout(n.acting, limit)
+	defer cancel()
+
+	if action.Kind == plugin.Change {
+		a.log.Info("job runs", "args", n.shownArgs(a.decision.Job))
+		a.accepted()
+	} else {
+		slow := time.AfterFunc(slowRead, a.accepted)
+		defer slow.Stop()
+	}
+	result := safely(ctx, p, call)
+	n.stats.ran.Add(1)
+	reply := replyOf(result)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && result.State == plugin.Failed {
+		reply.State = job.TimedOut
+		reply.Message = fmt.Sprintf("took longer than %s: %s", limit, reply.Message)
+	}
+	if action.Kind == plugin.Change {
+		a.log.Info("job ended", "state", reply.State, "message", reply.Message, "took", time.Since(a.start))
+	}
+	n.auditOutcome(a, reply)
+	a.end(reply)
+}
+
+// safely runs a plugin; a panic in one must not take the node down.
+func safely(ctx context.Context, p plugin.Plugin, call plugin.Call) (r plugin.Result) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			r = plugin.Failf("the plugin broke: %v", fault)
+		}
+	}()
+	return p.Run(ctx, call)
+}
+
+// stats count what happened to jobs since the node started.
+type stats struct {
+	ran, refused, dropped, unmatched, repeated, overrun atomic.Int64
+}
+
+func (s *stats) read() map[string]int64 {
+	return map[string]int64{
+		"jobs_ran": s.ran.Load(), "jobs_refused": s.refused.Load(), "jobs_dropped": s.dropped.Load(),
+		"jobs_unmatched": s.unmatched.Load(), "jobs_repeated": s.repeated.Load(), "jobs_overrun": s.overrun.Load(),
+	}
+}

@@ -1,0 +1,198 @@
+package checkup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"fleet/identity"
+	"fleet/node"
+)
+
+// The checks that need no network.
+
+const doRoot = "run it as the node's user: sudo fleet doctor"
+
+func (h *host) directory() {
+	const check = "data directory"
+	info, err := os.Stat(h.Data)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		h.add(check, Skipped, "", "%s is not there yet; the node makes it when it is started with a token", h.Data)
+		return
+	case err != nil:
+		h.add(check, Bad, doRoot, "%v", err)
+		return
+	case !info.IsDir():
+		h.add(check, Bad, "give the node another one: --data DIR", "%s is no directory", h.Data)
+		return
+	case info.Mode().Perm()&0o077 != 0:
+		h.add(check, Bad, "chmod 700 "+h.Data, "%s is open to others (mode %04o)", h.Data, info.Mode().Perm())
+	case syscall.Access(h.Data, 7) != nil: // read, write, enter
+		h.add(check, Bad, doRoot, "this user may not read and write %s", h.Data)
+		return
+	default:
+		h.add(check, OK, "", "%s, mode %04o", h.Data, info.Mode().Perm())
+	}
+	h.openFiles()
+	if h.running, err = node.Held(h.Data); err != nil {
+		h.add("lock", Bad, doRoot, "%v", err)
+	} else if h.running != "" {
+		h.add("lock", OK, "", "a node runs here, process %s", h.running)
+	} else {
+		h.add("lock", OK, "systemctl start fleet-node, or fleet node, if it should", "no node runs here")
+	}
+}
+
+// openFiles names files in the directory that others may read.
+func (h *host) openFiles() {
+	entries, err := os.ReadDir(h.Data)
+	if err != nil {
+		h.add("files", Bad, doRoot, "%v", err)
+		return
+	}
+	var open []string
+	for _, e := range entries {
+		info, err := e.Info()
+		if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+			open = append(open, e.Name())
+		}
+	}
+	if len(open) > 0 {
+		h.add("files", Bad, "chmod 600 them", "open to others in %s: %s", h.Data, strings.Join(open, ", "))
+	}
+}
+
+// membership looks at who this node is, at its certificate, and whether the roster here shuts it out.
+func (h *host) membership() {
+	var err error
+	h.me, err = node.ReadMembership(h.Data)
+	switch {
+	case errors.Is(err, node.ErrNotAdmitted):
+		h.add("fleet", Skipped, "", "this host is in no fleet yet")
+		return
+	case err != nil:
+		h.add("fleet", Bad, "mend what it names; if the directory is lost, remove it and admit the host again with a new token", "%v", err)
+		return
+	}
+	h.in = true
+	h.self, err = identity.VerifyChain(h.me.Root, h.me.Chain, h.Now())
+	if err != nil {
+		h.add("certificate", Bad, "compare this host's clock with another's; if it is right, admit the host again: "+doToken, "%v", err)
+		return
+	}
+	h.add("fleet", OK, "", "%s, a %s of the fleet %s, node %s", h.self.Name, h.self.Role, h.me.Root.ID(), h.self.ID)
+	left := h.self.NotAfter.Sub(h.Now()).Round(time.Minute)
+	switch {
+	case h.self.ID != h.me.Key.Public().ID():
+		h.add("certificate", Bad, "admit the host again: "+doToken, "node.key is the key of another node than the certificate's")
+	case left < identity.NodeLife/6:
+		h.add("certificate", Bad, "see below why no peer renews it", "runs out on %s, in %s, and should have been renewed at two thirds of its life", stamp(h.self.NotAfter), left)
+	default:
+		h.add("certificate", OK, "", "until %s; it is renewed from %s on", stamp(h.self.NotAfter), stamp(h.self.NotAfter.Add(-identity.NodeLife/3)))
+	}
+	h.roster, err = node.ReadRoster(h.Data, h.me.Root)
+	switch admitted := h.roster.Admits(h.self); {
+	case err != nil:
+		h.add("roster", Bad, "admit the host again: "+doToken, "%v", err)
+	case slices.Contains(h.roster.RevokedNodes, h.self.ID):
+		h.add("roster", Bad, "if that was a mistake: remove "+h.Data+" and admit the host with a new token, under a new key", "version %d revokes this node", h.roster.Version)
+	case admitted != nil:
+		h.add("roster", Bad, doToken, "version %d: %v", h.roster.Version, admitted)
+	default:
+		h.add("roster", OK, "", "version %d, as this host has it, admits it", h.roster.Version)
+	}
+}
+
+func (h *host) disk() {
+	var st syscall.Statfs_t
+	at := h.Data
+	for errors.Is(syscall.Statfs(at, &st), syscall.ENOENT) && at != filepath.Dir(at) {
+		at = filepath.Dir(at) // it is made later
+	}
+	if err := syscall.Statfs(at, &st); err != nil {
+		h.add("disk", Skipped, "", "%s: %v", at, err)
+		return
+	}
+	free := uint64(st.Bavail) * uint64(st.Bsize)
+	switch {
+	case free < leastBytes:
+		h.add("disk", Bad, "free some space: without it journal and audit take nothing, and this host changes nothing", "%d MB are free for %s, less than %d", free>>20, h.Data, leastBytes>>20)
+	case st.Files > 0 && uint64(st.Ffree) < leastInodes:
+		h.add("disk", Bad, "remove files: the file system has no room for more of them", "%d more files fit", st.Ffree)
+	default:
+		h.add("disk", OK, "", "%d MB are free for %s", free>>20, h.Data)
+	}
+}
+
+// ports looks whether the node's own ports are free, or held by the node.
+func (h *host) ports() {
+	role := h.Token.Record.Role
+	if h.in {
+		role = h.self.Role
+	}
+	type port struct {
+		name    string
+		number  uint16
+		network string
+	}
+	list := []port{{"gossip", h.GossipPort, "tcp"}, {"gossip", h.GossipPort, "udp"}}
+	if role == identity.Peer {
+		list = append(list, port{"broker", h.BrokerPort, "tcp"}, port{"route", h.RoutePort, "tcp"})
+	}
+	for _, p := range list {
+		check := fmt.Sprintf("port %d/%s", p.number, p.network)
+		if p.number == 0 {
+			continue
+		}
+		err := tryListen(p.network, netip.AddrPortFrom(h.Bind, p.number))
+		switch {
+		case err == nil && h.running == "":
+			h.add(check, OK, "", "free for %s", p.name)
+		case err == nil && p.name == "gossip":
+			h.add(check, Bad, "is the node told another port? look at its flags and /etc/fleet/fleet.toml", "a node runs here, and nobody listens for gossip")
+		case err == nil:
+			h.add(check, OK, "", "free: this node carries no broker now")
+		case errors.Is(err, syscall.EADDRINUSE) && h.running != "":
+			h.add(check, OK, "", "held for %s, by the node that runs here as far as can be told", p.name)
+			if p.name == "broker" {
+				h.own = ownAddr(h.Bind, p.number)
+			}
+		case errors.Is(err, syscall.EADDRINUSE):
+			h.add(check, Bad, "see who: ss -lnp | grep :"+fmt.Sprint(p.number)+"; or give fleet another port", "another program listens there, so the node cannot (%s)", p.name)
+		default:
+			h.add(check, Bad, "is "+h.Bind.String()+" an address of this host? see --listen", "%v", err)
+		}
+	}
+}
+
+// ownAddr is how a host reaches what it listens on itself.
+func ownAddr(bind netip.Addr, port uint16) string {
+	if bind.IsUnspecified() {
+		bind = netip.MustParseAddr("127.0.0.1")
+	}
+	return netip.AddrPortFrom(bind, port).String()
+}
+
+func tryListen(network string, at netip.AddrPort) error {
+	if network == "udp" {
+		c, err := net.ListenPacket("udp", at.String())
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	l, err := net.Listen("tcp", at.String())
+	if err == nil {
+		l.Close()
+	}
+	return err
+}

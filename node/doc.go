@@ -1,0 +1,19 @@
+// Package node is the agent on a host, from the token that lets it in to the signed reply.
+//
+// A node's life, in the order of the files:
+//
+//	datadir.go    what it keeps on disk: its key, its certificate, the pinned root; one process at a time
+//	join.go       a new host with a token becomes a node
+//	node.go       New and Run: everything is started here, and stopped in the opposite order
+//	mesh.go       gossip, the broker role, the connection to a broker that follows them
+//	auditing.go   what was decided and done, for audit/ to keep
+//	agent.go      a job arrives: gate, plugin, signed reply
+//	members.go    who is there, for those who ask
+//	documents.go  the roster and other signed documents, fetched when gossip says that somebody has a newer one
+//	admission.go  peers only: letting others in, and renewing certificates
+//	renew.go      this node's own certificate, before it runs out
+//	rotate.go     the shared keys, of gossip and for issuing, and their replacement
+//	host.go       what filters and the rpcutil plugin see of this host
+//
+// gate/ decides whether a job may run, journal/ remembers that it did, audit/ tells people.
+package node

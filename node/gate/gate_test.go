@@ -1,0 +1,321 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"fleet/identity"
+	"fleet/job"
+	"fleet/job/filter"
+	"fleet/node/journal"
+	"fleet/plugins/plugin"
+	"fleet/policy"
+)
+
+var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// world is one host's gate and an admin who may do everything.
+type world struct {
+	gate  *Gate
+	root  identity.PrivateKey[identity.Root]
+	admin identity.PrivateKey[identity.Admin]
+	self  identity.NodeIdentity
+}
+
+func newWorld(t testing.TB) world {
+	t.Helper()
+	w := world{root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin]()}
+	w.self = identity.NodeIdentity{Name: "web1", ID: identity.NewKey[identity.Node]().Public().ID()}
+	j, err := journal.Open(t.TempDir(), now.Add(-time.Hour), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	w.gate = &Gate{
+		Root: w.root.Public(), Self: func() identity.NodeIdentity { return w.self }, Since: now.Add(-time.Hour),
+		Roster: func() identity.Roster {
+			return identity.Roster{Version: 1, Fleet: "acme",
+				Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public(), Roles: []string{"ops"}}},
+				Roles:  []identity.RoleEntry{{Name: "ops", Rules: []identity.Rule{{Action: "service.*"}, {Action: "nothing.*"}}}}}
+		},
+		Host: host{}, Plugins: actions{}, Journal: j, Now: func() time.Time { return now },
+		Policy: func() (policy.File, error) { return policy.File{}, nil }, Fleet: func() int { return 9 },
+		Twin: func() string { return "" },
+	}
+	return w
+}
+
+// job is a good job; change makes it a worse one.
+func (w world) job(t testing.TB, change func(*job.Job)) []byte {
+	t.Helper()
+	j := job.Job{ID: job.NewID(now), Fleet: w.root.Public().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
+		Mode: job.Run, Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, SealTo: make([]byte, identity.SealSize)}
+	if change != nil {
+		change(&j)
+	}
+	signed, err := j.Sign(w.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
+type actions struct{}
+
+func (actions) Action(p, a string) (plugin.Action, bool) {
+	kinds := map[string]plugin.Kind{"service restart": plugin.Change, "service status": plugin.Read, "package purge": plugin.Change}
+	kind, ok := kinds[p+" "+a]
+	return plugin.Action{Name: a, Kind: kind, Inputs: []plugin.Input{{Name: "service", Type: plugin.String, Pattern: "[a-z]+"}}}, ok
+}
+
+type host struct{}
+
+func (host) Name() string                 { return "web1" }
+func (host) Fact(path string) (any, bool) { return "c", path == "hagroup" }
+func (host) Classes() []string            { return []string{"web"} }
+func (host) Agents() []string             { return []string{"service"} }
+func (host) HasData(function string) bool { return function == "service" || function == "slow" }
+func (host) Data(ctx context.Context, function, _ string) (map[string]any, error) {
+	if function == "slow" {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return map[string]any{"status": "running"}, nil
+}
+
+func TestJudge(t *testing.T) {
+	other := identity.NewKey[identity.Node]().Public().ID()
+	tests := []struct {
+		name   string
+		change func(*job.Job)
+		want   Verdict
+		reason job.Reason
+		text   string // part of the message
+	}{
+		{"a good change", nil, Pass, "", ""},
+		{"a good read", func(j *job.Job) { j.Action = "status" }, Pass, "", ""},
+		{"match mode runs nothing", func(j *job.Job) { j.Mode = job.Match }, Willing, "", ""},
+		{"another fleet", func(j *job.Job) { j.Fleet = "other" }, Refuse, job.ReasonFleet, "this host is in"},
+		{"from the future", func(j *job.Job) { shift(j, job.MaxSkew+time.Second) }, Refuse, job.ReasonClock, "set the clock of this host or of yours"},
+		{"a clock an hour off", func(j *job.Job) { shift(j, time.Hour) }, Refuse, job.ReasonClock, "signed at 2026-03-01 13:00:00 UTC and here it is 2026-03-01 12:00:00 UTC, 1h0m0s earlier"},
+		{"within the skew", func(j *job.Job) { shift(j, job.MaxSkew-time.Second) }, Pass, "", ""},
+		{"expired", func(j *job.Job) { shift(j, -2*time.Minute) }, Refuse, job.ReasonExpired, "signed at 2026-03-01 11:58:00 UTC, could be started for 1m0s"},
+		{"filter that fits", func(j *job.Job) { j.Filter = filter.Filter{Facts: []string{"hagroup=c"}} }, Pass, "", ""},
+		{"filter that does not fit", func(j *job.Job) { j.Filter = filter.Filter{Facts: []string{"hagroup=a"}} }, NoMatch, "", ""},
+		{"identity and fact must both hold", func(j *job.Job) { j.Filter = filter.Filter{Identities: []string{"web1"}, Facts: []string{"hagroup=a"}} }, NoMatch, "", ""},
+		{"data function", func(j *job.Job) { j.Filter = filter.Filter{Selects: []string{"service('nginx').status=running"}} }, Pass, "", ""},
+		{"unknown data function", func(j *job.Job) { j.Filter = filter.Filter{Selects: []string{"not docker('x').up=true"}} }, NoMatch, "", ""},
+		{"filter that does not parse", func(j *job.Job) { j.Filter = filter.Filter{Selects: []string{"and and"}} }, Refuse, job.ReasonFilter, "filter"},
+		{"filter with an empty value", func(j *job.Job) { j.Filter = filter.Filter{Facts: []string{""}} }, Refuse, job.ReasonFilter, "filter"},
+		{"targets that name this host", nil, Pass, "", ""},
+		{"targets that do not", func(j *job.Job) { j.Targets = []identity.ID{other} }, NoMatch, "", ""},
+		{"admitted after the plan", func(j *job.Job) { j.Planned = now.Add(-2 * time.Hour).UnixMilli() }, NoMatch, "", ""},
+		{"admitted before the plan", func(j *job.Job) { j.Planned = now.UnixMilli() }, Pass, "", ""},
+		{"no role for it", func(j *job.Job) { j.Plugin, j.Action = "package", "purge" }, Refuse, job.ReasonPolicy, "no role of ann allows package.purge"},
+		{"no such action here", func(j *job.Job) { j.Plugin = "nothing" }, Refuse, job.ReasonAction, "no action nothing restart"},
+		{"argument that does not fit", func(j *job.Job) { j.Args["service"] = "--now" }, Refuse, job.ReasonArguments, "does not fit"},
+		{"argument of another type", func(j *job.Job) { j.Args["service"] = 1 }, Refuse, job.ReasonArguments, "must be text"},
+		{"argument too many", func(j *job.Job) { j.Args["force"] = true }, Refuse, job.ReasonArguments, "no argument"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			d := w.gate.Judge(t.Context(), w.job(t, tt.change))
+			if d.Verdict != tt.want || d.Reason != tt.reason || !strings.Contains(d.Message, tt.text) {
+				t.Errorf("got %v, reason %q, message %q, error %v", d.Verdict, d.Reason, d.Message, d.Err)
+			}
+			if passed := d.Passed.plugin != ""; passed != (tt.want == Pass) {
+				t.Errorf("verdict %v with Passed %v", d.Verdict, passed)
+			}
+		})
+	}
+}
+
+func shift(j *job.Job, d time.Duration) { j.Issued += d.Milliseconds(); j.Expires += d.Milliseconds() }
+
+func TestABrokenPolicyFileStopsChangesOnly(t *testing.T) {
+	w := newWorld(t)
+	w.gate.Policy = func() (policy.File, error) { return policy.Parse("/etc/fleet/policy.toml", []byte("defautl = 1")) }
+	d := w.gate.Judge(t.Context(), w.job(t, nil))
+	if d.Verdict != Refuse || d.Reason != job.ReasonPolicy || !strings.Contains(d.Message, "/etc/fleet/policy.toml:1") {
+		t.Errorf("change: %+v", d)
+	}
+	if d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.Action = "status" })); d.Verdict != Pass {
+		t.Errorf("read: %+v", d)
+	}
+}
+
+func TestTheHostsPolicyGoesBeforeTheRoster(t *testing.T) {
+	w := newWorld(t)
+	w.gate.Policy = func() (policy.File, error) {
+		return policy.Parse("p.toml", []byte("[[rule]]\ndecision = \"deny\"\naction = [\"service.restart\"]\nargs = { service = \"nginx\" }\n"))
+	}
+	if d := w.gate.Judge(t.Context(), w.job(t, nil)); d.Verdict != Refuse || !strings.Contains(d.Message, "p.toml:1") {
+		t.Errorf("nginx: %+v", d)
+	}
+	if d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.Args["service"] = "cron" })); d.Verdict != Pass {
+		t.Errorf("cron: %+v", d)
+	}
+}
+
+func TestWhatIsNotVerifiedIsDropped(t *testing.T) {
+	w, stranger := newWorld(t), newWorld(t)
+	good := w.job(t, nil)
+	flipped := func(i int) []byte {
+		b := append([]byte{}, good...)
+		b[i] ^= 1
+		return b
+	}
+	tests := map[string][]byte{
+		"empty":                    {},
+		"garbage":                  []byte(strings.Repeat("x", 300)),
+		"cut short":                good[:len(good)-3],
+		"with more behind":         append(append([]byte{}, good...), 0),
+		"signature changed":        flipped(3),
+		"content changed":          flipped(len(good) - 2),
+		"signer not in the roster": stranger.job(t, func(j *job.Job) { j.Fleet = w.root.Public().ID() }),
+		"too large":                make([]byte, job.MaxJob+1),
+	}
+	// A job by a stranger who names ann's key as the signer.
+	message := good[64:]
+	tests["signed by a stranger in ann's name"] = stranger.admin.Sign(identity.JobContext, message)
+	tests["signed by ann as something else"] = w.admin.Sign(identity.TokenContext, message)
+	for name, raw := range tests {
+		t.Run(name, func(t *testing.T) {
+			if d := w.gate.Judge(t.Context(), raw); d.Verdict != Drop || d.Err == nil || d.Passed.plugin != "" {
+				t.Errorf("got %+v", d)
+			}
+		})
+	}
+	if d := w.gate.Judge(t.Context(), good); d.Verdict != Pass {
+		t.Errorf("the honest job afterwards: %+v", d)
+	}
+}
+
+func TestACopyIsSeen(t *testing.T) {
+	w := newWorld(t)
+	for _, action := range []string{"restart", "status"} {
+		signed := w.job(t, func(j *job.Job) { j.Action = action })
+		if d := w.gate.Judge(t.Context(), signed); d.Verdict != Pass {
+			t.Fatalf("%s: %+v", action, d)
+		}
+		if d := w.gate.Judge(t.Context(), signed); d.Verdict != Seen || !d.Claim.Running {
+			t.Fatalf("%s again: %+v", action, d)
+		}
+	}
+}
+
+// A copy must be seen even when the first was not for this host: what changed since must not let it in.
+func TestACopyIsSeenAlsoWhenTheFirstDidNotMatch(t *testing.T) {
+	w := newWorld(t)
+	signed := w.job(t, func(j *job.Job) { j.Filter = filter.Filter{Facts: []string{"hagroup=a"}} })
+	if d := w.gate.Judge(t.Context(), signed); d.Verdict != NoMatch {
+		t.Fatalf("%+v", d)
+	}
+	if d := w.gate.Judge(t.Context(), signed); d.Verdict != Seen {
+		t.Fatalf("%+v", d)
+	}
+}
+
+type full struct{}
+
+func (full) ClaimChange(string, time.Time, time.Time) (journal.Claim, error) {
+	return journal.Claim{}, fmt.Errorf("%w: no space left on device", journal.ErrFull)
+}
+
+func (full) ClaimRead(string, time.Time, time.Time, time.Time) (journal.Claim, error) {
+	return journal.Claim{First: true}, nil
+}
+
+func (full) Find(string) (journal.Claim, bool) { return journal.Claim{}, false }
+
+// A copy that is late, or for a host whose clock is off, of a job that was claimed in time: it ran, and must not be told to
+// have expired.
+func TestALateCopyOfAClaimedJobIsNotExpired(t *testing.T) {
+	for _, action := range []string{"restart", "status"} {
+		w := newWorld(t)
+		signed := w.job(t, func(j *job.Job) { j.Action = action })
+		if d := w.gate.Judge(t.Context(), signed); d.Verdict != Pass {
+			t.Fatalf("%+v", d)
+		}
+		for _, off := range []time.Duration{2 * time.Minute, -2 * time.Minute} {
+			w.gate.Now = func() time.Time { return now.Add(off) }
+			if d := w.gate.Judge(t.Context(), signed); d.Verdict != Seen || !d.Claim.Running || d.Change != (action == "restart") {
+				t.Errorf("%s: %+v", action, d)
+			}
+			if d := w.gate.Judge(t.Context(), w.job(t, nil)); d.Verdict != Refuse {
+				t.Errorf("%+v", d)
+			}
+		}
+	}
+}
+
+func TestWithoutAJournalNothingIsChanged(t *testing.T) {
+	w := newWorld(t)
+	w.gate.Journal = full{}
+	if d := w.gate.Judge(t.Context(), w.job(t, nil)); d.Verdict != Refuse || d.Reason != job.ReasonJournal || d.Change {
+		t.Errorf("change: %+v", d)
+	}
+	if d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.Action = "status" })); d.Verdict != Pass {
+		t.Errorf("read: %+v", d)
+	}
+}
+
+func TestASlowFilterIsRefused(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d := w.gate.Judge(ctx, w.job(t, func(j *job.Job) { j.Filter = filter.Filter{Selects: []string{"slow('x').a=1"}} }))
+	if d.Verdict != Refuse || d.Reason != job.ReasonFilter || !strings.Contains(d.Message, "too long") {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestAnEmptyPassedDoesNotRun(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("an empty Passed gave something to run")
+		}
+	}()
+	Passed{}.Call()
+}
+
+func FuzzJudge(f *testing.F) {
+	w := newWorld(f)
+	f.Add(w.job(f, nil))
+	f.Add(w.job(f, func(j *job.Job) { j.Targets = []identity.ID{w.self.ID} }))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if d := w.gate.Judge(t.Context(), raw); d.Verdict != Drop && d.Verdict != Seen && d.Verdict != Pass {
+			t.Fatalf("bytes that nobody signed got as far as %v: %v", d.Verdict, errors.Join(d.Err))
+		}
+	})
+}
+
+// FuzzSignedJob feeds content that an admin did sign: the rest of the gate has to stand it.
+func FuzzSignedJob(f *testing.F) {
+	w := newWorld(f)
+	f.Add(w.job(f, nil)[64:])
+	f.Fuzz(func(t *testing.T, message []byte) {
+		d := w.gate.Judge(t.Context(), w.admin.Sign(identity.JobContext, message))
+		if d.Verdict == Pass && (d.Job.Fleet != w.root.Public().ID() || now.After(d.Job.ExpiresAt())) {
+			t.Fatalf("passed: %+v", d.Job)
+		}
+	})
+}
+
+// While another machine has this host's key nobody can say which of the two is meant: it looks, and changes nothing.
+func TestAHostWithATwinChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.gate.Twin = func() string { return "10.0.0.9" }
+	d := w.gate.Judge(t.Context(), w.job(t, nil))
+	if d.Verdict != Refuse || d.Reason != job.ReasonPolicy || !strings.Contains(d.Message, "another machine uses this host's key (10.0.0.9)") || !strings.Contains(d.Message, "fleet node revoke web1") {
+		t.Errorf("a change: %v %s %q", d.Verdict, d.Reason, d.Message)
+	}
+	if d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.Action = "status" })); d.Verdict != Pass {
+		t.Errorf("a read: %v %q", d.Verdict, d.Message)
+	}
+}

@@ -1,0 +1,115 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"fleet/identity"
+	"fleet/job"
+)
+
+// joinTimeout bounds one attempt at one seed.
+const joinTimeout = 10 * time.Second
+
+// Join makes this host a node: it verifies a broker at one of the token's seeds against the pinned root, proves the
+// token and gets its certificate, the gossip key and the roster. It tries the seeds in turn until one admits it, one
+// refuses it (identity.ErrRefused), or ctx ends; between rounds it waits, longer each time, since the first peer of a
+// fleet may boot after its members.
+func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, log *slog.Logger) (Membership, error) {
+	if now := time.Now(); !now.Before(token.Record.Expires) {
+		return Membership{}, fmt.Errorf("%w: token expired on %s, and here it is %s; ask an admin for a new one (fleet token create), or set this host's clock",
+			identity.ErrRefused, token.Record.Expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	key, err := dir.nodeKey()
+	if err != nil {
+		return Membership{}, err
+	}
+	seal := identity.NewSealKey()
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		var errs []error
+		for _, seed := range token.Seeds {
+			m, roster, err := joinAt(ctx, seed, token, key, seal, name)
+			if err == nil {
+				log.Info("admitted", "name", name, "node", key.Public().ID(), "by", seed)
+				return m, dir.Save(m, roster)
+			}
+			if errors.Is(err, identity.ErrRefused) {
+				return Membership{}, err
+			}
+			errs = append(errs, fmt.Errorf("%s: %w", seed, err))
+		}
+		err := errors.Join(errs...)
+		if errors.Is(err, identity.ErrOtherFleet) {
+			return Membership{}, fmt.Errorf("not admitted: %w; check that the token is for this fleet", err)
+		}
+		log.Warn("no broker admitted this host yet", "error", err, "again in", wait)
+		select {
+		case <-ctx.Done():
+			return Membership{}, fmt.Errorf("not admitted: %w; is a peer running there, and its broker port open to this host?", err)
+		case <-time.After(wait):
+		}
+	}
+}
+
+func joinAt(ctx context.Context, seed string, token identity.Token, key identity.PrivateKey[identity.Node], seal identity.SealKey, name string) (Membership, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
+	tls, err := identity.JoinTLS(token)
+	if err != nil {
+		return Membership{}, nil, err
+	}
+	nc, err := nats.Connect("tls://"+seed, nats.Name("joining"), nats.Secure(tls), nats.TLSHandshakeFirst(),
+		nats.CustomInboxPrefix(job.Inbox(token.Record.ID())), nats.NoReconnect(), nats.Timeout(joinTimeout), nats.IgnoreDiscoveredServers())
+	if errors.Is(err, nats.ErrAuthorization) || err != nil && strings.Contains(err.Error(), "bad certificate") {
+		return Membership{}, nil, fmt.Errorf("%w: the broker does not accept this token: no admin of this fleet signed it, or it may not be used from this host's network; ask an admin for a new one (fleet token create)", identity.ErrRefused)
+	}
+	if err != nil {
+		return Membership{}, nil, err
+	}
+	defer nc.Close()
+	joiner, err := identity.NewJoiner(token, key, seal, name, time.Now())
+	if err != nil {
+		return Membership{}, nil, err
+	}
+	answer, err := nc.RequestWithContext(ctx, job.JoinSubject(token.Record.ID()), joiner.Request)
+	if err != nil {
+		return Membership{}, nil, fmt.Errorf("the broker is there, but no peer answers: %w", err)
+	}
+	a, err := joiner.Open(answer.Data)
+	if err != nil {
+		return Membership{}, nil, err
+	}
+	return accept(a, token, key, seal, name)
+}
+
+// accept checks an admission against the pinned root before anything of it is kept.
+func accept(a identity.Admission, token identity.Token, key identity.PrivateKey[identity.Node], seal identity.SealKey, name string) (Membership, []byte, error) {
+	now := time.Now()
+	me, err := identity.VerifyChain(token.Root, a.Chain, now)
+	if err != nil {
+		return Membership{}, nil, fmt.Errorf("the certificate that came: %w", err)
+	}
+	if me.ID != key.Public().ID() || me.Name != name || !bytes.Equal(me.Seal, seal.Public()) {
+		return Membership{}, nil, errors.New("the certificate that came is for another host")
+	}
+	if _, err := identity.OpenRoster(token.Root, a.Roster); err != nil {
+		return Membership{}, nil, err
+	}
+	if len(a.GossipKey) != 32 {
+		return Membership{}, nil, errors.New("no gossip key came")
+	}
+	m := Membership{Root: token.Root, Key: key, Seal: seal, Chain: a.Chain, GossipKeys: [][]byte{a.GossipKey}, Admitted: now, Seeds: a.Gossip, Brokers: a.Brokers}
+	if me.Role == identity.Peer {
+		if m.Issuing, err = identity.ParseSecret[identity.Issuing](string(a.Issuing)); err != nil {
+			return Membership{}, nil, fmt.Errorf("the issuing key that came: %w", err)
+		}
+	}
+	return m, a.Roster, nil
+}

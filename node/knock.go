@@ -1,0 +1,151 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+	"fleet/job"
+)
+
+// What `fleet doctor` needs of a node that may run beside it, or cannot: nothing here writes to the data directory.
+
+// Visit is what a broker showed to somebody who knocked.
+type Visit struct {
+	Chain   identity.Chain // its certificate as shown, also where it does not hold; empty: none came
+	RTT     time.Duration  // of one NATS ping; 0: it did not get that far
+	Clock   time.Time      // of a peer, when it issued a certificate for this node, whole seconds; zero: it was not asked, or did
+	Asked   time.Time      // by this host's clock, the middle of that question
+	Renewal error          // why no certificate came
+}
+
+// ErrNotLetIn is wrapped where the broker is of this fleet and refuses whoever knocks.
+var ErrNotLetIn = errors.New("the broker refuses it")
+
+// Knock connects to a broker as this node, as the node itself would, and asks a peer for a certificate, which it throws
+// away: by it the renewal is tried, and the peer's clock known. It blocks for at most 15 s.
+func Knock(ctx context.Context, m Membership, roster identity.Roster, addr string) (Visit, error) {
+	creds := identity.Credentials{Key: m.Key, Chain: m.Chain}
+	conf := identity.NodeTLS(m.Root, func() identity.Credentials { return creds }, func() identity.Roster { return roster })
+	nc, v, err := knock(ctx, conf, m.Key.Public().ID(), addr)
+	if err != nil {
+		return v, err
+	}
+	defer nc.Close()
+	v.Clock, v.Asked, v.Renewal = peerClock(ctx, nc, m.Root, creds)
+	return v, nil
+}
+
+// KnockWithToken connects to a broker with a token, as a host that asks to be admitted would, and asks nothing.
+func KnockWithToken(ctx context.Context, token identity.Token, addr string) (Visit, error) {
+	conf, err := identity.JoinTLS(token)
+	if err != nil {
+		return Visit{}, err
+	}
+	nc, v, err := knock(ctx, conf, token.Record.ID(), addr)
+	if err == nil {
+		nc.Close()
+	}
+	return v, err
+}
+
+// knock connects once and keeps what the broker showed, whether it holds or not.
+func knock(ctx context.Context, conf *tls.Config, id identity.ID, addr string) (*nats.Conn, Visit, error) {
+	var v Visit
+	verify := conf.VerifyConnection
+	conf.VerifyConnection = func(s tls.ConnectionState) error {
+		if len(s.PeerCertificates) == 2 {
+			v.Chain = identity.Chain{Leaf: s.PeerCertificates[0].Raw, Issuing: s.PeerCertificates[1].Raw}
+		}
+		return verify(s)
+	}
+	nc, err := nats.Connect("tls://"+addr, nats.Name("doctor"), nats.Secure(conf), nats.TLSHandshakeFirst(), nats.CustomInboxPrefix(job.Inbox(id)),
+		nats.NoReconnect(), nats.Timeout(joinTimeout), nats.IgnoreDiscoveredServers())
+	if errors.Is(err, nats.ErrAuthorization) || err != nil && strings.Contains(err.Error(), "bad certificate") {
+		return nil, v, fmt.Errorf("%w: %w", ErrNotLetIn, err)
+	}
+	if err != nil {
+		return nil, v, err
+	}
+	if v.RTT, err = nc.RTT(); err != nil {
+		nc.Close()
+		return nil, v, err
+	}
+	return nc, v, ctx.Err()
+}
+
+// peerClock asks for a renewal. The certificate that comes holds for NodeLife from the moment when it was issued.
+func peerClock(ctx context.Context, nc *nats.Conn, root identity.PublicKey[identity.Root], creds identity.Credentials) (clock, asked time.Time, err error) {
+	request, err := identity.SignRenewal(creds, time.Now())
+	if err != nil {
+		return clock, asked, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	sent := time.Now()
+	m, err := nc.RequestWithContext(ctx, job.RenewSubject(creds.Key.Public().ID()), request)
+	if err != nil {
+		return clock, asked, fmt.Errorf("no peer answers: %w", err)
+	}
+	asked = sent.Add(time.Since(sent) / 2)
+	var answer renewal
+	if err := wire.Unmarshal(m.Data, &answer); err != nil {
+		return clock, asked, err
+	}
+	if answer.Refused != "" {
+		return clock, asked, fmt.Errorf("refused: %s", answer.Refused)
+	}
+	leaf, err := x509.ParseCertificate(answer.Chain.Leaf)
+	if err != nil {
+		return clock, asked, err
+	}
+	// By this host's clock the certificate may not hold; that is what is to be found out. So it is judged by its own time.
+	if _, err := identity.VerifyChain(root, answer.Chain, leaf.NotAfter.Add(-identity.NodeLife)); err != nil {
+		return clock, asked, err
+	}
+	return leaf.NotAfter.Add(-identity.NodeLife), asked, nil
+}
+
+// ReadRoster reads the roster in a data directory that another process may hold.
+func ReadRoster(dir string, root identity.PublicKey[identity.Root]) (identity.Roster, error) {
+	path := filepath.Join(dir, docsDir, identity.RosterKind+","+identity.RosterKind+".doc")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return identity.Roster{}, err
+	}
+	r, err := identity.OpenRoster(root, raw)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// MembersFile is where a node with this data directory keeps whom it knows, see gossip.ReadMembers.
+func MembersFile(dir string) string { return filepath.Join(dir, membersFile) }
+
+// Held reports which process holds the data directory, "" for none. It blocks nobody for longer than it takes to look.
+func Held(dir string) (process string, err error) {
+	f, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if lock(f) == nil {
+		return "", nil // let go of with the file
+	}
+	holder, err := os.ReadFile(f.Name())
+	return strings.TrimSpace(string(holder)), err
+}

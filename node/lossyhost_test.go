@@ -1,0 +1,370 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"fleet/identity"
+	"fleet/job"
+	"fleet/node/audit"
+	"fleet/node/gate"
+	"fleet/node/journal"
+	"fleet/plugins"
+	"fleet/plugins/plugin"
+	"fleet/policy"
+)
+
+// crashPoint is where in the protocol a host dies.
+type crashPoint int
+
+const (
+	nowhere crashPoint = iota
+	beforeClaim
+	afterClaim     // it is in the journal, and nothing else has happened
+	beforeEffect   // accepted is out, unless the link lost it
+	afterEffect    // the action has done its work, and nobody knows
+	afterJournaled // the result is kept, and not sent
+	crashPoints    // how many there are
+)
+
+// lossyHost is one machine: its disk, and the process that runs on it now.
+type lossyHost struct {
+	w     *lossyWorld
+	name  string
+	creds identity.Credentials
+	self  identity.NodeIdentity
+	dir   string
+
+	loss    float64
+	skew    time.Duration // of its clock
+	group   string        // the fact that filters look at
+	ends    plugin.State  // how its action ends
+	lasts   time.Duration // how long it takes
+	dies    crashPoint    // once
+	diesIn  job.Mode      // while it has such a job
+	later   time.Duration // it dies then, at whatever point; 0: not
+	back    time.Duration // so long after its death it starts again; 0: never
+	reboots bool          // and all of the machine with it
+	leaves  time.Duration // stops in order then; 0: not
+
+	mu      sync.Mutex
+	cut     bool // dead, or cut off: nothing gets out any more
+	died    bool // once is enough
+	gone    bool // has left
+	booted  time.Time
+	history []standing // how it stood since when
+	claims  map[string]int
+	effects map[string]int         // what ran, by job
+	came    map[string][]time.Time // replies that reached the client, by job
+	node    *Node
+	dead    chan struct{}
+}
+
+type standing struct {
+	since time.Time
+	is    job.Presence
+}
+
+// sound says that nothing befalls it but what befalls its link.
+func (h *lossyHost) sound() bool {
+	return h.dies == nowhere && h.later == 0 && h.leaves == 0 && h.skew == 0 && len(h.history) == 1 && h.history[0].is == job.Alive
+}
+
+func newLossyHost(w *lossyWorld, i int) *lossyHost {
+	w.t.Helper()
+	h := &lossyHost{w: w, name: fmt.Sprint("web", i+1), dir: w.t.TempDir(), booted: time.Now().Add(-time.Hour),
+		creds: identity.Credentials{Key: identity.NewKey[identity.Node]()}, claims: map[string]int{}, effects: map[string]int{}, came: map[string][]time.Time{}}
+	var err error
+	id := identity.NodeIdentity{Key: h.creds.Key.Public(), Seal: identity.NewSealKey().Public(), Name: h.name, Role: identity.Member}
+	if h.creds.Chain, err = w.issuer.Issue(id, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
+	if h.self, err = identity.VerifyChain(w.root.Public(), h.creds.Chain, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
+	h.stands(job.Alive, 0)
+	r := w.rand(h.name)
+	upTo := func(d time.Duration) time.Duration { return 1 + time.Duration(r.Int64N(int64(d))) }
+	h.loss = r.Float64() * 0.5
+	h.group = []string{"a", "a", "b"}[r.IntN(3)]
+	h.ends = []plugin.State{plugin.OK, plugin.OK, plugin.Unchanged, plugin.Failed, plugin.Skipped}[r.IntN(5)]
+	if h.lasts = upTo(200 * time.Millisecond); r.Float64() < 0.3 {
+		h.lasts = upTo(110 * time.Second)
+	}
+	if i == 0 {
+		return h // there is always one that is well, as far as its link lets it be
+	}
+	if r.Float64() < 0.2 {
+		h.skew = upTo(110*time.Second) - 55*time.Second
+	}
+	switch x := r.Float64(); {
+	case x < 0.35:
+		h.dies, h.diesIn = 1+crashPoint(r.IntN(int(crashPoints)-1)), []job.Mode{job.Match, job.Run, job.Run}[r.IntN(3)]
+	case x < 0.5:
+		h.later = upTo(30 * time.Second)
+	case x < 0.6:
+		h.leaves = upTo(20 * time.Second)
+	case x < 0.7: // gossip takes it for dead for a while
+		from := upTo(20 * time.Second)
+		h.stands(job.Gone, from)
+		h.stands(job.Alive, from+upTo(10*time.Second))
+	case x < 0.75: // it was dead before all began
+		h.history[0].is = job.Gone
+		h.cut = true
+	}
+	if r.Float64() < 0.6 {
+		h.back = upTo(20 * time.Second)
+	}
+	h.reboots = r.Float64() < 0.3
+	return h
+}
+
+func (h *lossyHost) id() identity.ID { return h.self.ID }
+
+// stands says how others see it from so long from now on.
+func (h *lossyHost) stands(p job.Presence, after time.Duration) {
+	h.history = append(h.history, standing{time.Now().Add(after), p})
+}
+
+// member is how it stood lag ago.
+func (h *lossyHost) member(lag time.Duration) job.Member {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := h.history[0]
+	for _, p := range h.history {
+		if !p.since.After(time.Now().Add(-lag)) && !p.since.Before(at.since) {
+			at = p
+		}
+	}
+	return job.Member{Node: h.id(), Name: h.name, Presence: at.is, Since: at.since.UnixMilli(), LastSeen: at.since.UnixMilli(), Role: identity.Member}
+}
+
+// boot starts the process on what is on disk.
+func (h *lossyHost) boot() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cut && !h.died { // dead from the beginning
+		return
+	}
+	log := slog.New(slog.DiscardHandler)
+	n := &Node{log: log, slots: make(chan struct{}, maxAtOnce), acting: context.Background(), started: time.Now()}
+	n.self.Store(&h.self)
+	n.creds.Store(&h.creds)
+	n.roster.Store(&h.w.roster)
+	var err error
+	if n.journal, err = journal.Open(h.dir, h.booted, h.now()); err != nil {
+		h.w.t.Fatal(err)
+	}
+	if n.audit, err = audit.Open(filepath.Join(h.dir, "audit"), log); err != nil {
+		h.w.t.Fatal(err)
+	}
+	dead := make(chan struct{})
+	if n.plugins, err = plugins.New(lossyPlugin{h, dead}); err != nil {
+		h.w.t.Fatal(err)
+	}
+	n.gate = &gate.Gate{
+		Root: h.w.root.Public(), Self: func() identity.NodeIdentity { return h.self }, Since: h.booted, Roster: n.currentRoster, Host: lossyFacts{h},
+		Plugins: actions{n}, Journal: lossyJournal{n.journal, h, dead}, Policy: func() (policy.File, error) { return policy.File{}, nil },
+		Fleet: func() int { return len(h.w.hosts) }, Twin: func() string { return "" }, Now: h.now, Seal: identity.NewSealKey(),
+	}
+	n.conn.Store(inProcess(h.w.t, h.w.far))
+	h.node, h.dead, h.cut = n, dead, false
+	if h.later > 0 && !h.died {
+		time.AfterFunc(h.later, func() { h.die(dead) })
+	}
+	if h.leaves > 0 {
+		time.AfterFunc(h.leaves, h.leave)
+	}
+}
+
+func (h *lossyHost) now() time.Time { return time.Now().Add(h.skew) }
+
+// receive is what the connection does with a message.
+func (h *lossyHost) receive(raw []byte) {
+	h.mu.Lock()
+	n, off := h.node, h.cut || h.gone
+	h.mu.Unlock()
+	if !off {
+		n.receive(raw)
+	}
+}
+
+func (h *lossyHost) isCut() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cut
+}
+
+// die ends the process that belongs to dead, if it has not ended yet.
+func (h *lossyHost) die(dead chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.dead != dead || h.cut || h.gone || h.w.ending.Load() {
+		return
+	}
+	h.cut, h.died = true, true
+	close(dead)
+	r := h.w.rand(h.name + " dies")
+	h.stands(job.Gone, 2*time.Second+time.Duration(r.Int64N(int64(8*time.Second))))
+	n := h.node
+	h.w.later(func() {
+		n.working.leave(time.Hour)
+		n.conn.Load().Close()
+		n.audit.Close()
+		n.journal.Close()
+		if h.back == 0 {
+			return
+		}
+		time.Sleep(h.back)
+		h.mu.Lock()
+		if h.reboots {
+			h.booted = h.now()
+		}
+		h.stands(job.Alive, time.Duration(r.Int64N(int64(3*time.Second))))
+		h.mu.Unlock()
+		h.boot()
+	})
+}
+
+// leave stops the process in order.
+func (h *lossyHost) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cut || h.w.ending.Load() {
+		return
+	}
+	h.gone = true
+	n := h.node
+	h.w.later(func() {
+		n.working.leave(time.Hour)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.stands(job.Left, 0)
+	})
+}
+
+// end stops what runs, at the end of the bubble.
+func (h *lossyHost) end() {
+	h.mu.Lock()
+	n, dead, cut := h.node, h.dead, h.cut
+	h.cut, h.gone = true, true
+	h.mu.Unlock()
+	if n == nil || cut {
+		return
+	}
+	close(dead)
+	n.working.leave(time.Hour)
+	n.conn.Load().Close()
+	n.audit.Close()
+	n.journal.Close()
+}
+
+// arrived notes that a reply reached the client.
+func (h *lossyHost) arrived(jobID string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.came[jobID] = append(h.came[jobID], time.Now())
+}
+
+// reaches is called at each point of the protocol. Where the host dies, what called it does not go on.
+func (h *lossyHost) reaches(p crashPoint, mode job.Mode, dead chan struct{}) {
+	h.mu.Lock()
+	here := h.dies == p && h.diesIn == mode && !h.died
+	h.mu.Unlock()
+	if here {
+		h.die(dead)
+	}
+	select {
+	case <-dead:
+		if p != afterJournaled {
+			runtime.Goexit()
+		}
+	default:
+	}
+}
+
+func (h *lossyHost) count(m map[string]int, jobID string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m[jobID]++
+}
+
+// lossyJournal is the real one, and the crashes around it.
+type lossyJournal struct {
+	*journal.Journal
+	h    *lossyHost
+	dead chan struct{}
+}
+
+func (j lossyJournal) ClaimChange(id string, expires, now time.Time) (journal.Claim, error) {
+	j.h.reaches(beforeClaim, job.Run, j.dead)
+	c, err := j.Journal.ClaimChange(id, expires, now)
+	if c.First {
+		j.h.count(j.h.claims, id)
+		j.h.reaches(afterClaim, job.Run, j.dead)
+	}
+	return c, err
+}
+
+func (j lossyJournal) ClaimRead(id string, issued, expires, now time.Time) (journal.Claim, error) {
+	j.h.reaches(beforeClaim, job.Match, j.dead)
+	c, err := j.Journal.ClaimRead(id, issued, expires, now)
+	if c.First {
+		j.h.count(j.h.claims, id)
+		j.h.reaches(afterClaim, job.Match, j.dead)
+	}
+	return c, err
+}
+
+// lossyPlugin has an action that changes and one that looks; both count.
+type lossyPlugin struct {
+	h    *lossyHost
+	dead chan struct{}
+}
+
+func (p lossyPlugin) Declaration() plugin.Declaration {
+	inputs := []plugin.Input{{Name: "round", Prompt: "x", Description: "x", Type: plugin.String, Pattern: "[0-9]+", MaxLength: 9}}
+	return plugin.Declaration{Name: "lossy", Description: "x", Timeout: 2 * time.Minute, Actions: []plugin.Action{
+		{Name: "change", Description: "x", Kind: plugin.Change, Inputs: inputs}, {Name: "look", Description: "x", Kind: plugin.Read, Inputs: inputs},
+	}}
+}
+
+func (p lossyPlugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
+	h := p.h
+	h.reaches(beforeEffect, job.Run, p.dead)
+	half := time.NewTimer(h.lasts / 2)
+	defer half.Stop()
+	select {
+	case <-half.C:
+	case <-p.dead:
+		runtime.Goexit()
+	}
+	round, _ := call.Args["round"].(string)
+	h.count(h.effects, round)
+	h.reaches(afterEffect, job.Run, p.dead)
+	half.Reset(h.lasts / 2)
+	select {
+	case <-half.C:
+	case <-p.dead:
+		runtime.Goexit()
+	}
+	h.reaches(afterJournaled, job.Run, p.dead) // from here on nothing gets out, and the journal is written
+	return plugin.Result{State: h.ends, Message: "done"}
+}
+
+// lossyFacts is what filters see.
+type lossyFacts struct{ h *lossyHost }
+
+func (f lossyFacts) Name() string                 { return f.h.name }
+func (f lossyFacts) Fact(path string) (any, bool) { return f.h.group, path == "group" }
+func (f lossyFacts) Classes() []string            { return nil }
+func (f lossyFacts) Agents() []string             { return []string{"lossy"} }
+func (f lossyFacts) HasData(string) bool          { return false }
+func (f lossyFacts) Data(context.Context, string, string) (map[string]any, error) {
+	return nil, nil
+}

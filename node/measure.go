@@ -1,0 +1,172 @@
+package node
+
+import (
+	"maps"
+	"os"
+	"runtime"
+	rm "runtime/metrics"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"fleet/identity"
+	"fleet/job"
+	"fleet/node/gate"
+	"fleet/node/metrics"
+)
+
+// The counters, by the name under which Prometheus sees them. Labels have few values, all of them fleet's own words.
+const (
+	endedJobs       = "fleet_jobs_total"
+	refusedJobs     = "fleet_jobs_refused_total"
+	droppedMessages = "fleet_messages_dropped_total"
+	sentReplies     = "fleet_replies_total"
+	journalErrors   = "fleet_journal_errors_total"
+)
+
+// counts are counters since the node started.
+type counts struct {
+	mu sync.Mutex
+	of map[string]map[string]int64 // counter -> label's value
+}
+
+func (c *counts) add(counter, value string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[string]map[string]int64{}
+	}
+	if c.of[counter] == nil {
+		c.of[counter] = map[string]int64{}
+	}
+	c.of[counter][value]++
+}
+
+func (c *counts) get(counter, value string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.of[counter][value]
+}
+
+// Outcomes of jobs beside the states of results.
+const (
+	outcomeNoMatch  = "no match"
+	outcomeWouldRun = "would run"
+)
+
+// ended counts a job's end.
+func (c *counts) ended(mode job.Mode, r job.Reply) {
+	switch {
+	case r.Kind == job.NoMatch:
+		c.add(endedJobs, outcomeNoMatch)
+	case r.Kind == job.Refused:
+		c.add(endedJobs, string(job.Denied))
+		c.add(refusedJobs, string(r.Reason))
+	case mode == job.Match:
+		c.add(endedJobs, outcomeWouldRun)
+	default:
+		c.add(endedJobs, string(r.State))
+	}
+}
+
+// replied counts a reply that was given to the connection, or was not.
+func (c *counts) replied(err error) {
+	outcome := "sent"
+	if err != nil {
+		outcome = "failed"
+	}
+	c.add(sentReplies, outcome)
+}
+
+// measure writes what the node counts and how it stands.
+func (n *Node) measure(p *metrics.Page) {
+	n.measureJobs(p)
+	n.measureMesh(p)
+	n.measureSelf(p)
+}
+
+// family writes a counter with all values that its label can have, so that one that was never counted is 0 and not missing:
+// rates and alerts need that.
+func (n *Node) family(p *metrics.Page, name, help, label string, values ...string) {
+	for _, v := range values {
+		p.Counter(name, help, n.counts.get(name, v), metrics.Label{Name: label, Value: v})
+	}
+}
+
+func (n *Node) measureJobs(p *metrics.Page) {
+	n.family(p, endedJobs, "Jobs that ended here, by outcome.", "outcome", string(job.OK), string(job.Unchanged), string(job.Skipped), string(job.Failed),
+		string(job.TimedOut), string(job.Denied), string(job.Lost), outcomeNoMatch, outcomeWouldRun)
+	n.family(p, refusedJobs, "Jobs that verified and were refused, by reason.", "reason", string(job.ReasonFleet), string(job.ReasonExpired), string(job.ReasonClock),
+		string(job.ReasonSeen), string(job.ReasonPolicy), string(job.ReasonSecond), string(job.ReasonAction), string(job.ReasonArguments), string(job.ReasonFilter),
+		string(job.ReasonJournal), string(job.ReasonAudit))
+	n.family(p, droppedMessages, "Messages on the job subjects that were dropped without an answer, by reason.", "reason",
+		string(gate.Malformed), string(gate.Stranger), string(gate.Forged), tooMany)
+	n.family(p, sentReplies, "Replies, accepted ones included, by whether the connection took them.", "outcome", "sent", "failed")
+	p.Counter("fleet_jobs_repeated_total", "Copies of jobs that were answered without running anything.", n.stats.repeated.Load())
+	p.Gauge("fleet_jobs_running", "Jobs that are judged or run now.", float64(len(n.slots)))
+	p.Counter(journalErrors, "Results that the journal could not keep, and failed cleanings. Claims that it could not take are refused jobs.", n.counts.get(journalErrors, ""))
+	p.Counter("fleet_audit_errors_total", "Lines that the audit could not write.", n.audit.Failed())
+}
+
+func (n *Node) measureMesh(p *metrics.Page) {
+	const members = "fleet_members"
+	alive, failed, left := n.presences()
+	for i, count := range []int{alive, failed, left} {
+		presence := []job.Presence{job.Alive, job.Gone, job.Left}[i]
+		p.Gauge(members, "Hosts that this one knows, itself included, by presence.", float64(count), metrics.Label{Name: "presence", Value: string(presence)})
+	}
+	connected, reconnects := 0.0, uint64(0)
+	if nc := n.conn.Load(); nc != nil {
+		reconnects = nc.Stats().Reconnects
+		if nc.IsConnected() {
+			connected = 1
+		}
+	}
+	p.Gauge("fleet_connected", "1 while a broker is connected.", connected)
+	p.Counter("fleet_reconnects_total", "How often a broker was lost and one found again.", int64(reconnects))
+	carries, clients, routes := 0.0, 0, 0
+	if b := n.carried.Load(); b != nil {
+		carries, clients, routes = 1, b.Clients(), len(b.Neighbours())
+	}
+	p.Gauge("fleet_broker", "1 while this host carries a broker.", carries)
+	p.Gauge("fleet_broker_clients", "Connections of hosts and admins to this host's broker.", float64(clients))
+	p.Gauge("fleet_broker_routes", "Other brokers that this host's broker has a route to.", float64(routes))
+}
+
+func (n *Node) measureSelf(p *metrics.Page) {
+	self := n.self.Load()
+	p.Gauge("fleet_certificate_expiry_timestamp_seconds", "When this host's certificate runs out.", metrics.Stamp(self.NotAfter))
+	p.Gauge("fleet_certificate_renewed_timestamp_seconds", "When this host's certificate was issued, by the clock of the peer that did.", metrics.Stamp(self.NotAfter.Add(-identity.NodeLife)))
+	p.Gauge("fleet_roster_version", "Version of the roster in force here.", float64(n.roster.Load().Version))
+	p.Gauge("fleet_documents", "Signed documents kept here.", float64(len(n.docs.List())))
+	ages := n.pulse.ages()
+	for _, loop := range slices.Sorted(maps.Keys(ages)) {
+		p.Gauge("fleet_loop_age_seconds", "How long ago each of the node's loops turned; above "+strconv.Itoa(int(loopLimit.Seconds()))+" it hangs.",
+			ages[loop].Seconds(), metrics.Label{Name: "loop", Value: loop})
+	}
+	p.Gauge("fleet_start_timestamp_seconds", "When the node started.", metrics.Stamp(n.started))
+	p.Gauge("fleet_build_info", "Always 1; what runs here.", 1, metrics.Label{Name: "version", Value: n.config.Version},
+		metrics.Label{Name: "protocol", Value: strconv.Itoa(job.Protocol)}, metrics.Label{Name: "go", Value: runtime.Version()})
+	samples := []rm.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/sched/goroutines:goroutines"}}
+	rm.Read(samples)
+	for i, name := range []string{"fleet_go_heap_bytes", "fleet_go_memory_bytes", "fleet_go_goroutines"} {
+		if samples[i].Value.Kind() == rm.KindUint64 {
+			p.Gauge(name, "Of the Go runtime: "+samples[i].Name+".", float64(samples[i].Value.Uint64()))
+		}
+	}
+	if rss, ok := residentBytes(); ok {
+		p.Gauge("fleet_resident_bytes", "Resident memory of the node's process.", float64(rss))
+	}
+}
+
+// residentBytes is the process's resident memory, where the kernel tells (Linux).
+func residentBytes() (int64, bool) {
+	raw, err := os.ReadFile("/proc/self/statm")
+	fields := strings.Fields(string(raw))
+	if err != nil || len(fields) < 2 {
+		return 0, false
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err == nil
+}

@@ -1,0 +1,151 @@
+package node
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+	"fleet/job"
+)
+
+// renewCheck is how often a node looks whether its certificate is due. It asks the wall clock each time, so that a
+// machine that slept notices within this time of waking.
+const renewCheck = time.Minute
+
+// renewAgain is how soon it is tried again after the issuing key was replaced.
+const renewAgain = time.Second
+
+// renewLoop keeps this node's certificate fresh: from two thirds of its life on it asks until it gets a new one.
+func (n *Node) renewLoop(ctx context.Context) {
+	tick := time.NewTicker(renewCheck)
+	defer tick.Stop()
+	defer n.pulse.end(loopRenew)
+	var again <-chan time.Time
+	for {
+		n.pulse.beat(loopRenew)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-n.renewNow:
+		case <-again:
+		}
+		again = nil
+		if !n.outdated() && !renewalDue(n.creds.Load().Chain.Leaf, time.Now()) {
+			continue
+		}
+		if err := n.renew(ctx); err != nil {
+			if n.outdated() { // the peers get their new key at the same time as this node its news
+				again = time.After(renewAgain)
+			}
+			n.log.Warn("certificate not renewed yet", "expires", n.self.Load().NotAfter, "error", err)
+		}
+	}
+}
+
+// renewalDue reports whether two thirds of a certificate's time have passed.
+func renewalDue(leaf []byte, now time.Time) bool {
+	cert, err := x509.ParseCertificate(leaf)
+	return err != nil || now.After(cert.NotAfter.Add(-identity.NodeLife/3))
+}
+
+func (n *Node) renew(ctx context.Context) error {
+	old := *n.creds.Load()
+	request, err := identity.SignRenewal(old, time.Now())
+	if err != nil {
+		return err
+	}
+	var raw []byte
+	if n.issuer().Key.IsZero() {
+		nc := n.conn.Load()
+		if nc == nil {
+			return errNoBroker
+		}
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		m, err := nc.RequestWithContext(ctx, job.RenewSubject(n.self.Load().ID), request)
+		if err != nil {
+			return err
+		}
+		raw = m.Data
+	} else {
+		raw = n.renewFor(request)
+	}
+	var answer renewal
+	if err := wire.Unmarshal(raw, &answer); err != nil {
+		return err
+	}
+	if answer.Refused != "" {
+		return fmt.Errorf("refused: %s", answer.Refused)
+	}
+	return n.useChain(answer.Chain)
+}
+
+// renewal answers a RenewRequest. A certificate is no secret, so it is not sealed.
+type renewal struct {
+	Refused string         `cbor:"1,keyasint,omitempty"`
+	Chain   identity.Chain `cbor:"2,keyasint"`
+}
+
+// renewFor answers another node's request, or this peer's own.
+func (n *Node) renewFor(raw []byte) []byte {
+	now := time.Now()
+	who, err := identity.OpenRenewal(n.me.Root, raw, now)
+	if err == nil {
+		err = n.mayRenew(who)
+	}
+	issuer := n.issuer()
+	if err == nil && issuer.Key.IsZero() {
+		err = errNoIssuer
+	}
+	var answer renewal
+	if err == nil {
+		answer.Chain, err = issuer.Issue(who, now)
+	}
+	if err != nil {
+		n.log.Warn("renewal refused", "name", who.Name, "error", err)
+		answer = renewal{Refused: err.Error()}
+	}
+	out, err := wire.Marshal(answer)
+	if err != nil {
+		n.log.Error("renewal not sent", "error", err)
+	}
+	return out
+}
+
+// useChain verifies a new chain of this node and makes it the one in force, also after a restart.
+func (n *Node) useChain(chain identity.Chain) error {
+	now := time.Now()
+	id, err := identity.VerifyChain(n.me.Root, chain, now)
+	if err != nil {
+		return err
+	}
+	if id.ID != n.me.Key.Public().ID() {
+		return fmt.Errorf("certificate is for %s and not for this node", id.Name)
+	}
+	n.keying.Lock()
+	defer n.keying.Unlock()
+	before := n.self.Load().Issuer
+	m := n.disk
+	m.Chain = chain
+	if err := n.config.Dir.saveNode(m); err != nil {
+		return err
+	}
+	if issuer := n.issuer(); !issuer.Key.IsZero() && issuer.Key.Public().ID() == id.Issuer && (m.Issuing.IsZero() || !issuer.Key.Public().Equal(m.Issuing.Public())) {
+		if err := identity.WriteFile(n.config.Dir.file(issuingFile), []byte(issuer.Key.Secret()+"\n"), 0o600); err != nil {
+			return fmt.Errorf("keep the issuing key: %w", err)
+		}
+		m.Issuing = issuer.Key
+	}
+	n.disk = m
+	n.creds.Store(&identity.Credentials{Key: n.me.Key, Chain: chain})
+	n.self.Store(&id)
+	n.log.Info("certificate renewed", "expires", id.NotAfter)
+	if nc := n.conn.Load(); nc != nil && id.Issuer != before {
+		return nc.ForceReconnect() // brokers will not accept the certificate that this connection was made with for long
+	}
+	return nil
+}

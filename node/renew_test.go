@@ -1,0 +1,142 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+)
+
+// alone is a peer without a mesh, which renews its own certificate. Its certificate was issued at the given time.
+func alone(t *testing.T, issued time.Time) *Node {
+	t.Helper()
+	root := identity.NewKey[identity.Root]()
+	issuer, err := identity.NewIssuer(root, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roster := identity.Roster{Version: 1, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: identity.NewKey[identity.Admin]().Public()}}}
+	signed, err := identity.SignRoster(root, roster, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := OpenDataDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dir.Close() })
+	m, err := Found(dir, root.Public(), issuer, "web1", signed, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &Node{config: Config{Dir: dir}, log: slog.New(slog.DiscardHandler), me: m, disk: m}
+	n.roster.Store(&roster)
+	n.shared.Store(&sharedKeys{gossip: m.GossipKeys, issuer: issuer})
+	n.creds.Store(&identity.Credentials{Key: m.Key, Chain: m.Chain})
+	self, err := identity.VerifyChain(root.Public(), m.Chain, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.self.Store(&self)
+	return n
+}
+
+// renewing runs the loop in a bubble of fake time until f returns.
+func renewing(t *testing.T, age time.Duration, f func(n *Node)) {
+	synctest.Test(t, func(t *testing.T) {
+		n := alone(t, time.Now().Add(-age))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); n.renewLoop(ctx) }()
+		f(n)
+		cancel()
+		<-done
+	})
+}
+
+func TestCertificatesRenewAtTwoThirdsOfTheirLife(t *testing.T) {
+	renewing(t, 0, func(n *Node) {
+		for range 3 { // and then again, from the new one
+			first := n.self.Load().NotAfter
+			time.Sleep(time.Until(first.Add(-identity.NodeLife / 3)))
+			synctest.Wait()
+			if !n.self.Load().NotAfter.Equal(first) {
+				t.Fatal("renewed too soon")
+			}
+			time.Sleep(renewCheck + time.Second)
+			synctest.Wait()
+			now := n.self.Load().NotAfter
+			if left := time.Until(now); !now.After(first) || left < identity.NodeLife-2*renewCheck {
+				t.Fatalf("not renewed: %s left", left)
+			}
+			kept, err := n.config.Dir.Load()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if id, err := identity.VerifyChain(n.me.Root, kept.Chain, time.Now()); err != nil || !id.NotAfter.Equal(now) {
+				t.Errorf("after a restart it would be %v, %v", id.NotAfter, err)
+			}
+		}
+	})
+}
+
+// A machine that slept wakes long after its certificate was due. The tickers of a machine stand still while it sleeps, so
+// the wall clock is what counts: it is looked at within a minute of waking.
+func TestACertificateLongDueIsRenewedWithinAMinute(t *testing.T) {
+	for _, age := range []time.Duration{identity.NodeLife * 2 / 3, identity.NodeLife - 2*time.Minute} {
+		renewing(t, age+time.Minute, func(n *Node) {
+			first := n.self.Load().NotAfter
+			time.Sleep(renewCheck + time.Second)
+			synctest.Wait()
+			if !n.self.Load().NotAfter.After(first) {
+				t.Errorf("not renewed %s after it was issued", age)
+			}
+		})
+	}
+}
+
+// Who slept for longer than the certificate holds is told what to do, and gets no new one.
+func TestACertificateThatRanOutIsNotRenewed(t *testing.T) {
+	renewing(t, identity.NodeLife+time.Hour, func(n *Node) {
+		time.Sleep(3 * renewCheck)
+		synctest.Wait()
+		if n.self.Load().NotAfter.After(time.Now()) {
+			t.Fatal("a certificate that ran out was renewed")
+		}
+		if err := n.renew(t.Context()); err == nil || !strings.Contains(err.Error(), "expired on") || !strings.Contains(err.Error(), "admit the host again with a new token") {
+			t.Errorf("the error does not say what to do: %v", err)
+		}
+	})
+}
+
+func TestARevokedNodeIsNotRenewed(t *testing.T) {
+	n := alone(t, time.Now())
+	r := *n.roster.Load()
+	r.RevokedNodes = []identity.ID{n.self.Load().ID}
+	n.roster.Store(&r)
+	if err := n.renew(t.Context()); err == nil || !strings.Contains(err.Error(), "is revoked") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What answers a renewal comes from whoever is at the broker.
+func FuzzRenewalAnswer(f *testing.F) {
+	raw, err := wire.Marshal(renewal{Refused: "no"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var answer renewal
+		if wire.Unmarshal(raw, &answer) == nil {
+			if _, err := identity.VerifyChain(identity.NewKey[identity.Root]().Public(), answer.Chain, time.Now()); err == nil {
+				t.Error("a chain to another root holds")
+			}
+		}
+	})
+}

@@ -1,0 +1,208 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"fleet/identity"
+)
+
+// The fleet's shared keys, which are gossip's and the one that issues certificates, are replaced by root-signed documents
+// (fleet rotate). A Rotation brings new keys, sealed to each node that may have them; Roster.Keys says which are in force.
+// useKeys looks at both, whichever changed, and does what follows. It may be called again at any time, also after a crash
+// in the middle.
+
+// sharedKeys is what this node holds of them.
+type sharedKeys struct {
+	gossip   [][]byte             // the first one encrypts, all are accepted
+	issuer   identity.Issuer      // in force; zero on members, and on peers that were not given it
+	carried  map[identity.ID]bool // nodes that may have a certificate by the issuing key in force for one by an older one
+	rotation uint64               // version of the newest rotation that brought this node keys; 0: none
+}
+
+// useKeys brings the keys into force that the roster names.
+func (n *Node) useKeys() error {
+	n.keying.Lock()
+	defer n.keying.Unlock()
+	force := n.roster.Load().Keys
+	var next sharedKeys
+	next.carried = map[identity.ID]bool{}
+	gossip := slices.Clone(n.disk.GossipKeys)
+	issuers := []identity.Issuer{{Key: n.disk.Issuing, Certificate: n.disk.Chain.Issuing}}
+	var coming [][]byte
+	for _, r := range n.rotations() {
+		if r.Version < force.Since {
+			continue
+		}
+		if r.Keys.Issuing == force.Issuing {
+			for id := range r.Sealed {
+				next.carried[id] = true
+			}
+		}
+		key, issuer, found, err := r.OpenFor(n.self.Load().ID, n.me.Seal)
+		if err != nil {
+			n.log.Error("new keys cannot be used", "error", err)
+		}
+		if err != nil || !found {
+			continue
+		}
+		next.rotation = max(next.rotation, r.Version)
+		if r.Keys.Gossip == force.Gossip {
+			gossip = append(gossip, key)
+		} else {
+			coming = append(coming, key)
+		}
+		if !issuer.Key.IsZero() {
+			issuers = append(issuers, issuer)
+		}
+	}
+	kept := inForce(force, gossip)
+	if force.Gossip != "" && identity.GossipID(kept[0]) != force.Gossip {
+		n.log.Error("this node does not have the gossip key that is in force; admit the host again with a new token (fleet node --join)")
+	}
+	next.issuer = issuerInForce(force, issuers)
+	next.gossip = unique(append(slices.Clone(kept), coming...))
+	n.shared.Store(&next)
+	if n.gossip != nil {
+		if err := n.gossip.SetKeys(next.gossip); err != nil {
+			return err
+		}
+	}
+	return n.keepKeys(kept)
+}
+
+// rotations are those that this node has. The store has verified them.
+func (n *Node) rotations() []identity.Rotation {
+	var list []identity.Rotation
+	for _, ref := range n.docs.List() {
+		if ref.Kind != identity.RotationKind {
+			continue
+		}
+		raw, _, _ := n.docs.Get(ref.Kind, ref.Name)
+		r, err := identity.OpenRotation(n.me.Root, raw)
+		if err != nil {
+			n.log.Error("rotation", "error", err)
+			continue
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// inForce sorts gossip keys so that the one in force is first, and leaves out those that are not accepted any more. A node
+// that lacks the one in force goes on with what it has.
+func inForce(force identity.Keys, held [][]byte) [][]byte {
+	held = unique(held)
+	if force.Gossip == "" {
+		return held
+	}
+	i := slices.IndexFunc(held, func(k []byte) bool { return identity.GossipID(k) == force.Gossip })
+	switch {
+	case i < 0:
+		return held
+	case !force.Overlap:
+		return [][]byte{held[i]}
+	}
+	return unique(append([][]byte{held[i]}, held...))
+}
+
+func issuerInForce(force identity.Keys, held []identity.Issuer) identity.Issuer {
+	for _, i := range held {
+		if i.Key.IsZero() || !i.Fits() {
+			continue
+		}
+		if force.Issuing == "" || i.Key.Public().ID() == force.Issuing {
+			return i
+		}
+	}
+	return identity.Issuer{}
+}
+
+func unique(keys [][]byte) [][]byte {
+	var out [][]byte
+	for _, k := range keys {
+		if !slices.ContainsFunc(out, func(o []byte) bool { return bytes.Equal(o, k) }) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// keepKeys writes down what is in force, so that it outlives the documents. A new issuing key follows the certificate that
+// was issued with it (see useChain): on disk they fit, or the documents still have the key.
+func (n *Node) keepKeys(gossip [][]byte) error {
+	if !slices.EqualFunc(gossip, n.disk.GossipKeys, bytes.Equal) {
+		if err := identity.WriteFile(n.config.Dir.file(gossipFile), []byte(gossipKeyText(gossip)+"\n"), 0o600); err != nil {
+			return fmt.Errorf("keep the gossip key: %w", err)
+		}
+		n.disk.GossipKeys = gossip
+		n.log.Info("gossip key in force", "key", identity.GossipID(gossip[0]), "accepted", len(gossip))
+	}
+	if n.outdated() {
+		select {
+		case n.renewNow <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// outdated reports whether this node's certificate is by an issuing key that is not in force any more.
+func (n *Node) outdated() bool {
+	force := n.roster.Load().Keys
+	return force.Issuing != "" && n.self.Load().Issuer != force.Issuing
+}
+
+// mayRenew says why a node whose certificate holds gets no fresh one, or nil. Across a rotation only those are carried
+// that the admin saw: whoever stole the old issuing key can make any number of others.
+func (n *Node) mayRenew(who identity.NodeIdentity) error {
+	roster := n.roster.Load()
+	if err := roster.Admits(who); err != nil {
+		return err
+	}
+	force := roster.Keys.Issuing
+	if force != "" && who.Issuer != force && !n.shared.Load().carried[who.ID] {
+		return fmt.Errorf("%s was not there when the keys were replaced; admit the host again with a new token (fleet node --join)", who.Name)
+	}
+	return nil
+}
+
+var errNoIssuer = errors.New("this peer does not hold the issuing key that is in force")
+
+// issuer is what this peer issues certificates with; zero if it cannot.
+func (n *Node) issuer() identity.Issuer { return n.shared.Load().issuer }
+
+// countKeys adds the rotation to the node's counters, by which fleet rotate knows who has the new keys.
+func (n *Node) countKeys(stats map[string]int64) map[string]int64 {
+	stats = maps.Clone(stats)
+	stats["rotation"] = int64(n.shared.Load().rotation)
+	return stats
+}
+
+// parseGossipKeys reads the file: a key a line, the one in force first.
+func parseGossipKeys(text string) ([][]byte, error) {
+	var keys [][]byte
+	for line := range strings.Lines(text) {
+		key, err := parseGossipKey(strings.TrimSpace(line))
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("it holds no gossip key")
+	}
+	return keys, nil
+}
+
+func gossipKeyText(keys [][]byte) string {
+	lines := make([]string, len(keys))
+	for i, k := range keys {
+		lines[i] = gossipKeyLine(k)
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,93 @@
+package node
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"fleet/identity"
+	"fleet/job"
+	"fleet/plugins/rpcutil"
+)
+
+// Standing answers `fleet status`: how this node stands in the mesh.
+func (h host) Standing() rpcutil.Standing {
+	n := h.n
+	self := n.self.Load()
+	s := rpcutil.Standing{
+		Protocol: job.Protocol, Roster: n.roster.Load().Version, Expires: self.NotAfter, Renews: self.NotAfter.Add(-identity.NodeLife / 3),
+		Trouble: n.trouble(), View: h.View(),
+	}
+	s.View.Members = nil
+	if nc := n.conn.Load(); nc != nil && nc.IsConnected() {
+		s.Connected = nc.ConnectedAddr()
+	}
+	if b := n.carried.Load(); b != nil {
+		s.Clients = b.Clients()
+		for _, id := range b.Neighbours() {
+			s.Routes = append(s.Routes, string(id))
+		}
+	}
+	for _, ref := range n.docs.List() {
+		s.Documents = append(s.Documents, fmt.Sprintf("%s/%s %d", ref.Kind, ref.Name, ref.Version))
+	}
+	// The roster first: only the beginning is sent where there are many.
+	slices.SortStableFunc(s.Documents, func(a, b string) int { return cmp.Compare(kindOrder(a), kindOrder(b)) })
+	return s
+}
+
+func kindOrder(document string) int {
+	if len(document) > len(identity.RosterKind) && document[:len(identity.RosterKind)] == identity.RosterKind {
+		return 0
+	}
+	return 1
+}
+
+// trouble is what is wrong with this node and what others cannot see, a line each.
+func (n *Node) trouble() []string {
+	var list []string
+	if err := n.pulse.hung(); err != nil {
+		list = append(list, err.Error())
+	}
+	self := n.self.Load()
+	if late := self.NotAfter.Add(-identity.NodeLife / 6); time.Now().After(late) {
+		list = append(list, fmt.Sprintf("its certificate runs out on %s and no peer renews it", self.NotAfter.UTC().Format(time.RFC3339)))
+	}
+	if n.outdated() {
+		list = append(list, "its certificate is by an issuing key that was replaced")
+	}
+	for _, c := range n.gossip.Conflicts() {
+		list = append(list, fmt.Sprintf("the node id %s is claimed from two addresses", c.ID))
+	}
+	if lost := n.audit.Lost(); lost > 0 {
+		list = append(list, fmt.Sprintf("its audit cannot be written; %d lines are lost so far", lost))
+	}
+	return list
+}
+
+// View is whom this node sees. Those that left are counted and not named: each node forgets them in its own time.
+func (h host) View() rpcutil.View {
+	var v rpcutil.View
+	for _, m := range listed(h.n.welcome()) {
+		switch m.Presence {
+		case job.Alive:
+			v.Alive++
+		case job.Left:
+			v.Left++
+			continue
+		default:
+			v.Failed++
+		}
+		v.Members = append(v.Members, rpcutil.Seen{ID: string(m.Node), Name: m.Name, Presence: string(m.Presence)})
+	}
+	slices.SortFunc(v.Members, func(a, b rpcutil.Seen) int { return cmp.Compare(a.ID, b.ID) })
+	hash := sha256.New()
+	for _, m := range v.Members {
+		fmt.Fprintf(hash, "%s %s\n", m.ID, m.Presence)
+	}
+	v.Hash = hex.EncodeToString(hash.Sum(nil)[:8])
+	return v
+}

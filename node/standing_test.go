@@ -1,0 +1,48 @@
+package node_test
+
+import (
+	"slices"
+	"testing"
+
+	"fleet/client"
+	"fleet/internal/fleettest"
+	"fleet/job"
+)
+
+// Three peers agree: each has a route to the two others, all have the roster, and see the same hosts.
+func TestStanding(t *testing.T) {
+	_, c := fleettest.Up(t, 4)
+	ask := func(action string) client.Run {
+		t.Helper()
+		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: action, Timeout: patience}, nil)
+		if err != nil || len(run.Outcomes) < 4 {
+			t.Fatalf("%+v %v", run, err)
+		}
+		return run
+	}
+	until(t, "agreement", func() bool {
+		views, routes := map[any]int{}, 0
+		for _, o := range ask("status").Outcomes {
+			views[o.Data["view"]]++
+			list, _ := o.Data["routes"].([]any)
+			routes += len(list)
+			if o.State != job.OK || o.Data["roster"] != int64(1) || o.Data["protocol"] != int64(job.Protocol) || o.Data["connected"] == "" {
+				return false
+			}
+			if o.Clock.Within <= 0 || o.Clock.Off(patience) { // one machine has one clock
+				t.Errorf("%s: %+v", o.Name, o.Clock)
+			}
+		}
+		return len(views) == 1 && routes == 6
+	})
+	for _, o := range ask("view").Outcomes {
+		list, _ := o.Data["members"].([]any)
+		if len(list) != 4 || o.Message != "4 alive, 0 failed" {
+			t.Errorf("%s: %s %v", o.Name, o.Message, list)
+		}
+	}
+	docs, _ := named(t, ask("status"), "web4").Data["documents"].([]any)
+	if !slices.Equal(docs, []any{"roster/roster 1"}) {
+		t.Errorf("documents %v", docs)
+	}
+}

@@ -1,0 +1,323 @@
+package packages
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// need skips a test that has not the programs it runs, loudly; where FLEET_CI_NO_SKIP=1 it fails instead.
+func need(t *testing.T, debian string, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := lookPath(p); err != nil {
+			text := fmt.Sprintf("NOT TESTED: %v; apt-get install --no-install-recommends %s", err, debian)
+			if os.Getenv("FLEET_CI_NO_SKIP") == "1" {
+				t.Fatal(text)
+			}
+			t.Skip(text)
+		}
+	}
+	if os.Geteuid() != 0 {
+		text := "NOT TESTED: package managers install only as root, here into a private directory"
+		if os.Getenv("FLEET_CI_NO_SKIP") == "1" {
+			t.Fatal(text)
+		}
+		t.Skip(text)
+	}
+}
+
+func tool(t *testing.T, dir string, argv ...string) string {
+	t.Helper()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s%s", strings.Join(argv, " "), err, out, errs.String())
+	}
+	return string(out)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mkdirs(t *testing.T, root string, dirs ...string) {
+	t.Helper()
+	for _, d := range dirs {
+		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// aptWorld: apt.conf points every directory of apt and dpkg into the root and hides this machine's own settings.
+func aptWorld(t *testing.T) world {
+	need(t, "apt dpkg dpkg-dev apt-utils", "apt-get", "apt-cache", "dpkg", "dpkg-query", "dpkg-deb", "apt-ftparchive")
+	dir := t.TempDir()
+	root, repo, conf := filepath.Join(dir, "root"), filepath.Join(dir, "repo"), filepath.Join(dir, "apt.conf")
+	mkdirs(t, root, "var/lib/dpkg/updates", "var/lib/dpkg/info", "var/lib/dpkg/triggers", "var/lib/apt/lists/partial",
+		"var/cache/apt/archives/partial", "var/log/apt", "etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/sources.list.d", "tmp")
+	mkdirs(t, repo, ".")
+	write(t, filepath.Join(root, "var/lib/dpkg/status"), "")
+	write(t, filepath.Join(root, "var/lib/dpkg/available"), "")
+	write(t, filepath.Join(root, "etc/apt/sources.list"), "deb [trusted=yes] file:"+repo+" ./\n")
+	write(t, conf, fmt.Sprintf(`Dir "%[1]s"; Dir::State::status "%[1]s/var/lib/dpkg/status"; Dir::Etc::Parts "%[1]s/etc/apt/apt.conf.d";
+Dir::Bin::dpkg "/usr/bin/dpkg"; Dir::Bin::methods "/usr/lib/apt/methods";
+APT::Architecture "amd64"; APT::Architectures {"amd64";}; APT::Sandbox::User "root";
+DPkg::Options {"--root=%[1]s"; "--log=%[1]s/var/log/dpkg.log"; "--force-architecture";};
+`, root))
+	w := world{root: root, older: true}
+	t.Cleanup(func() {
+		if p, err := (apt{run: newSystem()}).query(context.Background(), hello); err != nil || p.state != stateAbsent {
+			t.Errorf("the test reached this machine's own packages: %v, %v", p, err)
+		}
+	})
+	sys := newSystem()
+	sys.env = []string{"APT_CONFIG=" + conf}
+	w.manager = apt{run: sys, dpkg: []string{"--admindir=" + root + "/var/lib/dpkg"}}
+	w.publish = func(t *testing.T, version string) {
+		buildDeb(t, dir, repo, hello, "1:"+version+"-1", "")
+		buildDeb(t, dir, repo, "fleet-guest", "1-1", "Depends: fleet-hello\n")
+		write(t, filepath.Join(repo, "Packages"), tool(t, repo, "apt-ftparchive", "packages", "."))
+	}
+	w.hold = func(t *testing.T, held bool) {
+		want := map[bool]string{true: "hold", false: "install"}[held]
+		cmd := exec.Command("dpkg", "--root="+root, "--set-selections")
+		cmd.Stdin = strings.NewReader(hello + " " + want + "\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("dpkg --set-selections: %v %s", err, out)
+		}
+	}
+	w.lock = func(t *testing.T) func() { return fcntlLock(t, filepath.Join(root, "var/lib/apt/lists/lock")) }
+	return w
+}
+
+func buildDeb(t *testing.T, dir, repo, name, version, more string) {
+	t.Helper()
+	tree := filepath.Join(dir, "build", name+version)
+	write(t, filepath.Join(tree, "etc", name+".conf"), "as shipped with "+version+"\n")
+	write(t, filepath.Join(tree, "DEBIAN/conffiles"), "/etc/"+name+".conf\n")
+	write(t, filepath.Join(tree, "DEBIAN/control"), "Package: "+name+"\nVersion: "+version+
+		"\nArchitecture: amd64\nMaintainer: fleet <fleet@example.com>\n"+more+"Description: a test package\n")
+	tool(t, dir, "dpkg-deb", "--root-owner-group", "--build", tree, filepath.Join(repo, name+"_"+strings.ReplaceAll(version, ":", "_")+"_amd64.deb"))
+}
+
+// fcntlLock takes the POSIX lock that apt takes, in another process' stead: a lock of this process counts as another's
+// to the programs that it starts.
+func fcntlLock(t *testing.T, path string) func() {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock := syscall.Flock_t{Type: syscall.F_WRLCK}
+	if err := syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &lock); err != nil {
+		t.Fatal(err)
+	}
+	return func() { f.Close() }
+}
+
+// rpmRepo builds packages into dir/repo and returns what publishes a version.
+func rpmRepo(t *testing.T, dir string) (repo string, publish func(*testing.T, string)) {
+	repo = filepath.Join(dir, "repo")
+	mkdirs(t, repo, ".")
+	return repo, func(t *testing.T, version string) {
+		buildRPM(t, dir, repo, hello, "Epoch: 1\nVersion: "+version)
+		buildRPM(t, dir, repo, "fleet-guest", "Version: 1\nRequires: fleet-hello")
+		tool(t, dir, "createrepo_c", "--quiet", repo)
+	}
+}
+
+func buildRPM(t *testing.T, dir, repo, name, version string) {
+	t.Helper()
+	spec := filepath.Join(dir, name+".spec")
+	write(t, spec, "Name: "+name+"\n"+version+`
+Release: 1
+Summary: a test package
+License: none
+%description
+A test package.
+%install
+mkdir -p %{buildroot}/etc
+echo "as shipped with %{version}" > %{buildroot}/etc/%{name}.conf
+%files
+%config(noreplace) /etc/%{name}.conf
+`)
+	tool(t, dir, "rpmbuild", "-bb", "--quiet", "--target", "x86_64", "--define", "_topdir "+dir+"/rpmbuild", "--define", "_rpmdir "+repo, spec)
+}
+
+func dnfWorld(t *testing.T) world {
+	need(t, "dnf rpm createrepo-c", "dnf", "rpm", "rpmbuild", "createrepo_c")
+	dir := t.TempDir()
+	root, conf := filepath.Join(dir, "root"), filepath.Join(dir, "dnf.conf")
+	repo, publish := rpmRepo(t, dir)
+	mkdirs(t, root, ".")
+	write(t, conf, fmt.Sprintf(`[main]
+reposdir=%[1]s/none
+cachedir=%[1]s/cache
+persistdir=%[1]s/persist
+logdir=%[1]s/log
+gpgcheck=0
+plugins=0
+[fleet]
+name=fleet
+baseurl=file://%[2]s
+`, dir, repo))
+	return world{
+		root: root, publish: publish, older: true,
+		manager: dnf{rpmdb: rpmdb{run: newSystem(), rpm: []string{"--root", root}}, bin: "dnf",
+			global: []string{"-c", conf, "--installroot=" + root, "--releasever=1"}},
+	}
+}
+
+// yumWorld runs the code for yum, its listings and their parser above all, with dnf 4 in yum's place: Debian has no
+// yum. dnf 4 prints the same tables; it knows no "makecache fast".
+func yumWorld(t *testing.T) world {
+	w := dnfWorld(t)
+	d := w.manager.(dnf)
+	d.bin, d.run = "yum", yumByDNF{d.run}
+	w.manager = d
+	return w
+}
+
+type yumByDNF struct{ runner }
+
+func (y yumByDNF) run(ctx context.Context, c command) (output, error) {
+	if c.argv[0] == "yum" {
+		c.argv = slices.DeleteFunc(slices.Clone(c.argv), func(a string) bool { return a == "fast" })
+		c.argv[0] = "dnf"
+	}
+	return y.runner.run(ctx, c)
+}
+
+func zypperWorld(t *testing.T) world {
+	need(t, "zypper rpm createrepo-c", "zypper", "rpm", "rpmbuild", "createrepo_c")
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	repo, publish := rpmRepo(t, dir)
+	write(t, filepath.Join(root, "etc/zypp/repos.d/fleet.repo"),
+		"[fleet]\nname=fleet\nenabled=1\nautorefresh=0\ngpgcheck=0\nbaseurl=file://"+repo+"\n")
+	// zypper cannot read a database of packages that is empty.
+	buildRPM(t, dir, dir, "fleet-base", "Version: 1")
+	tool(t, dir, "rpm", "--root", root, "-i", "--nodeps", filepath.Join(dir, "x86_64/fleet-base-1-1.x86_64.rpm"))
+	w := world{root: root, publish: publish, older: true, base: 1}
+	z := zypper{rpmdb: rpmdb{run: newSystem(), rpm: []string{"--root", root}}, global: []string{"--root", root}}
+	w.manager = z
+	w.hold = func(t *testing.T, held bool) {
+		verb := map[bool]string{true: "addlock", false: "removelock"}[held]
+		tool(t, dir, "zypper", "--root", root, "--non-interactive", verb, hello)
+	}
+	return w
+}
+
+// pacmanWorld writes packages and the repository's database itself: both are tar archives of plain text.
+func pacmanWorld(t *testing.T) world {
+	need(t, "pacman-package-manager", "pacman")
+	dir := t.TempDir()
+	root, repo, conf := filepath.Join(dir, "root"), filepath.Join(dir, "repo"), filepath.Join(dir, "pacman.conf")
+	mkdirs(t, dir, "cache", "hooks", "root/var/lib/pacman", "repo")
+	settings := fmt.Sprintf(`[options]
+RootDir = %[1]s/root
+DBPath = %[1]s/root/var/lib/pacman
+CacheDir = %[1]s/cache
+LogFile = %[1]s/log
+HookDir = %[1]s/hooks
+Architecture = x86_64
+SigLevel = Never
+%%s
+[fleet]
+Server = file://%[1]s/repo
+`, dir)
+	write(t, conf, fmt.Sprintf(settings, ""))
+	w := world{root: root, manager: pacman{run: newSystem(), global: []string{"--config", conf}}}
+	seconds := 0
+	w.publish = func(t *testing.T, version string) {
+		db := map[string]string{}
+		buildPacman(t, repo, db, hello, "1:"+version+"-1", "")
+		buildPacman(t, repo, db, "fleet-guest", "1-1", hello)
+		archive(t, filepath.Join(repo, "fleet.db"), db)
+		seconds++ // pacman fetches what is newer, by the second
+		stamp := time.Now().Add(time.Duration(seconds) * time.Second)
+		if err := os.Chtimes(filepath.Join(repo, "fleet.db"), stamp, stamp); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.hold = func(t *testing.T, held bool) {
+		write(t, conf, fmt.Sprintf(settings, map[bool]string{true: "IgnorePkg = " + hello}[held]))
+	}
+	w.lock = func(t *testing.T) func() {
+		path := filepath.Join(root, "var/lib/pacman/db.lck")
+		write(t, path, "")
+		return func() { os.Remove(path) }
+	}
+	return w
+}
+
+func buildPacman(t *testing.T, repo string, db map[string]string, name, version, depends string) {
+	t.Helper()
+	info := "pkgname = " + name + "\npkgbase = " + name + "\npkgver = " + version + "\npkgdesc = a test package\nbuilddate = 1700000000\n" +
+		"size = 10\narch = x86_64\nlicense = none\nbackup = etc/" + name + ".conf\n"
+	desc := ""
+	if depends != "" {
+		info += "depend = " + depends + "\n"
+		desc = "%DEPENDS%\n" + depends + "\n\n"
+	}
+	file := name + "-" + version + "-x86_64.pkg.tar.gz"
+	archive(t, filepath.Join(repo, file), map[string]string{".PKGINFO": info, "etc/" + name + ".conf": "as shipped with " + version + "\n"})
+	st, err := os.Stat(filepath.Join(repo, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db[name+"-"+version+"/desc"] = fmt.Sprintf("%%FILENAME%%\n%s\n\n%%NAME%%\n%s\n\n%%BASE%%\n%[2]s\n\n%%VERSION%%\n%s\n\n%%DESC%%\na test package\n\n"+
+		"%%CSIZE%%\n%d\n\n%%ISIZE%%\n10\n\n%%ARCH%%\nx86_64\n\n%%BUILDDATE%%\n1700000000\n\n%s", file, name, version, st.Size(), desc)
+}
+
+func archive(t *testing.T, path string, files map[string]string) {
+	t.Helper()
+	var buf bytes.Buffer
+	zip := gzip.NewWriter(&buf)
+	out := tar.NewWriter(zip)
+	add := func(name, text string) {
+		if err := out.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, ok := files[".PKGINFO"]; ok { // pacman wants it first
+		add(".PKGINFO", info)
+	}
+	for name, text := range files {
+		if name != ".PKGINFO" {
+			add(name, text)
+		}
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, buf.String())
+}

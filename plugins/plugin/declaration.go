@@ -1,0 +1,167 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Kind says whether an action may change the host.
+type Kind string
+
+const (
+	Read   Kind = "read"   // looks only; goes out at once
+	Change Kind = "change" // may change the host; is planned, may ask, is journaled durably
+)
+
+// Type is the type of an input. Values are carried as the Go type named beside each.
+type Type string
+
+const (
+	String  Type = "string"  // string
+	List    Type = "list"    // string; must be one of Input.Choices
+	Boolean Type = "boolean" // bool; typed as true/false, yes/no, 1/0
+	Integer Type = "integer" // int64
+	Float   Type = "float"   // float64
+)
+
+// Display says which hosts' lines a run shows by default.
+type Display string
+
+const (
+	DisplayAlways Display = "always"
+	DisplayOK     Display = "ok"
+	DisplayFailed Display = "failed" // for actions where only trouble is news
+)
+
+// Declaration is all that is known of a plugin without running it.
+type Declaration struct {
+	Name        string // one lower-case word, the PLUGIN of `fleet run PLUGIN ACTION`
+	Description string // one sentence
+	Author      string
+	License     string
+	Version     string
+	URL         string
+	Timeout     time.Duration // limit of one action on one host, unless the action has its own
+	Actions     []Action
+}
+
+// Action is one thing a plugin does.
+type Action struct {
+	Name        string // one lower-case word
+	Description string // one sentence
+	Kind        Kind
+	Inputs      []Input
+	Outputs     []Output
+	Display     Display // "" is DisplayAlways
+	Summaries   []Summary
+	Timeout     time.Duration // 0: the plugin's
+}
+
+// Input is one argument of an action.
+type Input struct {
+	Name        string
+	Prompt      string // a short label, such as "Package name"
+	Description string
+	Type        Type
+	Optional    bool
+	Positional  bool     // may be given as a bare word, in the order of Action.Inputs
+	Default     any      // filled in where an optional input is left out; nil: stays out
+	Pattern     string   // RE2, anchored at both ends by the check; String only; "" allows any printable text
+	MaxLength   int      // in bytes, String only; 0 is DefaultMaxLength
+	Choices     []string // List only
+	Secret      bool     // sealed on the way, never logged, journaled or shown
+}
+
+// DefaultMaxLength bounds a string input that names no bound of its own: long enough for a path, short enough for a log line.
+const DefaultMaxLength = 256
+
+// Output is one value in a result's Data.
+type Output struct {
+	Name        string
+	Description string
+	Label       string // column head and summary head; "" is the name
+	Default     any    // shown where a host's answer lacks it
+}
+
+// Aggregate is a way to sum up one output over all hosts.
+type Aggregate string
+
+const (
+	CountValues Aggregate = "count" // how many hosts have each value
+	Average     Aggregate = "average"
+	Sum         Aggregate = "sum"
+)
+
+// Summary asks for one output to be summed up over all hosts under a run.
+type Summary struct {
+	Output string
+	By     Aggregate
+	Label  string // "" is "Summary of " + the output's label
+}
+
+// State is how an action ended on one host.
+type State string
+
+const (
+	OK        State = "ok"        // done; for a Change: something changed
+	Unchanged State = "unchanged" // a Change that found everything as wanted
+	Skipped   State = "skipped"   // does not apply: no such service or package here
+	Failed    State = "failed"
+)
+
+// Result is what an action answers. Message is the one line shown for the host and is never empty for Failed and
+// Skipped; Data holds the declared outputs: nil, bool, string, int64, float64, []any and map[string]any of these.
+type Result struct {
+	State   State
+	Message string
+	Data    map[string]any
+}
+
+// Call is one run of one action on this host.
+type Call struct {
+	Action string
+	Args   Args // checked against the declaration, defaults filled in
+}
+
+// Plugin is a declaration with its code. Run may be called from several goroutines at once; it blocks until the
+// action has ended or ctx has, and returns soon after ctx ends. It runs programs by argv, never through a shell.
+type Plugin interface {
+	Declaration() Declaration
+	Run(ctx context.Context, call Call) Result
+}
+
+// DataSource is implemented by plugins that also answer data functions in -S filters, such as
+// service('nginx').status. Query looks only and returns the outputs by name; an error means that this host
+// cannot answer, and then the host does not match.
+type DataSource interface {
+	Query(ctx context.Context, argument string) (map[string]any, error)
+}
+
+// Action returns the action of that name.
+func (d Declaration) Action(name string) (Action, bool) {
+	for _, a := range d.Actions {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Action{}, false
+}
+
+// Limit returns how long the action may take on one host.
+func (d Declaration) Limit(a Action) time.Duration {
+	if a.Timeout > 0 {
+		return a.Timeout
+	}
+	return d.Timeout
+}
+
+// Failf is a Failed result with a formatted message.
+func Failf(format string, args ...any) Result {
+	return Result{State: Failed, Message: fmt.Sprintf(format, args...)}
+}
+
+// Skipf is a Skipped result with a formatted message.
+func Skipf(format string, args ...any) Result {
+	return Result{State: Skipped, Message: fmt.Sprintf(format, args...)}
+}

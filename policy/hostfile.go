@@ -1,0 +1,256 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"fleet/job/filter"
+)
+
+// MaxFile bounds a host's policy file in bytes; real ones have a screen or two.
+const MaxFile = 256 << 10
+
+// File is a host's own policy, read from a file that is good as a whole.
+type File struct {
+	name  string
+	deny  bool // what no rule fits is denied; otherwise the roster decides
+	rules []hostRule
+}
+
+// hostRule is one [[rule]]. All that it names must hold.
+type hostRule struct {
+	line    int
+	allow   bool
+	signers []string
+	roles   []string
+	actions []string
+	args    map[string]string
+	when    string // an -S expression over facts and labels
+	second  uint8  // as in identity.Rule
+}
+
+// Parse reads a policy file. It names all faults, each with its line; a file with one fault is no policy.
+//
+//	default = "defer"                 # or "deny": what no rule fits
+//
+//	[[rule]]
+//	decision = "deny"                 # or "allow"
+//	signer = ["ann"]                  # names in the roster, exactly; left out: anybody
+//	role = ["ops"]                    # left out: any
+//	action = ["service.restart"]      # PLUGIN.ACTION, each side may be *
+//	args = { service = "nginx" }      # * stands for any text
+//	when = "hagroup=c and env=prod"   # facts and labels of this host
+//	second_key = true                 # or a number: above so many percent of the fleet
+func Parse(name string, data []byte) (File, error) {
+	f := File{name: name}
+	if len(data) > MaxFile {
+		return f, fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(data), MaxFile)
+	}
+	var raw struct {
+		Default string           `toml:"default"`
+		Rule    []map[string]any `toml:"rule"`
+	}
+	md, err := toml.Decode(string(data), &raw)
+	if err != nil {
+		if pe, ok := errors.AsType[toml.ParseError](err); ok {
+			return f, fmt.Errorf("%s:%d: %s", name, max(1, pe.Position.Line), pe.Message)
+		}
+		return f, fmt.Errorf("%s: %w", name, err)
+	}
+	at := ruleLines(string(data))
+	var faults []error
+	for _, key := range md.Undecoded() {
+		if len(key) == 1 {
+			faults = append(faults, fmt.Errorf("%s:%d: unknown key %q", name, keyLine(string(data), key[0]), key[0]))
+		}
+	}
+	switch raw.Default {
+	case "", "defer":
+	case "deny":
+		f.deny = true
+	default:
+		faults = append(faults, fmt.Errorf("%s:%d: default %q is neither defer nor deny", name, keyLine(string(data), "default"), raw.Default))
+	}
+	for i, table := range raw.Rule {
+		line := 0
+		if i < len(at) {
+			line = at[i]
+		}
+		rule, wrong := parseRule(table)
+		for _, err := range wrong {
+			faults = append(faults, fmt.Errorf("%s:%d: %w", name, line, err))
+		}
+		rule.line = line
+		f.rules = append(f.rules, rule)
+	}
+	return f, errors.Join(faults...)
+}
+
+// parseRule names all that is wrong with a rule.
+func parseRule(table map[string]any) (r hostRule, faults []error) {
+	for _, key := range sortedKeys(table) {
+		var err error
+		switch v := table[key]; key {
+		case "decision":
+			r.allow = v == "allow"
+			if v != "allow" && v != "deny" {
+				err = errors.New("must be allow or deny")
+			}
+		case "signer":
+			r.signers, err = texts(v)
+		case "role":
+			r.roles, err = texts(v)
+		case "action":
+			r.actions, err = texts(v)
+			for _, a := range r.actions {
+				if p, s, ok := strings.Cut(a, "."); !ok || p == "" || s == "" {
+					err = fmt.Errorf("%q is not PLUGIN.ACTION", a)
+				}
+			}
+		case "args":
+			r.args, err = pairs(v)
+		case "when":
+			if r.when, err = oneText(v); err == nil {
+				_, err = filter.Compile(filter.Filter{Selects: []string{r.when}})
+			}
+		case "second_key":
+			r.second, err = secondKey(v)
+		default:
+			err = errors.New("unknown key; the keys are decision, signer, role, action, args, when, second_key")
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	if _, ok := table["decision"]; !ok {
+		faults = append(faults, errors.New(`decision is missing: "allow" or "deny"`))
+	}
+	if _, ok := table["action"]; !ok {
+		faults = append(faults, errors.New(`action is missing, such as ["service.*"]; ["*.*"] is every action`))
+	}
+	return r, faults
+}
+
+// Rules is how many rules the file has.
+func (f File) Rules() int { return len(f.rules) }
+
+// Decide decides by the host's file and, where it defers, by the roster's answer.
+func (f File) Decide(ctx context.Context, q Question, roster func() Answer) Answer {
+	for _, r := range f.rules {
+		if !r.fits(ctx, q) {
+			continue
+		}
+		by := fmt.Sprintf("%s:%d", f.name, r.line)
+		if r.allow && needsSecond(r.second, q) {
+			return Answer{Waits: true, By: by}
+		}
+		return Answer{Allowed: r.allow, By: by}
+	}
+	if f.deny {
+		return Answer{By: f.name + ": no rule fits, and the default is deny"}
+	}
+	return roster()
+}
+
+func (r hostRule) fits(ctx context.Context, q Question) bool {
+	if len(r.signers) > 0 && !slices.Contains(r.signers, q.Signer.Name) {
+		return false
+	}
+	if len(r.roles) > 0 && !slices.ContainsFunc(r.roles, func(role string) bool { return slices.Contains(q.Signer.Roles, role) }) {
+		return false
+	}
+	return slices.ContainsFunc(r.actions, func(a string) bool { return fitsAction(a, q) }) &&
+		fitsArgs(r.args, q.Args) && (r.when == "" || holds(ctx, r.when, q.Facts, !r.allow))
+}
+
+func texts(v any) ([]string, error) {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return nil, errors.New(`must be a list of texts, such as ["ann"]; leave it out for any`)
+	}
+	var out []string
+	for _, e := range list {
+		s, ok := e.(string)
+		if !ok || s == "" {
+			return nil, errors.New("must be a list of texts, none of them empty")
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func oneText(v any) (string, error) {
+	s, ok := v.(string)
+	if !ok || strings.TrimSpace(s) == "" {
+		return "", errors.New("must be text, and not empty")
+	}
+	return s, nil
+}
+
+func pairs(v any) (map[string]string, error) {
+	table, ok := v.(map[string]any)
+	if !ok || len(table) == 0 {
+		return nil, errors.New(`must be a table, such as { service = "nginx" }`)
+	}
+	out := map[string]string{}
+	for k, e := range table {
+		s, err := oneText(e)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", k, err)
+		}
+		out[k] = s
+	}
+	return out, nil
+}
+
+func secondKey(v any) (uint8, error) {
+	switch v := v.(type) {
+	case bool:
+		if v {
+			return 1, nil
+		}
+		return 0, nil
+	case int64:
+		if v >= 0 && v < 100 {
+			return uint8(v) + 1, nil
+		}
+	}
+	return 0, errors.New("must be true, or a number of percent from 0 to 99")
+}
+
+// ruleLines finds the line of each [[rule]] header: the parser does not tell.
+func ruleLines(text string) []int {
+	var lines []int
+	number := 0
+	for l := range strings.Lines(text) {
+		number++
+		l, _, _ = strings.Cut(l, "#")
+		if strings.Join(strings.Fields(l), "") == "[[rule]]" {
+			lines = append(lines, number)
+		}
+	}
+	return lines
+}
+
+// keyLine finds the line of a key at the top; 1 where it is written in another way.
+func keyLine(text, key string) int {
+	number := 0
+	for l := range strings.Lines(text) {
+		number++
+		if name, _, ok := strings.Cut(l, "="); ok && strings.Trim(strings.TrimSpace(name), `"'`) == key {
+			return number
+		}
+		if strings.Contains(l, "["+key) {
+			return number
+		}
+	}
+	return 1
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,171 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/identity"
+	"fleet/job/filter"
+)
+
+// Question is what is to be decided.
+type Question struct {
+	Signer         identity.AdminEntry
+	Plugin, Action string
+	Change         bool
+	Args           map[string]any    // as checked, defaults filled in
+	Labels         map[string]string // the host's, attested
+	Facts          filter.Host       // what the host reports of itself; only the host's own file may ask it
+	Now            time.Time
+	Share          float64 // of the fleet that the job is for, in percent
+	Seconded       bool    // a second admin signed the job too
+}
+
+// Answer is the decision and the line that gave it.
+type Answer struct {
+	Allowed bool
+	// Waits is set where the job would be allowed if a second admin signed it.
+	Waits bool
+	By    string // for people
+}
+
+// Roster decides by the roster alone.
+func Roster(ctx context.Context, r identity.Roster, q Question) Answer {
+	waits := Answer{}
+	for _, role := range r.Roles {
+		if !slices.Contains(q.Signer.Roles, role.Name) {
+			continue
+		}
+		for i, rule := range role.Rules {
+			by := fmt.Sprintf("role %s, rule %d: %s", role.Name, i+1, Describe(rule))
+			if !fits(ctx, rule, q) {
+				continue
+			}
+			if needsSecond(rule.Second, q) {
+				waits = Answer{Waits: true, By: by}
+				continue // another rule may allow it as it is
+			}
+			return Answer{Allowed: true, By: by}
+		}
+	}
+	if waits.Waits {
+		return waits
+	}
+	return Answer{By: fmt.Sprintf("no role of %s allows %s.%s here with these arguments (roles: %s)", q.Signer.Name, q.Plugin, q.Action, strings.Join(q.Signer.Roles, ", "))}
+}
+
+func needsSecond(second uint8, q Question) bool {
+	return second > 0 && !q.Seconded && q.Share > float64(second-1)
+}
+
+// fits reports whether all that a roster rule names holds.
+func fits(ctx context.Context, rule identity.Rule, q Question) bool {
+	now := q.Now.Unix()
+	return fitsAction(rule.Action, q) && fitsArgs(rule.Args, q.Args) &&
+		now >= rule.From && (rule.Until == 0 || now < rule.Until) &&
+		(rule.Hosts == "" || holds(ctx, rule.Hosts, labelled{q.Labels}, false))
+}
+
+func fitsAction(pattern string, q Question) bool {
+	p, a, ok := strings.Cut(pattern, ".")
+	return ok && (p == "*" || p == q.Plugin) && (a == "*" || a == q.Action)
+}
+
+// fitsArgs reports whether each argument named is there and has the value. What is not named may be anything.
+func fitsArgs(want map[string]string, args map[string]any) bool {
+	for name, pattern := range want {
+		v, ok := args[name]
+		if !ok || !glob(pattern, fmt.Sprint(v)) {
+			return false
+		}
+	}
+	return true
+}
+
+// glob matches text against a pattern in which "*" stands for any text.
+func glob(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	if !strings.HasPrefix(text, parts[0]) {
+		return false
+	}
+	text = text[len(parts[0]):]
+	for _, part := range parts[1 : len(parts)-1] {
+		i := strings.Index(text, part)
+		if i < 0 {
+			return false
+		}
+		text = text[i+len(part):]
+	}
+	return strings.HasSuffix(text, parts[len(parts)-1])
+}
+
+// holds evaluates an expression of job/filter on a host. undecided is the outcome where it cannot be evaluated: false for
+// what allows, true for what denies, so that a doubt never lets anybody in.
+func holds(ctx context.Context, expression string, h filter.Host, undecided bool) bool {
+	m, err := filter.Compile(filter.Filter{Selects: []string{expression}})
+	if err != nil {
+		return undecided
+	}
+	ok, err := m.Match(ctx, h)
+	if err != nil {
+		return undecided
+	}
+	return ok
+}
+
+// labelled is a host of which only the attested labels are known.
+type labelled struct{ labels map[string]string }
+
+func (l labelled) Name() string { return "" }
+func (l labelled) Fact(path string) (any, bool) {
+	v, ok := l.labels[path]
+	return v, ok
+}
+func (l labelled) Classes() []string   { return nil }
+func (l labelled) Agents() []string    { return nil }
+func (l labelled) HasData(string) bool { return false }
+func (l labelled) Data(_ context.Context, function, _ string) (map[string]any, error) {
+	return nil, fmt.Errorf("a rule cannot ask %s()", function)
+}
+
+// CheckRule says what is wrong with a rule that somebody wants to put into the roster.
+func CheckRule(r identity.Rule) error {
+	if r.Hosts == "" {
+		return nil
+	}
+	if _, err := filter.Compile(filter.Filter{Selects: []string{r.Hosts}}); err != nil {
+		return fmt.Errorf("hosts: %w", err)
+	}
+	return nil
+}
+
+// Describe says a rule in one line.
+func Describe(r identity.Rule) string {
+	s := r.Action
+	for _, name := range sortedKeys(r.Args) {
+		s += " " + name + "=" + r.Args[name]
+	}
+	if r.Hosts != "" {
+		s += " on hosts with " + r.Hosts
+	}
+	const day = "2006-01-02 15:04 UTC"
+	if r.From != 0 {
+		s += " from " + time.Unix(r.From, 0).UTC().Format(day)
+	}
+	if r.Until != 0 {
+		s += " until " + time.Unix(r.Until, 0).UTC().Format(day)
+	}
+	switch {
+	case r.Second == 1:
+		s += ", with a second admin's signature"
+	case r.Second > 1:
+		s += fmt.Sprintf(", with a second admin's signature above %d %% of the fleet", r.Second-1)
+	}
+	return s
+}
