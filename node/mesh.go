@@ -206,13 +206,16 @@ func (n *Node) follow(urls []string) {
 		n.connect(urls)
 		return
 	}
+	at := nc.ConnectedUrl() // before the pool is replaced: then it is one of the new servers, whichever it is connected to
 	if err := nc.SetServerPool(urls); err != nil {
 		n.log.Warn("new brokers not taken", "error", err)
 		return
 	}
 	n.following = urls
-	if !slices.Contains(urls, nc.ConnectedUrl()) {
-		nc.ForceReconnect()
+	if at != "" && !slices.Contains(urls, at) { // where it is looking for one already, the next try is among the new
+		if err := nc.ForceReconnect(); err != nil {
+			n.log.Warn("not connected to another broker yet", "error", err)
+		}
 	}
 }
 
