@@ -19,6 +19,9 @@ const (
 	eventually = 150 * time.Second
 	// hung is after how long one command has hung.
 	hung = 120 * time.Second
+	// patient is how long a command waits for hosts: who is on a broker that hangs is back after 5 to 9 s, and on a busy machine
+	// later than the 10 s of a ping. A run ends before it where all have answered.
+	patient = "25s"
 )
 
 // stream is an admin at a machine of his own, which is no node: he looks at all hosts and changes all of them, again and
@@ -99,9 +102,9 @@ func (s *stream) end() []call {
 
 // call runs one command: a change if there is a tag, else a ping.
 func (s *stream) call(tag string) call {
-	argv := []string{"fleet", "ping", "-o", "json"}
+	argv := []string{"fleet", "ping", "-o", "json", "--timeout", patient}
 	if tag != "" {
-		argv = []string{"fleet", "service", "restart", "chaos@" + tag, "--all", "-o", "json"}
+		argv = []string{"fleet", "service", "restart", "chaos@" + tag, "--all", "-o", "json", "--timeout", patient}
 	}
 	ctx, cancel := context.WithTimeout(s.l.Context(), hung)
 	defer cancel()
