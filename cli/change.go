@@ -69,6 +69,24 @@ func add(r *report.Run, run client.Run) {
 	r.Rejected += run.Rejected
 	r.Expected = max(r.Expected, run.Expected)
 	r.Took += run.Took
+	r.Twins = withTwins(r.Twins, run.Twins)
+}
+
+// withTwins adds to the twins those that are not among them.
+func withTwins(twins, more []client.Twin) []client.Twin {
+	for _, t := range more {
+		if !slices.ContainsFunc(twins, func(known client.Twin) bool { return known.Node == t.Node }) {
+			twins = append(twins, t)
+		}
+	}
+	return twins
+}
+
+// warn tells on stderr, whatever else is to be printed, whose answers cannot be trusted.
+func (e *env) warn(twins []client.Twin) {
+	for _, t := range twins {
+		fmt.Fprintf(e.stderr, "warning: %s\n", t.Warning())
+	}
 }
 
 // planned asks who matches, tells, asks whether that is meant, and only then sends the job to exactly these hosts.
@@ -85,7 +103,7 @@ func (w work) planned(ctx context.Context) error {
 		return err
 	}
 	r := w.report()
-	r.Expected = plan.Fleet
+	r.Expected, r.Twins = plan.Fleet, plan.Twins
 	r.Outcomes = slices.Concat(plan.Silent, plan.Refused)
 	r.NoMatch = max(0, plan.Fleet-len(plan.Targets)-len(plan.Silent)-len(plan.Refused))
 	targets := w.choose(plan.Targets)

@@ -124,6 +124,7 @@ func (e *env) told(out []byte, err error, r report.Run, f filter.Filter) error {
 	if err := e.print(string(out)); err != nil {
 		return err
 	}
+	e.warn(r.Twins)
 	end := endingOf(r)
 	p := &problem{ending: end, hints: hintsFor(r, f)}
 	if r.Exit == endInterrupted.code() {

@@ -212,6 +212,7 @@ func (e *env) show(r report.Run, o runOptions, interrupted bool, f filter.Filter
 		end = endInterrupted
 	}
 	r.Exit = end.code()
+	e.warn(r.Twins)
 	out, err := r.Render(o.print.format, o.view)
 	if err != nil {
 		return faultf("%w", err)

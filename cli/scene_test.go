@@ -20,7 +20,8 @@ import (
 type scene struct {
 	hosts    []sceneHost
 	members  []job.Member
-	asked    []string           // what was sent, one line a job
+	asked    []string // what was sent, one line a job
+	twins    []client.Twin
 	cancel   context.CancelFunc // called while job number cancelAt is asked, as Ctrl-C would
 	cancelAt int
 }
@@ -75,7 +76,7 @@ func (s *scene) Plan(ctx context.Context, r client.Request, progress func(client
 		s.cancel()
 	}
 	run, err := s.ask(ctx, r, func(sceneHost) client.Outcome { return client.Outcome{State: job.OK} })
-	p := client.Plan{Fleet: run.Expected}
+	p := client.Plan{Fleet: run.Expected, Twins: run.Twins}
 	for _, o := range run.Outcomes {
 		switch o.State {
 		case job.OK:
@@ -106,7 +107,7 @@ func (s *scene) ask(ctx context.Context, r client.Request, answer func(sceneHost
 	if err != nil {
 		return client.Run{}, err
 	}
-	run := client.Run{JobID: fmt.Sprintf("01JDEMO%019d", len(s.asked)), Took: 96 * time.Millisecond, Expected: len(s.hosts)}
+	run := client.Run{JobID: fmt.Sprintf("01JDEMO%019d", len(s.asked)), Took: 96 * time.Millisecond, Expected: len(s.hosts), Twins: s.twins}
 	for i, h := range s.hosts {
 		id := identity.ID(fmt.Sprintf("node%d", i))
 		if r.Targets != nil && !slices.ContainsFunc(r.Targets, func(t client.Target) bool { return t.Node == id }) {
@@ -155,6 +156,7 @@ func scenes() map[string]*scene {
 		{name: "db1.example.com", facts: group(2), does: map[string]client.Outcome{"rpcutil ping": says(job.OK, "", nil), "package status": pkg("absent")}},
 		{name: "web3.example.com", gone: true},
 	}}
+	cloned := &scene{hosts: four.hosts[:2], twins: []client.Twin{{Node: "node1", Name: "web2.example.com", Addrs: []string{"10.0.0.2", "10.0.0.9"}}}}
 	nine, typo, hostile, mixed := &scene{}, &scene{}, &scene{}, &scene{}
 	for i := range 9 {
 		name := fmt.Sprintf("web%d", i+1)
@@ -184,5 +186,5 @@ func scenes() map[string]*scene {
 		{name: "web1", does: map[string]client.Outcome{"*": says(job.OK, "\x1b[2J\x1b[1;1Hall fine\r\nweb2: ok\u202egnp.exe\x00\u009b31m", map[string]any{
 			"state": "\x1b]0;owned\x07", "enabled": "a\nb", "\x1b[31mkey": "v\u2066"})}},
 	}
-	return map[string]*scene{"four": four, "nine": nine, "typo": typo, "mixed": mixed, "hostile": hostile, "audited": auditedScene(), "unwell": unwellScene(), "lone": loneScene(), "nobody": {}}
+	return map[string]*scene{"four": four, "nine": nine, "typo": typo, "mixed": mixed, "hostile": hostile, "audited": auditedScene(), "unwell": unwellScene(), "lone": loneScene(), "cloned": cloned, "nobody": {}}
 }

@@ -23,7 +23,8 @@ func (c *Client) Run(ctx context.Context, r Request, progress func(Progress)) (R
 // Plan asks who would run r, with a signed job that runs nothing. It blocks and ends as Run does.
 func (c *Client) Plan(ctx context.Context, r Request, progress func(Progress)) (Plan, error) {
 	run, err := c.ask(ctx, job.Match, r, progress)
-	p := Plan{Fleet: run.Expected}
+	p := Plan{Fleet: run.Expected, Twins: run.Twins}
+	leaveOut(run.Twins, run.Outcomes)
 	for _, o := range run.Outcomes {
 		switch o.State {
 		case job.OK:

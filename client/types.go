@@ -57,6 +57,7 @@ type Plan struct {
 	Silent  []Outcome // expected, but did not say whether they match
 	Refused []Outcome // said that they would not run it, and why
 	Fleet   int       // hosts expected in all: live and failed
+	Twins   []Twin    // of these hosts two machines use the key; those that match are among Refused
 }
 
 // Run is one finished (or interrupted) run.
@@ -66,6 +67,7 @@ type Run struct {
 	NoMatch  int       // hosts that said that the filter does not select them
 	Rejected int       // replies that did not verify; they count for nothing
 	Expected int       // hosts that membership named when the run began
+	Twins    []Twin    // hosts whose key two machines use: whose answer came cannot be told
 	Took     time.Duration
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,7 +268,7 @@ func TestAReplyThatIsTooLargeIsNotSigned(t *testing.T) {
 
 func TestDecodeMembers(t *testing.T) {
 	id := identity.NewKey[identity.Node]().Public().ID()
-	good := job.Member{Node: id, Name: "web1", Presence: job.Alive, Role: identity.Peer}
+	good := job.Member{Node: id, Name: "web1", Presence: job.Alive, Role: identity.Peer, Twin: []string{"10.0.0.1", "2001:db8::2"}}
 	encode := func(change func(*job.Member)) []byte {
 		m := good
 		change(&m)
@@ -297,6 +298,9 @@ func TestDecodeMembers(t *testing.T) {
 		{"a name with an escape sequence", encode(func(m *job.Member) { m.Name = "web\x1b[2J" }), "host name"},
 		{"an id that leads to other subjects", encode(func(m *job.Member) { m.Node = "x.>" }), "node id"},
 		{"no id", encode(func(m *job.Member) { m.Node = "" }), "node id"},
+		{"a twin at a place that is no address", encode(func(m *job.Member) { m.Twin = []string{"10.0.0.1", "\x1b[2J"} }), "no address"},
+		{"a twin of a host that is not named", twinOf(t, "x"), "does not name"},
+		{"too many twins", twinOf(t, slices.Repeat([]identity.ID{id}, job.MaxTwins+1)...), "at most"},
 		{"neither here nor there", encode(func(m *job.Member) { m.Presence = "maybe" }), "none of alive"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -311,9 +315,28 @@ func TestDecodeMembers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, err := job.DecodeMembers(raw); err != nil || len(m.Members) != 1 || m.Members[0] != good {
+	if m, err := job.DecodeMembers(raw); err != nil || len(m.Members) != 1 || !reflect.DeepEqual(m.Members[0], good) {
 		t.Errorf("the good one: %+v, %v", m, err)
 	}
+}
+
+// twinOf is a list that says of these hosts, and names none, that two machines use their keys.
+func twinOf(t *testing.T, ids ...identity.ID) []byte {
+	t.Helper()
+	list := struct {
+		Protocol uint8       `cbor:"1,keyasint"`
+		From     identity.ID `cbor:"2,keyasint"`
+		Members  []any       `cbor:"3,keyasint"`
+		Twins    [][]string  `cbor:"4,keyasint"`
+	}{Protocol: job.Protocol}
+	for _, id := range ids {
+		list.Twins = append(list.Twins, []string{string(id), "10.0.0.1", "10.0.0.2"})
+	}
+	raw, err := wire.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
 
 // A fleet of ten thousand with long names is told in one message; one that does not fit is not told by halves.
@@ -333,7 +356,7 @@ func TestALongListOfHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m, err := job.DecodeMembers(raw); err != nil || len(m.Members) != 10_000 || m.Members[9_999] != hosts(10_000).Members[9_999] {
+	if m, err := job.DecodeMembers(raw); err != nil || len(m.Members) != 10_000 || !reflect.DeepEqual(m.Members[9_999], hosts(10_000).Members[9_999]) {
 		t.Errorf("%d hosts, %v", len(m.Members), err)
 	}
 	for _, n := range []int{job.MaxMembers, job.MaxMembers + 1} {

@@ -28,4 +28,6 @@ const (
 	MaxMembersBytes = MaxPayload
 	// MaxMembers is how many hosts such a list names: the decoder takes no longer lists (internal/wire).
 	MaxMembers = 16_384
+	// MaxTwins is for how many hosts such a list says that two machines use their key.
+	MaxTwins = 64
 )

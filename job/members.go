@@ -2,6 +2,7 @@ package job
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"fleet/identity"
@@ -27,6 +28,9 @@ type Member struct {
 	LastSeen int64 // Unix milliseconds; of one that is alive: 0, which is now
 	Role     identity.Role
 	Broker   string // host:port where it carries one
+	// Twin is where two machines use this host's key, the two addresses; nil: there is one. What such a host says may be
+	// either's.
+	Twin []string
 }
 
 // Members is a broker's answer on MembersSubject.
@@ -41,6 +45,14 @@ type wireMembers struct {
 	Protocol uint8        `cbor:"1,keyasint"`
 	From     identity.ID  `cbor:"2,keyasint"`
 	Members  []wireMember `cbor:"3,keyasint"`
+	Twins    []wireTwin   `cbor:"4,keyasint,omitempty"`
+}
+
+// wireTwin is the Twin of one of the members: there are hardly ever any.
+type wireTwin struct {
+	_          struct{} `cbor:",toarray"`
+	Node       identity.ID
+	One, Other string
 }
 
 type wireMember struct {
@@ -77,6 +89,9 @@ func (m Members) Encode() ([]byte, error) {
 		if h.Presence != Alive {
 			w.Members[i].LastSeen = seconds(h.LastSeen)
 		}
+		if len(h.Twin) == 2 && len(w.Twins) < MaxTwins {
+			w.Twins = append(w.Twins, wireTwin{Node: h.Node, One: h.Twin[0], Other: h.Twin[1]})
+		}
 	}
 	raw, err := wire.Marshal(w)
 	if err == nil && (len(raw) > MaxMembersBytes || len(w.Members) > MaxMembers) {
@@ -104,7 +119,30 @@ func DecodeMembers(raw []byte) (Members, error) {
 			return Members{}, fmt.Errorf("list of hosts: %w", err)
 		}
 	}
+	if err := m.addTwins(w.Twins); err != nil {
+		return Members{}, fmt.Errorf("list of hosts: %w", err)
+	}
 	return m, nil
+}
+
+// addTwins puts each twin to its host.
+func (m Members) addTwins(twins []wireTwin) error {
+	if len(twins) > MaxTwins {
+		return fmt.Errorf("it names %d keys that two machines use, at most %d are possible", len(twins), MaxTwins)
+	}
+	for _, t := range twins {
+		for _, addr := range []string{t.One, t.Other} {
+			if _, err := netip.ParseAddr(addr); err != nil {
+				return fmt.Errorf("a key is used at %q, which is no address", addr)
+			}
+		}
+		i := slices.IndexFunc(m.Members, func(h Member) bool { return h.Node == t.Node })
+		if i < 0 {
+			return fmt.Errorf("two machines use the key of %q, which it does not name", t.Node)
+		}
+		m.Members[i].Twin = []string{t.One, t.Other}
+	}
+	return nil
 }
 
 func (w wireMember) member() (Member, error) {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -23,7 +24,15 @@ func (n *Node) answerMembers(*nats.Msg) []byte {
 }
 
 func (n *Node) members() job.Members {
-	return job.Members{From: n.self.Load().ID, Members: n.hosts()}
+	list := n.hosts()
+	for _, c := range twins(n.gossip.Conflicts(), time.Now()) {
+		for i := range list {
+			if string(list[i].Node) == c.ID {
+				list[i].Twin = []string{c.Addr.Addr().Unmap().String(), c.Other.Addr().Unmap().String()}
+			}
+		}
+	}
+	return job.Members{From: n.self.Load().ID, Members: list}
 }
 
 // welcome is whom gossip knows, but for those whom the roster revokes: they are let in nowhere, so they can neither answer

@@ -21,6 +21,7 @@ type Run struct {
 	NoMatch    int
 	Rejected   int // replies that did not verify
 	Expected   int
+	Twins      []client.Twin // hosts whose key two machines use
 	Took       time.Duration
 	Exit       int
 }
@@ -112,8 +113,15 @@ type (
 		NoMatch    int                       `json:"not_matched"`
 		Rejected   int                       `json:"unverified_replies"`
 		Expected   int                       `json:"expected"`
+		Twins      []twinDocument            `json:"twins,omitempty"`
 		TookMS     float64                   `json:"took_ms"`
 		Exit       int                       `json:"exit"`
+	}
+	// twinDocument is a host whose key two machines use: its answer may be either's.
+	twinDocument struct {
+		Host      string   `json:"host"`
+		Node      string   `json:"node"`
+		Addresses []string `json:"addresses"`
 	}
 	hostDocument struct {
 		Schema  string         `json:"schema,omitempty"` // fleet.host/v1, in JSON lines
@@ -135,6 +143,9 @@ func (r Run) document(v View) document {
 		Hosts: []hostDocument{}, Tally: map[job.State]int{}, Counts: map[string]map[string]int{},
 		NotStarted: r.NotStarted, NoMatch: r.NoMatch, Rejected: r.Rejected, Expected: r.Expected,
 		TookMS: milliseconds(r.Took), Exit: r.Exit,
+	}
+	for _, t := range r.Twins {
+		whole.Twins = append(whole.Twins, twinDocument{Host: t.Name, Node: string(t.Node), Addresses: t.Addrs})
 	}
 	d := document{header: []string{"host", "outcome", "message"}}
 	for _, o := range r.Action.Outputs {
