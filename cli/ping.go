@@ -64,14 +64,22 @@ type lookOptions struct {
 }
 
 func (e *env) parseLook(in *ucli.Context, action string, args map[string]string) (o lookOptions, err error) {
+	if o, err = e.parseAction(in, action); err != nil {
+		return o, err
+	}
+	if o.args, err = o.action.Parse(args); err != nil {
+		return o, usagef("%w", err)
+	}
+	return o, nil
+}
+
+// parseAction is parseLook where the arguments are not known yet.
+func (e *env) parseAction(in *ucli.Context, action string) (o lookOptions, err error) {
 	for _, d := range e.declarations {
 		if d.Name == selfPlugin {
 			o.limit = d
 			o.action, _ = d.Action(action)
 		}
-	}
-	if o.args, err = o.action.Parse(args); err != nil {
-		return o, usagef("%w", err)
 	}
 	c, err := e.parseCommon(in, &o.hosts, &o.print)
 	if err != nil {

@@ -157,6 +157,14 @@ func scenes() map[string]*scene {
 		{name: "web3.example.com", gone: true},
 	}}
 	cloned := &scene{hosts: four.hosts[:2], twins: []client.Twin{{Node: "node1", Name: "web2.example.com", Addrs: []string{"10.0.0.2", "10.0.0.9"}}}}
+	missing := &scene{
+		hosts: []sceneHost{
+			{name: "web1", does: map[string]client.Outcome{"rpcutil forget": says(job.OK, "forgotten", nil)}},
+			{name: "web2", does: map[string]client.Outcome{"rpcutil forget": says(job.Unchanged, "not known here", nil)}},
+			{name: "web3", gone: true},
+		},
+		members: []job.Member{{Node: "node0", Name: "web1", Presence: job.Alive}, {Node: "node1", Name: "web2", Presence: job.Alive}, {Node: "node2", Name: "web3", Presence: job.Gone}},
+	}
 	nine, typo, hostile, mixed := &scene{}, &scene{}, &scene{}, &scene{}
 	for i := range 9 {
 		name := fmt.Sprintf("web%d", i+1)
@@ -186,5 +194,5 @@ func scenes() map[string]*scene {
 		{name: "web1", does: map[string]client.Outcome{"*": says(job.OK, "\x1b[2J\x1b[1;1Hall fine\r\nweb2: ok\u202egnp.exe\x00\u009b31m", map[string]any{
 			"state": "\x1b]0;owned\x07", "enabled": "a\nb", "\x1b[31mkey": "v\u2066"})}},
 	}
-	return map[string]*scene{"four": four, "nine": nine, "typo": typo, "mixed": mixed, "hostile": hostile, "audited": auditedScene(), "unwell": unwellScene(), "lone": loneScene(), "cloned": cloned, "nobody": {}}
+	return map[string]*scene{"four": four, "nine": nine, "typo": typo, "mixed": mixed, "hostile": hostile, "audited": auditedScene(), "unwell": unwellScene(), "lone": loneScene(), "cloned": cloned, "missing": missing, "nobody": {}}
 }

@@ -56,6 +56,7 @@ func verbs(e *env) []verb {
 		roleVerb(),
 		tokenVerb(),
 		rotateVerb(),
+		forgetVerb(),
 		demoVerb(),
 		simVerb(),
 

@@ -128,7 +128,7 @@ func (t *table) learn(said []Member) {
 		}
 		known, ok := t.members[m.ID]
 		switch {
-		case m.ID == t.self:
+		case m.ID == t.self, t.isBuried(m):
 			continue
 		case ok && !outdates(m, known):
 			continue

@@ -35,12 +35,13 @@ type table struct {
 	mu        sync.Mutex
 	members   map[string]Member
 	conflicts map[string]*Conflict
+	buried    map[string]time.Time // forgotten by an admin, and when; see Forget
 }
 
 func newTable(c *Config, signal, clash func()) *table {
 	return &table{
 		self: c.Self.ID, log: c.Log, forgetEphemeral: c.ForgetEphemeral, forgetOthers: c.Forget, signal: signal, clash: clash,
-		members: map[string]Member{}, conflicts: map[string]*Conflict{},
+		members: map[string]Member{}, conflicts: map[string]*Conflict{}, buried: map[string]time.Time{},
 	}
 }
 
@@ -81,6 +82,7 @@ func (t *table) heard(n *memberlist.Node) {
 		m.Since = old.Since
 	}
 	t.members[n.Name] = m
+	delete(t.buried, n.Name)
 	t.mu.Unlock()
 	if !known || old.State != m.State {
 		t.tell(m)
@@ -169,6 +171,11 @@ func (t *table) forget() (forgotten []Member) {
 	for id, c := range t.conflicts {
 		if now.Sub(c.Last) > conflictFresh {
 			delete(t.conflicts, id)
+		}
+	}
+	for id, at := range t.buried { // by then nobody speaks of it any more
+		if now.Sub(at) > t.forgetOthers+hearsayDelay {
+			delete(t.buried, id)
 		}
 	}
 	t.mu.Unlock()

@@ -112,7 +112,7 @@ func (t *Table) add(to map[identity.ID]Host, h Host) {
 		return
 	}
 	to[h.Node] = h
-	t.found(h.Node)
+	t.found(h)
 }
 
 // size is how many hosts are known, those on several brokers more than once.
@@ -136,7 +136,7 @@ func (t *Table) learn(now time.Time, h Host) {
 	if _, held := t.held(h.Node); held {
 		return
 	}
-	if at, ok := t.buried[h.Node]; ok && !h.Came.After(at) {
+	if t.isBuried(h) {
 		return
 	}
 	old, known := t.gone[h.Node]

@@ -19,10 +19,13 @@ type Table struct {
 	tellers map[identity.ID]*teller   // peers that tell of theirs
 	gone    map[identity.ID]*lost     // connected nowhere
 	leaving map[identity.ID]time.Time // said goodbye
-	buried  map[identity.ID]time.Time // forgotten by an admin
+	buried  map[identity.ID]burial    // forgotten by an admin
 	dirty   bool                      // the file is behind
 	said    voice
 }
+
+// burial is that an admin has forgotten a host. Only a connection that came later counts.
+type burial struct{ at, came time.Time }
 
 // lost is a host that is connected nowhere.
 type lost struct {
@@ -45,7 +48,7 @@ type teller struct {
 func New(self identity.ID, log *slog.Logger) *Table {
 	return &Table{
 		self: self, log: log, own: map[identity.ID]Host{}, tellers: map[identity.ID]*teller{}, gone: map[identity.ID]*lost{},
-		leaving: map[identity.ID]time.Time{}, buried: map[identity.ID]time.Time{}, said: voice{ask: true},
+		leaving: map[identity.ID]time.Time{}, buried: map[identity.ID]burial{}, said: voice{ask: true},
 	}
 }
 
@@ -63,21 +66,33 @@ func (t *Table) Own(now time.Time, went []identity.ID, came []Host) {
 	for _, h := range came {
 		h.State, h.Since = Connected, h.Came
 		t.own[h.Node] = h
-		t.found(h.Node)
+		t.found(h)
 		t.said.change(h.Node)
 	}
 }
 
 // found notes that a host is connected.
-func (t *Table) found(id identity.ID) {
-	delete(t.gone, id)
-	delete(t.buried, id)
+func (t *Table) found(h Host) {
+	if t.isBuried(h) {
+		return
+	}
+	delete(t.gone, h.Node)
+	delete(t.buried, h.Node)
 	t.dirty = true
+}
+
+// isBuried says whether a connection is one that stood, or had ended, when an admin had the host forgotten.
+func (t *Table) isBuried(h Host) bool {
+	b, buried := t.buried[h.Node]
+	return buried && !h.Came.After(b.came)
 }
 
 // lose notes that a connection ended. If the host holds no other it is gone, though until then it may be on its way.
 func (t *Table) lose(h Host, at, until time.Time) {
 	if _, held := t.held(h.Node); held {
+		return
+	}
+	if t.isBuried(h) {
 		return
 	}
 	h.State, h.Since = Failed, at
@@ -150,8 +165,8 @@ func (t *Table) Tick(now time.Time) {
 			delete(t.leaving, id)
 		}
 	}
-	for id, at := range t.buried {
-		if now.Sub(at) > keepOthers {
+	for id, b := range t.buried {
+		if now.Sub(b.at) > keepOthers {
 			delete(t.buried, id)
 		}
 	}
@@ -171,7 +186,7 @@ func (t *Table) Hosts(now time.Time) []Host {
 	list := make([]Host, 0, len(t.own)+len(t.gone))
 	seen := make(map[identity.ID]bool, len(t.own)+len(t.gone))
 	add := func(h Host) {
-		if !seen[h.Node] {
+		if !seen[h.Node] && !t.isBuried(h) {
 			seen[h.Node] = true
 			list = append(list, h)
 		}
@@ -194,22 +209,33 @@ func (t *Table) Hosts(now time.Time) []Host {
 	return list
 }
 
-// Forget drops a host that is gone, and remembers that, so that others do not bring it back. One that is connected is not
-// dropped, and returned; known says whether there was anything to drop.
-func (t *Table) Forget(now time.Time, id identity.ID) (alive *Host, known bool) {
+// Forget drops a host, and remembers that, so that others do not bring it back. A connection of it that still stands counts
+// for nothing any more: a broker takes about a minute to notice that nobody is at the other end. Whether the host is alive is
+// for the caller to know; with its next connection it is back.
+func (t *Table) Forget(now time.Time, id identity.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if h, ok := t.held(id); ok {
-		return &h, true
+	last := time.Time{}
+	note := func(h Host, known bool) {
+		if known && h.Came.After(last) {
+			last = h.Came
+		}
 	}
-	l, known := t.gone[id]
-	if known && l.State == Failed && now.Before(l.until) {
-		return &l.Host, true
+	own, known := t.own[id]
+	note(own, known)
+	for _, s := range t.tellers {
+		h, known := s.hosts[id]
+		note(h, known)
+	}
+	if l, known := t.gone[id]; known {
+		note(l.Host, true)
+	}
+	if last.IsZero() {
+		last = now
 	}
 	delete(t.gone, id)
 	if len(t.buried) < maxHosts {
-		t.buried[id] = now
+		t.buried[id] = burial{at: now, came: last}
 	}
 	t.dirty = true
-	return nil, known
 }

@@ -75,6 +75,13 @@ func Declaration() plugin.Declaration {
 				},
 			},
 			{
+				Name: "forget", Description: "Expect a host that is gone no longer; what fleet forget asks of every host", Kind: plugin.Change,
+				Inputs: []plugin.Input{{
+					Name: "node", Prompt: "Node", Description: "the id of the one to forget", Type: plugin.String, Positional: true,
+					Pattern: `[a-z2-7]{26}`,
+				}},
+			},
+			{
 				Name: "agent_inventory", Description: "Tell which plugins there are", Kind: plugin.Read,
 				Outputs: []plugin.Output{{Name: "agents", Label: "Plugins", Description: "Name, version, description, time limit in seconds and actions of each"}},
 			},

@@ -34,6 +34,9 @@ type Host interface {
 	// the host's policy asks a data function; ctx bounds that.
 	Can(ctx context.Context, q Question) Decision
 
+	// Forget drops a host that is gone from whom the node expects; known says whether it was. One that is alive is an error.
+	Forget(id string) (known bool, err error)
+
 	// Audit returns the newest lines of the node's audit that fit. It blocks while files are read, at most until ctx ends.
 	Audit(ctx context.Context, q AuditQuery) (AuditPage, error)
 }

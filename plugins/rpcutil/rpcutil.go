@@ -38,6 +38,8 @@ func (p *Plugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
 		return p.refresh(ctx)
 	case "can":
 		return p.can(ctx, call.Args)
+	case "forget":
+		return p.forget(call.Args.String("node"))
 	case "audit":
 		return p.audit(ctx, call.Args)
 	case "inventory":

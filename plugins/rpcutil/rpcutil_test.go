@@ -2,6 +2,7 @@ package rpcutil
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -43,9 +44,26 @@ func (h *fakeHost) Standing() Standing {
 	return Standing{Protocol: 1, Connected: "10.0.0.1:7421", Clients: 4, Routes: []string{"id2"}, Roster: 3, Documents: make([]string, 40), Expires: taken, Renews: taken,
 		Trouble: []string{"its certificate is overdue"}, View: h.View()}
 }
+func (h *fakeHost) Forget(id string) (bool, error) {
+	if id == "id1" {
+		return true, errors.New("web1 is alive")
+	}
+	return id == "id2", nil
+}
 func (h *fakeHost) Refresh(context.Context) { h.refreshed++ }
 func (h *fakeHost) Can(_ context.Context, q Question) Decision {
 	return Decision{Allowed: q.Admin == "ann", Waits: q.Targets > 5, By: fmt.Sprintf("%s.%s %v", q.Plugin, q.Action, q.Args), But: q.Args["but"]}
+}
+
+func TestForget(t *testing.T) {
+	for id, want := range map[string]plugin.Result{
+		"id1": plugin.Failf("web1 is alive"), "id2": {State: plugin.OK, Message: "forgotten"}, "id3": {State: plugin.Unchanged, Message: "not known here"},
+	} {
+		got := New(&fakeHost{}).Run(t.Context(), plugin.Call{Action: "forget", Args: plugin.Args{"node": id}})
+		if got.State != want.State || got.Message != want.Message {
+			t.Errorf("%s: %+v, want %+v", id, got, want)
+		}
+	}
 }
 
 func TestCan(t *testing.T) {
