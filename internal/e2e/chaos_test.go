@@ -231,7 +231,9 @@ func TestChaos(t *testing.T) {
 			s.Errorf("brokers are on %v", now)
 		}
 		c.l.Start(brokers[1])
-		return gone(brokers[1])
+		tr := gone(brokers[1])
+		tr.power = true
+		return tr
 	})
 	c.run(t, "a broker's host hangs", func(s scenario, brokers []string) trouble {
 		c.l.Pause(brokers[2])
@@ -253,7 +255,7 @@ func TestChaos(t *testing.T) {
 		s.both("nobody answers", 1, func(c call) bool { return c.code == 1 })
 		c.each(s.T, c.nodes, c.l.Lab.Start)
 		tr := gone(c.nodes...)
-		tr.cutOff = true
+		tr.cutOff, tr.power = true, true
 		return tr
 	})
 	c.run(t, "a disk is full", fullDisk)
