@@ -20,6 +20,7 @@ var unchanging = map[string]string{
 	"identity.idEncoding":   "base32 alphabet",
 	"internal/wire.encoder": "CBOR mode, safe for concurrent use",
 	"internal/wire.decoder": "CBOR mode, safe for concurrent use",
+	"internal/wire.peeker":  "CBOR mode, safe for concurrent use",
 	"node/journal.claims":   "a bucket's name, as bytes",
 	"node/journal.results":  "a bucket's name, as bytes",
 }

@@ -48,6 +48,7 @@ var mayImport = map[string]string{
 	"internal/wire":           "",
 	// For tests and people who work on fleet; no package above may import these.
 	"internal/attack":       "",
+	"internal/mixed":        "",
 	"internal/fleettest":    "client facts gossip identity job node plugins plugins/plugin plugins/rpcutil",
 	"internal/e2e":          "",
 	"internal/lab":          "",

@@ -139,6 +139,9 @@ func (g *gathering) waitsFor(id identity.ID) bool {
 	}
 	a, accepts := g.accepted[id]
 	m, listed := g.members[id]
+	if listed && !accepts && !job.Understands(m.Protocol) {
+		return false
+	}
 	if listed && m.Presence == job.Gone && accepts {
 		return a.failed < forgotten
 	}
@@ -202,6 +205,8 @@ func (g *gathering) missing(id identity.ID, name string, interrupted error) Outc
 		o.Message = fmt.Sprintf("failed %s ago, last seen %s", ago(m.Since), time.UnixMilli(m.LastSeen).Format(time.DateTime))
 	case known && m.Presence == job.Left:
 		o.Message = fmt.Sprintf("left the fleet %s ago", ago(m.Since))
+	case known && !accepts && !job.Understands(m.Protocol):
+		o.State, o.Reason, o.Message = job.Denied, job.ReasonProtocol, job.Apart(m.Protocol)
 	case g.members == nil:
 		o.Message = fmt.Sprintf("no answer within %s, and no broker says how it stands", waited)
 	case !known:

@@ -62,9 +62,17 @@ func TestWhoAcceptedIsAccountedFor(t *testing.T) {
 func TestWhoAcceptedIsBelievedBeforeHearsay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.host("web1", ok)
+	accepted := make(chan struct{})
+	w.host("web1", func(a asked) {
+		<-accepted
+		ok(a)
+	})
 	back := w.host("back", func(a asked) {
 		a.reply(job.Accepted, "")
+		if a.copy == 1 {
+			a.conn.Flush() // it has arrived before web1's answer leaves
+			close(accepted)
+		}
 		time.Sleep(500 * time.Millisecond) // longer than web1 takes, and until it has been called failed
 		ok(a)
 	})

@@ -142,7 +142,7 @@ func (c *Client) inquire(ctx context.Context, subject string, question []byte) (
 
 // Members asks a broker who is there, up to three times within six seconds.
 func (c *Client) Members(ctx context.Context) ([]job.Member, error) {
-	raw, err := c.inquire(ctx, job.MembersSubject, nil)
+	raw, err := c.inquire(ctx, job.MembersSubject, job.AskIn())
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

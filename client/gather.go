@@ -58,9 +58,9 @@ type gathering struct {
 	roster identity.Roster      // who is not believed any more; read it only after ruled
 	shut   map[identity.ID]bool // its revoked nodes; likewise
 
-	raw     chan *nats.Msg    // replies that nobody has looked at
-	replies chan verdict      // from the verifying goroutines
-	news    chan []job.Member // from the one that asks for membership
+	raw     chan *nats.Msg // replies that nobody has looked at
+	replies chan verdict   // from the verifying goroutines
+	news    chan news      // from the one that asks for membership
 
 	asking   bool                       // who is there
 	members  map[identity.ID]job.Member // the newest list; nil until known
@@ -77,6 +77,12 @@ type gathering struct {
 	ended    map[identity.ID]*Outcome   // nil for a host that does not match
 	rejected int
 	noMatch  int
+}
+
+// news is who is there, or why nobody tells.
+type news struct {
+	members []job.Member
+	err     error
 }
 
 // verdict is a reply after verification.
@@ -96,7 +102,7 @@ func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
 	}
 	return &gathering{
 		c: c, request: r, progress: progress, seal: identity.NewSealKey(), targets: targets,
-		ruled: make(chan struct{}), raw: make(chan *nats.Msg, backlog), replies: make(chan verdict, 256), news: make(chan []job.Member, 1),
+		ruled: make(chan struct{}), raw: make(chan *nats.Msg, backlog), replies: make(chan verdict, 256), news: make(chan news, 1),
 		met: map[identity.ID]met{}, accepted: map[identity.ID]accepted{}, ended: map[identity.ID]*Outcome{},
 	}
 }
@@ -196,17 +202,20 @@ func (g *gathering) collect(ctx context.Context, ask func()) (Run, error) {
 		case <-ruled:
 			ruled = nil // once is enough
 			g.reckon()
-		case members := <-g.news:
+		case n := <-g.news:
 			g.asking = false
-			if members == nil && g.members == nil && g.request.Targets == nil {
+			if n.err != nil && g.members == nil && g.request.Targets == nil {
+				if errors.Is(n.err, job.ErrVersion) {
+					return g.account(nil), n.err
+				}
 				if g.stream() { // the brokers' nodes may just be as busy as this one
 					ask()
 					continue
 				}
 				return g.account(nil), errNobodyTells
 			}
-			if members != nil {
-				g.know(members)
+			if n.err == nil {
+				g.know(n.members)
 				g.reckon()
 				g.progress(Progress{Done: len(g.ended), Total: g.total()})
 			}
@@ -258,14 +267,14 @@ func (g *gathering) verify(ctx context.Context) {
 	}
 }
 
-// askMembers hands over the list of hosts; nil if nobody tells.
+// askMembers hands over the list of hosts.
 func (g *gathering) askMembers(ctx context.Context) {
 	members, err := g.c.Members(ctx)
 	if err != nil {
 		g.c.config.Log.Warn("membership", "error", err)
 	}
 	select {
-	case g.news <- members:
+	case g.news <- news{members, err}:
 	case <-ctx.Done():
 	}
 }

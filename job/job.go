@@ -14,9 +14,6 @@ import (
 	"fleet/job/filter"
 )
 
-// Protocol is the version of these messages; a node refuses others, naming both.
-const Protocol = 1
-
 // Mode is what a job asks for.
 type Mode string
 
@@ -62,7 +59,7 @@ func ValidID(id string) bool {
 
 // Sign checks j and returns what goes on the wire.
 func (j Job) Sign(key identity.Signer) ([]byte, error) {
-	j.Protocol, j.Signer = Protocol, key.Public()
+	j.Protocol, j.Signer = Spoken, key.Public()
 	if err := j.check(); err != nil {
 		return nil, err
 	}
@@ -99,7 +96,7 @@ func Decode(signed []byte) (Unverified, error) {
 	var u Unverified
 	rest, err := wire.UnmarshalFirst(message, &u.job)
 	if err != nil {
-		return Unverified{}, err
+		return Unverified{}, undecoded("job", message, err)
 	}
 	u.signed = signed[:len(signed)-len(rest)]
 	if u.approvals, err = splitApprovals(rest); err != nil {
@@ -136,8 +133,8 @@ func (j Job) IssuedAt() time.Time { return time.UnixMilli(j.Issued) }
 
 // check is about form only: it says nothing of who or when.
 func (j Job) check() error {
-	if j.Protocol != Protocol {
-		return fmt.Errorf("job speaks protocol %d and this side %d; bring both to the same release of fleet", j.Protocol, Protocol)
+	if err := checkVersion("job", j.Protocol); err != nil {
+		return err
 	}
 	if !ValidID(j.ID) {
 		return errors.New("job has no proper id")

@@ -28,6 +28,7 @@ type Member struct {
 	LastSeen int64 // Unix milliseconds; of one that is alive: 0, which is now
 	Role     identity.Role
 	Broker   string // host:port where it carries one
+	Protocol uint8  // the newest version of its release; 0: not known
 	// Twin is where two machines use this host's key, the two addresses; nil: there is one. What such a host says may be
 	// either's.
 	Twin []string
@@ -35,7 +36,7 @@ type Member struct {
 
 // Members is a broker's answer on MembersSubject.
 type Members struct {
-	Protocol uint8
+	Protocol uint8       // that it was asked for in, see Asked; Encode makes Spoken of 0
 	From     identity.ID // who answers
 	Members  []Member
 }
@@ -64,6 +65,7 @@ type wireMember struct {
 	LastSeen int64
 	Role     uint8
 	Broker   string
+	Protocol uint8
 }
 
 // The numbers of presences and roles on the wire are their places here; 0 is none.
@@ -80,11 +82,14 @@ func seconds(ms int64) int64 { return min(max(0, ms/1000), maxSeconds) }
 
 // Encode returns what goes on the wire. It fails for a list that is too long for one message.
 func (m Members) Encode() ([]byte, error) {
-	w := wireMembers{Protocol: Protocol, From: m.From, Members: make([]wireMember, len(m.Members))}
+	w := wireMembers{Protocol: m.Protocol, From: m.From, Members: make([]wireMember, len(m.Members))}
+	if w.Protocol == 0 {
+		w.Protocol = Spoken
+	}
 	for i, h := range m.Members {
 		w.Members[i] = wireMember{
 			Node: h.Node, Name: h.Name, Presence: uint8(max(0, slices.Index(presences[:], h.Presence))), Since: seconds(h.Since),
-			Role: uint8(max(0, slices.Index(roles[:], h.Role))), Broker: h.Broker,
+			Role: uint8(max(0, slices.Index(roles[:], h.Role))), Broker: h.Broker, Protocol: h.Protocol,
 		}
 		if h.Presence != Alive {
 			w.Members[i].LastSeen = seconds(h.LastSeen)
@@ -107,10 +112,10 @@ func DecodeMembers(raw []byte) (Members, error) {
 	}
 	var w wireMembers
 	if err := wire.Unmarshal(raw, &w); err != nil {
-		return Members{}, fmt.Errorf("list of hosts: %w", err)
+		return Members{}, fmt.Errorf("list of hosts: %w", undecoded("it", raw, err))
 	}
-	if w.Protocol != Protocol {
-		return Members{}, fmt.Errorf("list of hosts speaks protocol %d and this side %d; bring both to the same release of fleet", w.Protocol, Protocol)
+	if err := checkVersion("it", w.Protocol); err != nil {
+		return Members{}, fmt.Errorf("list of hosts: %w", err)
 	}
 	m := Members{Protocol: w.Protocol, From: w.From, Members: make([]Member, len(w.Members))}
 	for i, h := range w.Members {
@@ -154,7 +159,7 @@ func (w wireMember) member() (Member, error) {
 	}
 	m := Member{
 		Node: w.Node, Name: w.Name, Presence: presences[w.Presence], Since: w.Since * 1000, LastSeen: w.LastSeen * 1000,
-		Role: roles[w.Role], Broker: w.Broker,
+		Role: roles[w.Role], Broker: w.Broker, Protocol: w.Protocol,
 	}
 	return m, m.Check()
 }

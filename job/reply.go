@@ -49,12 +49,13 @@ const (
 	ReasonArguments Reason = "arguments"
 	ReasonFilter    Reason = "filter" // could not be evaluated
 	ReasonJournal   Reason = "journal"
-	ReasonAudit     Reason = "audit" // what is decided cannot be written down, so nothing is changed
+	ReasonProtocol  Reason = "protocol" // says the client: the host's release does not understand what it speaks
+	ReasonAudit     Reason = "audit"    // what is decided cannot be written down, so nothing is changed
 )
 
 // Reply is what a node says about a job.
 type Reply struct {
-	Protocol uint8          `cbor:"1,keyasint"`
+	Protocol uint8          `cbor:"1,keyasint"` // that of the job; Sign makes Spoken of 0
 	Job      Hash           `cbor:"2,keyasint"`
 	Kind     Kind           `cbor:"3,keyasint"`
 	State    State          `cbor:"4,keyasint,omitempty"`
@@ -77,7 +78,10 @@ var ErrTooLarge = errors.New("reply is too large")
 
 // Sign returns what goes on the wire.
 func (r Reply) Sign(c identity.Credentials) ([]byte, error) {
-	r.Protocol, r.Chain = Protocol, c.Chain
+	r.Chain = c.Chain
+	if r.Protocol == 0 {
+		r.Protocol = Spoken
+	}
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -94,8 +98,8 @@ func (r Reply) Sign(c identity.Credentials) ([]byte, error) {
 
 // check is about form only: each kind has its states, so that every host ends in exactly one.
 func (r Reply) check() error {
-	if r.Protocol != Protocol {
-		return fmt.Errorf("reply speaks protocol %d and this side %d; bring both to the same release of fleet", r.Protocol, Protocol)
+	if err := checkVersion("reply", r.Protocol); err != nil {
+		return err
 	}
 	states, known := map[Kind][]State{
 		Accepted: {""}, NoMatch: {""}, Refused: {Denied},
@@ -151,7 +155,7 @@ func OpenReply(certificates *identity.Verifier, job Hash, signed []byte, now tim
 	}
 	var v Verified
 	if err := wire.Unmarshal(message, &v.Reply); err != nil {
-		return Verified{}, err
+		return Verified{}, undecoded("reply", message, err)
 	}
 	if err := v.check(); err != nil {
 		return Verified{}, err

@@ -78,11 +78,12 @@ func (a *answer) again() {
 }
 
 func (a *answer) sign(r job.Reply) []byte {
-	r.Job, r.Took, r.Time = a.decision.Hash, time.Since(a.start).Microseconds(), time.Now().UnixMilli()
+	r.Protocol, r.Job = a.decision.Job.Protocol, a.decision.Hash
+	r.Took, r.Time = time.Since(a.start).Microseconds(), time.Now().UnixMilli()
 	signed, err := r.Sign(*a.n.creds.Load())
 	if err != nil { // a bug: replyOf makes only what can be signed
 		a.log.Error("reply cannot be signed", "error", err)
-		r = job.Reply{Kind: job.Result, State: job.Failed, Job: r.Job, Time: r.Time, Message: "the action ended, and its answer could not be encoded"}
+		r = job.Reply{Protocol: r.Protocol, Kind: job.Result, State: job.Failed, Job: r.Job, Time: r.Time, Message: "the action ended, and its answer could not be encoded"}
 		signed, _ = r.Sign(*a.n.creds.Load())
 	}
 	return signed

@@ -15,8 +15,10 @@ import (
 )
 
 // answerMembers says who is there.
-func (n *Node) answerMembers(*nats.Msg) []byte {
-	raw, err := n.members().Encode()
+func (n *Node) answerMembers(m *nats.Msg) []byte {
+	list := n.members()
+	list.Protocol = job.Asked(m.Data)
+	raw, err := list.Encode()
 	if err != nil {
 		n.log.Error("list of hosts not sent", "error", err)
 	}
@@ -57,7 +59,7 @@ func listed(members []gossip.Member) []job.Member {
 	for _, m := range members {
 		host := job.Member{
 			Node: identity.ID(m.ID), Name: m.Host, Presence: presenceOf(m.State), Since: m.Since.UnixMilli(),
-			LastSeen: m.LastSeen.UnixMilli(), Role: role(m), Broker: brokerAddr(m),
+			LastSeen: m.LastSeen.UnixMilli(), Role: role(m), Broker: brokerAddr(m), Protocol: m.Protocol,
 		}
 		if host.Check() == nil {
 			list = append(list, host)

@@ -28,15 +28,22 @@ var encoder = must(cbor.EncOptions{
 	Time: cbor.TimeUnix, NilContainers: cbor.NilContainerAsNull,
 }.EncMode())
 
-var decoder = must(cbor.DecOptions{
-	DupMapKey: cbor.DupMapKeyEnforcedAPF, ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-	IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
-	UTF8: cbor.UTF8RejectInvalid, NaN: cbor.NaNDecodeForbidden, Inf: cbor.InfDecodeForbidden,
-	FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
-	IntDec:            cbor.IntDecConvertSignedOrFail,
-	DefaultMapType:    reflect.TypeFor[map[string]any](),
-	MaxNestedLevels:   maxDepth, MaxArrayElements: maxElements, MaxMapPairs: maxElements,
-}.DecMode())
+var (
+	decoder = decoderWith(cbor.ExtraDecErrorUnknownField)
+	peeker  = decoderWith(cbor.ExtraDecErrorNone)
+)
+
+func decoderWith(extra cbor.ExtraDecErrorCond) cbor.DecMode {
+	return must(cbor.DecOptions{
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, ExtraReturnErrors: extra,
+		IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden,
+		UTF8: cbor.UTF8RejectInvalid, NaN: cbor.NaNDecodeForbidden, Inf: cbor.InfDecodeForbidden,
+		FieldNameMatching: cbor.FieldNameMatchingCaseSensitive,
+		IntDec:            cbor.IntDecConvertSignedOrFail,
+		DefaultMapType:    reflect.TypeFor[map[string]any](),
+		MaxNestedLevels:   maxDepth, MaxArrayElements: maxElements, MaxMapPairs: maxElements,
+	}.DecMode())
+}
 
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -54,6 +61,15 @@ func UnmarshalFirst(data []byte, v any) (rest []byte, err error) {
 		return nil, fmt.Errorf("decode: %w", err)
 	}
 	return rest, nil
+}
+
+// Peek decodes of data only what v names, and is as strict about the rest as Unmarshal but for that it may be there. It is
+// for saying why something does not decode; what it reads is not to be acted upon.
+func Peek(data []byte, v any) error {
+	if _, err := peeker.UnmarshalFirst(data, v); err != nil {
+		return fmt.Errorf("decode: %w", err)
+	}
+	return nil
 }
 
 // Unmarshal decodes all of data into v, or fails. v may be partly filled after an error and must then be thrown away.

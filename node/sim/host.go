@@ -204,6 +204,7 @@ func (a *answer) again() {
 }
 
 func (a *answer) sign(r job.Reply, creds identity.Credentials) []byte {
+	r.Protocol = a.decision.Job.Protocol
 	if r.Job == (job.Hash{}) {
 		r.Job = a.decision.Hash
 	}

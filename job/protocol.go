@@ -1,0 +1,74 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+
+	"fleet/internal/wire"
+)
+
+// The versions of jobs, replies and lists of hosts. A release speaks the version before its newest and understands three, so
+// that a fleet works while it is upgraded: whoever asks is understood one release back and one ahead, and nothing has to be
+// negotiated before a job is sent. What is new in a version is used from the next release on. A reply, and a list of hosts,
+// is of the version that it was asked for in.
+const (
+	Protocol = newest
+	Spoken   = max(1, Protocol-1)
+	Oldest   = max(1, Protocol-2)
+)
+
+// ErrVersion is wrapped by the errors about messages of a version that this release does not understand.
+var ErrVersion = errors.New("the releases of fleet are too far apart")
+
+// Understands reports whether a host understands what this release speaks, by the newest version of the release there; 0 is
+// not known, and counts as yes.
+func Understands(newest uint8) bool { return Apart(newest) == "" }
+
+// Apart says why a host does not understand what this release speaks, and which of the two is to be upgraded; "" is for one
+// that does.
+func Apart(newest uint8) string {
+	switch {
+	case newest == 0:
+		return ""
+	case newest < Spoken:
+		return fmt.Sprintf("it understands jobs up to protocol %d, and this command speaks %d: upgrade fleet on that host", newest, Spoken)
+	case newest > Spoken+2:
+		return fmt.Sprintf("it understands jobs from protocol %d on, and this command speaks %d: upgrade fleet here, where the command is given", newest-2, Spoken)
+	}
+	return ""
+}
+
+// Asked is the version to answer a question in that came with this body: the asker's, as AskIn made it.
+func Asked(question []byte) uint8 {
+	if len(question) == 1 && checkVersion("", question[0]) == nil {
+		return question[0]
+	}
+	return Spoken
+}
+
+// AskIn is the body of a question that has no other: the version to answer it in.
+func AskIn() []byte { return []byte{Spoken} }
+
+// checkVersion says which side is to be upgraded where a message is of a version that this release does not understand.
+func checkVersion(what string, version uint8) error {
+	switch {
+	case version > Protocol:
+		return fmt.Errorf("%w: %s speaks protocol %d and this side understands up to %d: upgrade fleet here", ErrVersion, what, version, Protocol)
+	case version < Oldest:
+		return fmt.Errorf("%w: %s speaks protocol %d and this side understands from %d on: upgrade fleet where it comes from", ErrVersion, what, version, Oldest)
+	}
+	return nil
+}
+
+// undecoded turns the error of a message that does not decode into that about its version, if that is the reason.
+func undecoded(what string, raw []byte, err error) error {
+	var m struct {
+		Protocol uint8 `cbor:"1,keyasint"`
+	}
+	if wire.Peek(raw, &m) == nil {
+		if other := checkVersion(what, m.Protocol); other != nil {
+			return other
+		}
+	}
+	return err
+}

@@ -1,0 +1,64 @@
+package job_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"fleet/identity"
+	"fleet/internal/wire"
+	"fleet/job"
+)
+
+// Who does not understand what is spoken here is told apart, with the side that is behind.
+func TestApart(t *testing.T) {
+	for _, tt := range []struct {
+		newest uint8
+		says   string
+	}{
+		{0, ""}, {job.Spoken, ""}, {job.Protocol, ""}, {job.Protocol + 1, ""}, {job.Spoken + 2, ""},
+		{job.Spoken + 3, "upgrade fleet here"}, {255, "upgrade fleet here"},
+	} {
+		if got := job.Apart(tt.newest); !strings.Contains(got, tt.says) || (got == "") != job.Understands(tt.newest) || (got == "") != (tt.says == "") {
+			t.Errorf("protocol %d: %q", tt.newest, got)
+		}
+	}
+}
+
+// A question is answered in the version it asks for, if that is one that is understood here.
+func TestAsked(t *testing.T) {
+	for _, tt := range []struct {
+		question []byte
+		want     uint8
+	}{{job.AskIn(), job.Spoken}, {[]byte{job.Protocol}, job.Protocol}, {nil, job.Spoken}, {[]byte{0}, job.Spoken}, {[]byte{job.Protocol + 1}, job.Spoken}, {[]byte{job.Protocol, 0}, job.Spoken}} {
+		if got := job.Asked(tt.question); got != tt.want {
+			t.Errorf("%v is answered in %d", tt.question, got)
+		}
+	}
+}
+
+// What a later release added does not decode here. The error speaks of the version, not of a field.
+func TestALaterReleaseIsNamed(t *testing.T) {
+	w := newWorld(t)
+	later := forged(t, w.admin, identity.JobContext, func(m map[int]any) { m[1], m[99] = job.Protocol+1, "new" })
+	list, err := wire.Marshal(map[int]any{1: job.Protocol + 1, 2: "x", 99: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := wire.Marshal(map[int]any{1: job.Protocol + 1, 99: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, inJob := job.Decode(later)
+	_, inList := job.DecodeMembers(list)
+	_, inReply := job.OpenReply(identity.NewVerifier(w.root.Public()), job.Hash{}, w.node.Key.Sign(identity.ReplyContext, reply), now)
+	for _, err := range []error{inJob, inList, inReply} {
+		if !errors.Is(err, job.ErrVersion) || !strings.Contains(err.Error(), "upgrade fleet here") {
+			t.Errorf("%v", err)
+		}
+	}
+	unknown := forged(t, w.admin, identity.JobContext, func(m map[int]any) { m[99] = "new" })
+	if _, err := job.Decode(unknown); err == nil || errors.Is(err, job.ErrVersion) {
+		t.Errorf("a field that is no part of this version: %v", err)
+	}
+}
