@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -208,8 +209,28 @@ func byNumber(a, b Status) int {
 }
 
 // Down removes the lab's hosts and its network, whatever state they are in, and nothing else; images stay. It is no
-// error if there is nothing to remove.
+// error if there is nothing to remove. It tries for up to ten seconds: on a busy machine Docker still takes a network for used
+// when the last container on it has gone.
 func (l *Lab) Down(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for try := 1; ; try++ {
+		err := l.remove(ctx)
+		if err == nil {
+			return nil
+		}
+		if try == 10 {
+			return fmt.Errorf("taking lab %s down: %w", l.name, err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("taking lab %s down: %w", l.name, errors.Join(err, ctx.Err()))
+		}
+	}
+}
+
+func (l *Lab) remove(ctx context.Context) error {
 	ids, err := docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "label="+l.label())
 	if err != nil {
 		return err
@@ -225,10 +246,7 @@ func (l *Lab) Down(ctx context.Context) error {
 		_, err := docker(ctx, nil, append([]string{"network", "rm"}, list...)...)
 		errs = append(errs, err)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("taking lab %s down: %w", l.name, err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Names returns the names of the labs that are up on this machine, in part or whole.
