@@ -31,6 +31,10 @@ const (
 // ErrDegraded is a host that has booted with something failed.
 var ErrDegraded = errors.New("booted, but not all of it")
 
+// ErrNetwork is a network that Docker does not remove although no host is on it any more: Docker may lose count of its
+// endpoints when hosts are killed, and finds it again only when its daemon is restarted.
+var ErrNetwork = errors.New("an empty network is left")
+
 // Config says what a lab is made of.
 type Config struct {
 	Hosts  int    // web1 to webN, at most MaxHosts; hosts that are there already are started, not made again
@@ -242,11 +246,13 @@ func (l *Lab) remove(ctx context.Context) error {
 	}
 	nets, err := docker(ctx, nil, "network", "ls", "--quiet", "--filter", "label="+l.label())
 	errs = append(errs, err)
-	if list := strings.Fields(nets); len(list) > 0 {
-		_, err := docker(ctx, nil, append([]string{"network", "rm"}, list...)...)
-		errs = append(errs, err)
+	err = errors.Join(errs...)
+	for _, network := range strings.Fields(nets) {
+		if _, stays := docker(ctx, nil, "network", "rm", network); err == nil && stays != nil {
+			err = fmt.Errorf("%w: %w", ErrNetwork, stays)
+		}
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // Names returns the names of the labs that are up on this machine, in part or whole.
