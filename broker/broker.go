@@ -34,7 +34,7 @@ type Config struct {
 	Log         *slog.Logger
 }
 
-// Broker is a running server. Its methods are for one goroutine at a time, but for Clients, Routes and Neighbours.
+// Broker is a running server. Its methods are for one goroutine at a time, but for Clients, Nodes, Routes and Neighbours.
 type Broker struct {
 	config Config
 	routes []string
@@ -91,6 +91,9 @@ func (b *Broker) Routes() int { return b.server.NumRoutes() }
 
 // Clients is the number of connections of nodes and admins.
 func (b *Broker) Clients() int { return b.server.NumClients() }
+
+// Nodes is the number of nodes with a connection. It may lag behind by a connection that is being closed.
+func (b *Broker) Nodes() int { return b.presence.count() }
 
 // SetRoutes replaces the list of other brokers (host:port of their routes). Clients are not disturbed.
 func (b *Broker) SetRoutes(routes []string) error {

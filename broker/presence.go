@@ -48,6 +48,19 @@ func (p *presence) note(conn server.ClientAuthentication, node identity.NodeIden
 	p.conns[conn.GetID()] = h
 }
 
+// count is how many nodes hold a connection now.
+func (p *presence) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	nodes := map[identity.ID]bool{}
+	for _, h := range p.conns {
+		if h.conn.RemoteAddress() != nil {
+			nodes[h.node.ID] = true
+		}
+	}
+	return len(nodes)
+}
+
 // Changes says which nodes have gone and come since it was called last. A node with several connections is there once; one
 // whose first connection is another now is named as come again. It may be called from one goroutine at a time, which may be
 // another than that of the other methods.

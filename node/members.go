@@ -59,7 +59,7 @@ func listed(members []gossip.Member) []job.Member {
 	for _, m := range members {
 		host := job.Member{
 			Node: identity.ID(m.ID), Name: m.Host, Presence: presenceOf(m.State), Since: m.Since.UnixMilli(),
-			LastSeen: m.LastSeen.UnixMilli(), Role: role(m), Broker: brokerAddr(m), Protocol: m.Protocol,
+			LastSeen: m.LastSeen.UnixMilli(), Role: roleOf(m), Broker: brokerAddr(m), Protocol: m.Protocol,
 		}
 		if host.Check() == nil {
 			list = append(list, host)
@@ -100,7 +100,7 @@ func presenceOf(s gossip.State) job.Presence {
 	return job.Gone
 }
 
-func role(m gossip.Member) identity.Role {
+func roleOf(m gossip.Member) identity.Role {
 	switch {
 	case m.Peer:
 		return identity.Peer

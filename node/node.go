@@ -28,13 +28,14 @@ import (
 type Config struct {
 	Dir *DataDir // its directory, of a host that was admitted (Join)
 
-	Bind       netip.Addr // where to listen; the unspecified address means everywhere
-	Advertise  netip.Addr // what others are told to reach; the zero Addr lets gossip find out
-	GossipPort uint16     // 0: any that is free, as for the next two
-	BrokerPort uint16     // used only while it carries a broker
-	RoutePort  uint16     // the same
-	Seeds      []string   // gossip addresses of others, beside those that it remembers
-	Pinned     bool       // preferred to carry a broker
+	Bind       netip.Addr    // where to listen; the unspecified address means everywhere
+	Advertise  netip.Addr    // what others are told to reach; the zero Addr lets gossip find out
+	GossipPort uint16        // 0: any that is free, as for the next two
+	BrokerPort uint16        // used only while it carries a broker
+	RoutePort  uint16        // the same
+	Seeds      []string      // gossip addresses of others, beside those that it remembers
+	Pinned     bool          // preferred to carry a broker
+	Settle     time.Duration // how long things stay as they are before a broker moves, or a node to another; 0: broker.Settle
 	Profile    gossip.Profile
 
 	Facts      facts.Config
@@ -77,11 +78,12 @@ type Node struct {
 	connected *connections // nil but on peers
 
 	// touched by the mesh loop only
-	broker        *broker.Broker
-	lastConnected time.Time
-	following     []string
-	serving       []*nats.Subscription
-	jobs          []*nats.Subscription
+	broker    *broker.Broker
+	role      role
+	following []string  // brokers, the preferred first
+	moveAfter time.Time // to the preferred one, if it is on another then
+	serving   []*nats.Subscription
+	jobs      []*nats.Subscription
 
 	carriesBroker atomic.Bool
 	carried       atomic.Pointer[broker.Broker] // the broker as the mesh loop left it, for those who only count
@@ -106,6 +108,9 @@ type Node struct {
 // New opens all that a node keeps on disk and collects its facts. It takes some 50 ms and fails if the directory is
 // damaged, another process holds the journal, or the certificate has run out.
 func New(c Config) (*Node, error) {
+	if c.Settle == 0 {
+		c.Settle = broker.Settle
+	}
 	n := &Node{config: c, log: c.Log, started: time.Now(), kick: make(chan struct{}, 1), renewNow: make(chan struct{}, 1), slots: make(chan struct{}, maxAtOnce)}
 	var err error
 	if n.me, err = c.Dir.Load(); err != nil {
@@ -169,10 +174,10 @@ func (n *Node) newGossip(self identity.NodeIdentity) (*gossip.Gossip, error) {
 
 // Run runs the node until ctx ends, and then stops it in this order, so that nothing is promised that is not kept:
 //
-//  1. no new jobs are taken (the subscriptions end)
+//  1. its broker, if any, is announced to stop; no new jobs are taken (the subscriptions end)
 //  2. actions that run are waited for, up to grace; then their context ends
 //  3. the connection closes, after its last replies are out
-//  4. the broker, if any, stops; gossip says goodbye
+//  4. the broker stops, once the nodes on it have gone elsewhere; gossip says goodbye
 //  5. the audit and the journal close
 func (n *Node) Run(ctx context.Context) error {
 	defer n.journal.Close()
@@ -204,6 +209,9 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	stop()
 	mesh.Wait()
+	if n.broker != nil {
+		n.announceEnd()
+	}
 	n.stopListening()
 	if !n.working.leave(grace) {
 		n.log.Warn("actions still run; they are told to stop", "after", grace)
@@ -218,6 +226,7 @@ func (n *Node) Run(ctx context.Context) error {
 		nc.Close()
 	}
 	if n.broker != nil {
+		n.drain(context.WithoutCancel(ctx))
 		n.broker.Stop()
 	}
 	stopMesh()

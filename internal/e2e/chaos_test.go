@@ -314,6 +314,6 @@ func fullDisk(s scenario, _ []string) trouble {
 		systemctl stop fleet-node; rm -rf /var/lib/fleet.kept; cp -a /var/lib/fleet /var/lib/fleet.kept; umount /var/lib/fleet
 		rm -rf /var/lib/fleet; mv /var/lib/fleet.kept /var/lib/fleet; systemctl start fleet-node`)
 	tr := gone("web6")
-	tr.refuses, tr.away = "web6", "web6"
+	tr.refuses, tr.away = "web6", []string{"web6"}
 	return tr
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -93,7 +94,7 @@ func (a admin) want(text string, parts ...string) {
 func hosts(from, to int) []string {
 	var names []string
 	for i := from; i <= to; i++ {
-		names = append(names, "web"+string(rune('0'+i)))
+		names = append(names, "web"+strconv.Itoa(i))
 	}
 	return names
 }

@@ -185,7 +185,7 @@ func (h *Host) Start() {
 func config(d *node.DataDir, dir string, port uint16, extra []plugin.Plugin, ready func(), log *slog.Logger) node.Config {
 	return node.Config{
 		Dir: d, Bind: loopback, BrokerPort: port,
-		Profile: gossip.Loopback, Facts: facts.Config{Dirs: []string{filepath.Join(dir, "facts.d")}},
+		Settle: 500 * time.Millisecond, Profile: gossip.Loopback, Facts: facts.Config{Dirs: []string{filepath.Join(dir, "facts.d")}},
 		Plugins: func(host rpcutil.Host) (*plugins.Set, error) {
 			return plugins.New(append([]plugin.Plugin{rpcutil.New(host)}, extra...)...)
 		},

@@ -1,0 +1,4 @@
+package node
+
+// Ranked is ranked, for the tests from outside.
+var Ranked = ranked
