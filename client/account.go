@@ -44,7 +44,17 @@ func (g *gathering) know(members []job.Member) {
 		}
 		g.accepted[id] = a
 	}
+	for id := range g.targets {
+		if m, listed := g.members[id]; !listed || m.Presence == job.Alive {
+			delete(g.away, id)
+		} else if _, before := g.away[id]; !before {
+			g.away[id] = g.told
+		}
+	}
 }
+
+// returning is how long a target that has gone since the plan is waited for: its node may just be restarted, as in an upgrade.
+const returning = 10 * time.Second
 
 // met is a host that a broker named in this run as one that should answer.
 type met struct {
@@ -141,6 +151,9 @@ func (g *gathering) waitsFor(id identity.ID) bool {
 	m, listed := g.members[id]
 	if listed && !accepts && !job.Understands(m.Protocol) {
 		return false
+	}
+	if gone, away := g.away[id]; away && time.Since(gone) < returning {
+		return true
 	}
 	if listed && m.Presence == job.Gone && accepts {
 		return a.failed < forgotten

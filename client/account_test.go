@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"fleet/client"
 	"fleet/identity"
 	"fleet/job"
 )
@@ -127,5 +128,34 @@ func TestAReplacedHostIsNotMissed(t *testing.T) {
 	run, err = w.run(t.Context(), r)
 	if s := states(run); err != nil || !maps.Equal(s, want) || len(run.Outcomes) != 2 {
 		t.Errorf("%v, %v", s, err)
+	}
+}
+
+// A target that leaves after the plan is waited for: its node may be restarted, as in an upgrade. But not for long.
+func TestATargetThatIsRestarted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	web1 := w.host("web1", ok)
+	restarts := w.host("restarts", func(a asked) {
+		switch a.copy {
+		case 1:
+			w.is(a.id(), a.name, job.Left)
+		case 3:
+			w.is(a.id(), a.name, job.Alive)
+			ok(a)
+		}
+	})
+	leaves := w.host("leaves", func(a asked) { w.is(a.id(), a.name, job.Left) })
+	r := request()
+	for _, h := range []*host{web1, restarts, leaves} {
+		r.Targets = append(r.Targets, client.Target{Node: h.id(), Name: h.name})
+	}
+	run, err := w.run(t.Context(), r)
+	want := map[string]job.State{"web1": job.OK, "restarts": job.OK, "leaves": job.Silent}
+	if s := states(run); err != nil || !maps.Equal(s, want) {
+		t.Errorf("%v, %v", s, err)
+	}
+	if o := outcome(t, run, "leaves"); !strings.Contains(o.Message, "left the fleet") {
+		t.Errorf("%q", o.Message)
 	}
 }

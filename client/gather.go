@@ -70,6 +70,7 @@ type gathering struct {
 	named    map[identity.ID]string     // not nil: only these hosts are expected
 	unknown  []string                   // names that no host has
 	targets  map[identity.ID]bool       // of the request
+	away     map[identity.ID]time.Time  // of these, who has gone since, and when that was heard
 	expected map[identity.ID]string     // who should end: the plan's targets, those named, or all that are there; see reckon
 	owing    map[identity.ID]bool       // of these, who may still answer and has not ended
 	arrived  int                        // of these, how many have ended
@@ -103,7 +104,7 @@ func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
 	return &gathering{
 		c: c, request: r, progress: progress, seal: identity.NewSealKey(), targets: targets,
 		ruled: make(chan struct{}), raw: make(chan *nats.Msg, backlog), replies: make(chan verdict, 256), news: make(chan news, 1),
-		met: map[identity.ID]met{}, accepted: map[identity.ID]accepted{}, ended: map[identity.ID]*Outcome{},
+		met: map[identity.ID]met{}, away: map[identity.ID]time.Time{}, accepted: map[identity.ID]accepted{}, ended: map[identity.ID]*Outcome{},
 	}
 }
 

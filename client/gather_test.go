@@ -102,7 +102,7 @@ func TestAHostThatFailsMeanwhileIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// One that the brokers have forgotten, or that has left, is not waited for either, and is still told of when it is in the plan.
+// One that the brokers have forgotten is not waited for, one that has left not for long, and both are still told of when in the plan.
 func TestTargetsThatAreGoneAreTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

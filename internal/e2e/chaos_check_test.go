@@ -16,6 +16,7 @@ type trouble struct {
 	gone    map[string][]string // by admin: the hosts that may be silent or lost; "" is every admin
 	cutOff  bool                // for a while no broker may be reached: exit code 1
 	power   bool                // who is gone lost its power: a change may fail there, for systemd ends before the node does
+	thrown  []string            // hosts that were thrown away, in the middle of whatever they did
 	refuses string              // a host that may refuse
 	away    []string            // hosts that may be not expected: their nodes stop in order, come or are forgotten meanwhile
 }
@@ -83,8 +84,9 @@ func (tr trouble) judge(t *testing.T, admin string, c call, all []string) {
 
 // books are what one host itself says of the changes it was sent.
 type books struct {
-	ran   map[string]int // how often each tag was counted
-	lines []auditLine
+	ran    map[string]int // how often each tag was counted
+	lines  []auditLine
+	thrown bool // the host ended in the middle, for good
 }
 
 type auditLine struct {
@@ -97,9 +99,9 @@ type auditLine struct {
 const ranFile = "/var/lib/chaos-ran"
 
 // readBooks reads them from the host's disk; the host may be down.
-func readBooks(t *testing.T, l *labtest.Lab, host string) books {
+func readBooks(t *testing.T, l *labtest.Lab, host string, thrown bool) books {
 	t.Helper()
-	b := books{ran: map[string]int{}}
+	b := books{ran: map[string]int{}, thrown: thrown}
 	ran, err := l.Read(l.Context(), host, ranFile)
 	if err != nil {
 		t.Fatal(err)
@@ -122,14 +124,14 @@ func readBooks(t *testing.T, l *labtest.Lab, host string) books {
 }
 
 // decided returns the jobs by which the host decided to run that change, and whether the last of them is accounted for: it has
-// its end in the audit, or the node started anew after it.
+// its end in the audit, or the node started anew after it, or never again.
 func (b books) decided(tag string) (jobs []string, accounted bool) {
 	for i, a := range b.lines {
 		if a.Event != "decision" || a.Decision != "run" || a.Args["service"] != "chaos@"+tag {
 			continue
 		}
 		jobs = append(jobs, a.Job)
-		accounted = slices.ContainsFunc(b.lines[i+1:], func(later auditLine) bool {
+		accounted = b.thrown || slices.ContainsFunc(b.lines[i+1:], func(later auditLine) bool {
 			return later.Event == "start" || later.Event == "outcome" && later.Job == a.Job
 		})
 	}

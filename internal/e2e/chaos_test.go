@@ -188,7 +188,7 @@ func (c *chaos) run(t *testing.T, name string, do func(s scenario, brokers []str
 		end()
 		books := map[string]books{}
 		for _, h := range c.nodes {
-			books[h] = readBooks(t, c.l, h)
+			books[h] = readBooks(t, c.l, h, slices.Contains(tr.thrown, h))
 		}
 		for admin, list := range calls {
 			slowest := call{}
