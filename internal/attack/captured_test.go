@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/job"
 )
 
 // capturedBroker is a broker in the hands of an attacker: it carries for whoever holds conn whatever he likes.
@@ -83,7 +84,45 @@ func (m *mesh) hear(t *testing.T, subject string) *nats.Subscription {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Unsubscribe() })
+	m.known(t)
 	return s
+}
+
+// known waits until every broker knows of what the captured broker's connection has subscribed to: something that an admin
+// sends by each of them arrives, and routes keep the order. Nobody answers it, for it names no place to answer to.
+func (m *mesh) known(t *testing.T) {
+	t.Helper()
+	probes, err := m.captured.conn.SubscribeSync(job.DocGetSubject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer probes.Unsubscribe()
+	tls, err := identity.AdminTLS(m.root.Public(), m.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := map[string]*nats.Conn{}
+	for _, h := range m.hosts[:3] {
+		nc, err := nats.Connect("tls://"+h.broker, nats.Secure(tls), nats.TLSHandshakeFirst())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		missing[job.NewID(time.Now())] = nc
+	}
+	for late := time.Now().Add(patience); len(missing) > 0; {
+		for probe, nc := range missing {
+			if err := errors.Join(nc.Publish(job.DocGetSubject, []byte(probe)), nc.Flush()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for msg, err := probes.NextMsg(50 * time.Millisecond); err == nil; msg, err = probes.NextMsg(50 * time.Millisecond) {
+			delete(missing, string(msg.Data))
+		}
+		if time.Now().After(late) {
+			t.Fatalf("%d brokers do not know what is subscribed to", len(missing))
+		}
+	}
 }
 
 // dial connects to the first host's broker as a client that is not fleet's own might.

@@ -26,7 +26,7 @@ import (
 
 const (
 	// patience bounds every wait for an event; reaching it is a failure.
-	patience = 20 * time.Second
+	patience = time.Minute
 	// refusedIn is how long an attacker's own connection waits for an answer that must not come.
 	refusedIn = 5 * time.Second
 )
