@@ -5,7 +5,9 @@
 //	datadir.go    what it keeps on disk: its key, its certificate, the pinned root; one process at a time
 //	join.go       a new host with a token becomes a node
 //	node.go       New and Run: everything is started here, and stopped in the opposite order
-//	mesh.go       gossip, the broker role, the connection to a broker that follows them
+//	mesh.go       the loop that keeps the next two as gossip says they should be, and what a peer answers for the mesh
+//	role.go       whether it carries a broker
+//	connection.go the connection to one
 //	auditing.go   what was decided and done, for audit/ to keep
 //	agent.go      a job arrives: gate, plugin, signed reply
 //	members.go    who is there, for those who ask
