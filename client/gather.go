@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -59,6 +60,8 @@ type gathering struct {
 	shut   map[identity.ID]bool // its revoked nodes; likewise
 
 	raw     chan *nats.Msg // replies that nobody has looked at
+	came    atomic.Int64   // how many replies have come
+	looked  int64          // at how many of them the owner has looked
 	replies chan verdict   // from the verifying goroutines
 	news    chan news      // from the one that asks for membership
 
@@ -150,7 +153,14 @@ func (g *gathering) expectNamed(names []string) {
 func (g *gathering) gather(ctx context.Context) (Run, error) {
 	nc := g.c.conn
 	work, stopWork := context.WithCancel(ctx)
-	sub, err := nc.ChanSubscribe(job.RepliesSubject(g.c.id, g.id), g.raw)
+	sub, err := nc.Subscribe(job.RepliesSubject(g.c.id, g.id), func(m *nats.Msg) {
+		g.came.Add(1)
+		select {
+		case g.raw <- m:
+		default: // beyond backlog
+			g.came.Add(-1)
+		}
+	})
 	if err != nil {
 		stopWork()
 		return Run{}, fmt.Errorf("listen for replies: %w", err)
@@ -195,10 +205,11 @@ func (g *gathering) collect(ctx context.Context, ask func()) (Run, error) {
 	first := time.NewTimer(nudge)
 	defer first.Stop()
 	g.reckon()
-	for !g.done() {
+	for !g.done() || g.looked < g.came.Load() { // what has come counts, also if nobody owes an answer
 		select {
 		case v := <-g.replies:
 			g.heard = v.arrived
+			g.looked++
 			g.take(v)
 		case <-ruled:
 			ruled = nil // once is enough
