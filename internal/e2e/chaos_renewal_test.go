@@ -27,7 +27,7 @@ func replaced(binary string) func(scenario, []string) trouble {
 		token := s.l.Must(ann, "fleet", "token", "create", "--role", "peer")
 		a := admin{s.T, s.l}
 		tr := gone(first...)
-		tr.thrown = first
+		tr.thrown, tr.power = first, true
 		for i, old := range first {
 			fresh := hosts(10+i, 10+i)
 			s.l.Add(lab.Host{Name: fresh[0], Binary: binary})
