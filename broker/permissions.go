@@ -11,7 +11,7 @@ import (
 
 // permissions is what a principal may publish and subscribe to. What is not listed is refused, and logged, by the server.
 //
-//	node    hears jobs for all and for itself, and news of documents; speaks under its own id only, also that it leaves
+//	node    hears jobs for all and for itself, and news of documents and brokers; speaks under its own id only, also that it leaves
 //	peer    also answers: who is there, admissions, renewals, documents, jobs that wait for approval; tells other peers, under
 //	        its own id, who is connected
 //	admin   sends jobs, hears the replies to its own jobs, asks who is there, hands in documents and jobs that wait
@@ -35,13 +35,13 @@ func permissions(p identity.Principal) *server.Permissions {
 }
 
 func nodePermissions(n identity.NodeIdentity) *server.Permissions {
-	publish := []string{job.NodeReplies(n.ID), job.RenewSubject(n.ID), job.LeaveSubject(n.ID), job.DocGetSubject}
-	subscribe := []string{job.AllSubject, job.NodeSubject(n.ID), job.Inbox(n.ID) + ".>", job.DocNewSubject}
+	publish := []string{job.NodeReplies(n.ID), job.RenewSubject(n.ID), job.LeaveSubject(n.ID), job.DocGetSubject, job.MeshSubject}
+	subscribe := []string{job.AllSubject, job.NodeSubject(n.ID), job.Inbox(n.ID) + ".>", job.DocNewSubject, job.MeshNewSubject}
 	if n.Role != identity.Peer {
 		return &server.Permissions{Publish: allow(publish...), Subscribe: allow(subscribe...)}
 	}
-	publish = append(publish, job.DocNewSubject, job.WaitNewSubject, job.PresenceSubject(n.ID))
-	subscribe = append(subscribe, job.MembersSubject, job.JoinSubject("*"), job.RenewSubject("*"), job.DocGetSubject, job.DocPutSubject,
+	publish = append(publish, job.DocNewSubject, job.MeshNewSubject, job.WaitNewSubject, job.PresenceSubject(n.ID))
+	subscribe = append(subscribe, job.MembersSubject, job.MeshSubject, job.JoinSubject("*"), job.RenewSubject("*"), job.DocGetSubject, job.DocPutSubject,
 		job.WaitGetSubject, job.WaitPutSubject, job.WaitNewSubject, job.PresenceSubject("*"), job.LeaveSubject("*"))
 	return &server.Permissions{
 		Publish: allow(publish...), Subscribe: allow(subscribe...),

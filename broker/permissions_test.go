@@ -24,20 +24,20 @@ func TestPermissions(t *testing.T) {
 		job.AllSubject, "fleet.job.>", "fleet.job.*", "fleet.job.node.*", job.NodeSubject(self), job.NodeSubject(other),
 		"fleet.reply.>", job.NodeReplies(self), job.NodeReplies(other), job.ReplySubject(self, other, "J"), job.ReplySubject(other, self, "J"),
 		job.ReplySubject(other, other, "J"), job.RepliesSubject(self, "*"), job.RepliesSubject(self, "J"), job.RepliesSubject(other, "*"), job.RepliesSubject("*", "*"),
-		job.MembersSubject, job.DocGetSubject, job.DocPutSubject, job.DocNewSubject, "fleet.doc.*",
+		job.MembersSubject, job.MeshSubject, job.MeshNewSubject, "fleet.mesh.*", job.DocGetSubject, job.DocPutSubject, job.DocNewSubject, "fleet.doc.*",
 		job.WaitGetSubject, job.WaitPutSubject, job.WaitNewSubject, "fleet.wait.*",
 		job.JoinSubject(self), job.JoinSubject(other), job.JoinSubject("*"), job.RenewSubject(self), job.RenewSubject(other), job.RenewSubject("*"),
 		job.LeaveSubject(self), job.LeaveSubject(other), job.LeaveSubject("*"), job.PresenceSubject(self), job.PresenceSubject(other), job.PresenceSubject("*"),
 		job.Inbox(self) + ".>", job.Inbox(self) + ".x", job.Inbox(other) + ".>", job.Inbox(other) + ".x", "_INBOX.>", "_INBOX.*.x",
 	}
 	node := who{w.nodeTLS(member), member.Key.Public().ID(),
-		[]string{job.NodeReplies(self), job.ReplySubject(self, other, "J"), job.RenewSubject(self), job.LeaveSubject(self), job.DocGetSubject},
-		[]string{job.AllSubject, job.NodeSubject(self), job.Inbox(self) + ".>", job.Inbox(self) + ".x", job.DocNewSubject}}
+		[]string{job.NodeReplies(self), job.ReplySubject(self, other, "J"), job.RenewSubject(self), job.LeaveSubject(self), job.DocGetSubject, job.MeshSubject},
+		[]string{job.AllSubject, job.NodeSubject(self), job.Inbox(self) + ".>", job.Inbox(self) + ".x", job.DocNewSubject, job.MeshNewSubject}}
 	for name, p := range map[string]who{
 		"member":    node,
 		"ephemeral": {w.nodeTLS(ephemeral), ephemeral.Key.Public().ID(), node.publish, node.subscribe},
-		"peer": {w.nodeTLS(peer), peer.Key.Public().ID(), append([]string{job.DocNewSubject, job.WaitNewSubject, job.PresenceSubject(self)}, node.publish...),
-			append([]string{job.MembersSubject, job.JoinSubject(self), job.JoinSubject(other), job.JoinSubject("*"), job.DocGetSubject, job.DocPutSubject,
+		"peer": {w.nodeTLS(peer), peer.Key.Public().ID(), append([]string{job.DocNewSubject, job.MeshNewSubject, job.WaitNewSubject, job.PresenceSubject(self)}, node.publish...),
+			append([]string{job.MembersSubject, job.MeshSubject, job.JoinSubject(self), job.JoinSubject(other), job.JoinSubject("*"), job.DocGetSubject, job.DocPutSubject,
 				job.RenewSubject(self), job.RenewSubject(other), job.RenewSubject("*"), job.WaitGetSubject, job.WaitPutSubject, job.WaitNewSubject,
 				job.LeaveSubject(self), job.LeaveSubject(other), job.LeaveSubject("*"),
 				job.PresenceSubject(self), job.PresenceSubject(other), job.PresenceSubject("*")}, node.subscribe...)},

@@ -44,6 +44,7 @@ type NodeConfig struct {
 	FactsInterval time.Duration // how often facts are collected
 	LogLevel      string        // debug, info, warn or error
 	Metrics       string        // where metrics and health are shown: a loopback ADDRESS:PORT or unix:/PATH; "": nowhere
+	Outbound      bool          // does not gossip; gossip = false in the file
 	AuditOptional bool          // changes run also when they cannot be audited; audit_required = false in the file
 }
 
@@ -85,6 +86,12 @@ func keys() []key {
 		{"node.route_port", "", func(c *Config, v any) error { return setPort(&c.Node.RoutePort, v) }},
 		{"node.gossip_port", "", func(c *Config, v any) error { return setPort(&c.Node.GossipPort, v) }},
 		{"node.seeds", "", func(c *Config, v any) error { return setAddresses(&c.Node.Seeds, v) }},
+		{"node.gossip", "", func(c *Config, v any) error {
+			gossip := true
+			err := setBool(&gossip, v)
+			c.Node.Outbound = !gossip
+			return err
+		}},
 		{"node.pinned", "", func(c *Config, v any) error { return setBool(&c.Node.Pinned, v) }},
 		{"node.facts_dirs", "", func(c *Config, v any) error { return setList(&c.Node.FactsDirs, v) }},
 		{"node.facts_interval", "", func(c *Config, v any) error { return setDuration(&c.Node.FactsInterval, v) }},

@@ -26,6 +26,7 @@ route_port = 2
 gossip_port = 3
 seeds = ["a:1"]
 pinned = true
+gossip = false
 facts_dirs = ["/f"]
 facts_interval = "5m"
 log_level = "debug"
@@ -40,7 +41,7 @@ metrics = "127.0.0.1:9095"
 		Home: "/root/fleet", Key: "agent:ann", Brokers: []string{"10.0.0.1:7421", "[::1]:7421"}, Timeout: 2500 * time.Millisecond, Output: "yaml",
 		Node: NodeConfig{
 			Data: "/d", Name: "web1", Listen: "0.0.0.0", Advertise: "10.0.0.1", BrokerPort: 1, RoutePort: 2, GossipPort: 3,
-			Seeds: []string{"a:1"}, Pinned: true, FactsDirs: []string{"/f"}, FactsInterval: 5 * time.Minute, LogLevel: "debug", AuditOptional: true, Metrics: "127.0.0.1:9095",
+			Seeds: []string{"a:1"}, Pinned: true, Outbound: true, FactsDirs: []string{"/f"}, FactsInterval: 5 * time.Minute, LogLevel: "debug", AuditOptional: true, Metrics: "127.0.0.1:9095",
 		},
 	}
 	if !reflect.DeepEqual(c, want) {

@@ -102,7 +102,7 @@ func (e *env) parseDoctor(in *ucli.Context, c Config, conn connection) (checkup.
 	}
 	h := checkup.Config{
 		Data: p.data, Bind: p.listen, GossipPort: p.gossipPort, BrokerPort: p.brokerPort, RoutePort: p.routePort,
-		Seeds: c.Node.Seeds, Wait: doctorWait, Now: time.Now,
+		Seeds: c.Node.Seeds, Outbound: c.Node.Outbound, Wait: doctorWait, Now: time.Now,
 	}
 	if in.IsSet(flagSeed) {
 		h.Seeds = in.StringSlice(flagSeed)

@@ -95,6 +95,7 @@ type nodeOptions struct {
 	log    *slog.Logger
 
 	auditOptional bool
+	outbound      bool
 }
 
 func parseNode(in *ucli.Context, c Config, e *env) (nodeOptions, error) {
@@ -111,7 +112,7 @@ func parseNode(in *ucli.Context, c Config, e *env) (nodeOptions, error) {
 			return o, usagef("--seed: %w", err)
 		}
 	}
-	o.auditOptional = c.Node.AuditOptional
+	o.auditOptional, o.outbound = c.Node.AuditOptional, c.Node.Outbound
 	if o.metric = pick(in, flagMetrics, c.Node.Metrics); o.metric != "" || in.IsSet(flagMetrics) {
 		if err := metrics.Check(o.metric); err != nil {
 			return o, usagef("--metrics: %w", err)
@@ -149,7 +150,7 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 		Dir: dir, Bind: o.place.listen, Advertise: o.place.advertised(),
 		GossipPort: o.place.gossipPort, BrokerPort: o.place.brokerPort, RoutePort: o.place.routePort,
 		Seeds: o.seeds, Pinned: o.pinned, Facts: o.facts, FactsEvery: o.every,
-		Policy: policyPath, AuditOptional: o.auditOptional,
+		Policy: policyPath, AuditOptional: o.auditOptional, Outbound: o.outbound,
 		Plugins: func(h rpcutil.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
 		Version: Version(), Booted: bootTime(), Log: o.log,
 		Profile: o.pace, Metrics: o.metric,

@@ -2,6 +2,7 @@ package job_test
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 
 	"fleet/identity"
@@ -90,6 +91,29 @@ func FuzzDecodeMembers(f *testing.F) {
 			t.Fatal(err)
 		}
 		if _, err := job.DecodeMembers(again); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzDecodeMesh(f *testing.F) {
+	raw, err := job.Mesh{Brokers: []string{"10.0.0.1:7421", "[2001:db8::1]:7421"}, Digest: []byte{1, 0}}.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m, err := job.DecodeMesh(raw)
+		if err != nil {
+			return
+		}
+		for _, b := range m.Brokers {
+			if _, err := netip.ParseAddrPort(b); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := m.Encode(); err != nil {
 			t.Fatal(err)
 		}
 	})

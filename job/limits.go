@@ -30,4 +30,8 @@ const (
 	MaxMembers = 16_384
 	// MaxTwins is for how many hosts such a list says that two machines use their key.
 	MaxTwins = 64
+	// MaxBrokers is how many brokers nodes are told of that do not gossip; a fleet has three to five.
+	MaxBrokers = 64
+	// MaxMesh bounds that news: its digest of the documents takes up to 150 KiB.
+	MaxMesh = 192 << 10
 )

@@ -16,6 +16,8 @@ import (
 //	fleet.renew.NODE                   a fresh certificate, please     that node asks, peers answer
 //	fleet.leave.NODE                   I stop, in order                that node publishes, peers subscribe
 //	fleet.presence.NODE                who is connected to my broker   that peer publishes, peers subscribe
+//	fleet.mesh                         which brokers, which documents? nodes that do not gossip ask, brokers' nodes answer
+//	fleet.mesh.new                     the same, where it has changed  brokers' nodes publish, nodes that do not gossip subscribe
 //	fleet.doc.get                      a replicated document, please   nodes and admins ask, brokers' nodes answer
 //	fleet.doc.put                      here is a new version           admins publish, brokers' nodes subscribe
 //	fleet.doc.new                      there is a new version          brokers' nodes publish, nodes subscribe
@@ -25,6 +27,8 @@ import (
 const (
 	AllSubject     = "fleet.job.all"
 	MembersSubject = "fleet.members"
+	MeshSubject    = "fleet.mesh"
+	MeshNewSubject = "fleet.mesh.new"
 	DocGetSubject  = "fleet.doc.get"
 	DocPutSubject  = "fleet.doc.put"
 	DocNewSubject  = "fleet.doc.new"

@@ -21,8 +21,8 @@ import (
 // connectTimeout bounds the connecting to one broker. It is for a storm, in which thousands of handshakes wait for each other.
 const connectTimeout = 10 * time.Second
 
-// servers are the brokers to connect to, the preferred first: its own, if it carries one; else those that gossip names;
-// else, while gossip knows none, those that were told at admission.
+// servers are the brokers to connect to, the preferred first: its own, if it carries one; else those that gossip names, or
+// without gossip a broker's node; else, while none is known, those that were told at admission.
 func (n *Node) servers(members []gossip.Member) []string {
 	if n.broker != nil {
 		addr := n.broker.ClientAddr()
@@ -31,13 +31,27 @@ func (n *Node) servers(members []gossip.Member) []string {
 		}
 		return []string{"tls://" + addr.String()}
 	}
-	urls := others(members, n.self.Load().ID)
-	if len(urls) == 0 {
-		for _, b := range n.me.Brokers {
-			urls = append(urls, "tls://"+b)
+	self := n.self.Load().ID
+	urls := others(members, self)
+	if n.gossip == nil {
+		urls = urlsOf(n.outside.brokers())
+		if nc := n.conn.Load(); nc == nil || !nc.IsConnected() { // all of them may have been replaced while it was away
+			urls = append(urls, urlsOf(n.me.Brokers)...)
 		}
 	}
-	return ranked(n.self.Load().ID, urls)
+	if len(urls) == 0 {
+		urls = urlsOf(n.me.Brokers)
+	}
+	slices.Sort(urls)
+	return ranked(self, slices.Compact(urls))
+}
+
+func urlsOf(addrs []string) []string {
+	urls := make([]string, len(addrs))
+	for i, a := range addrs {
+		urls[i] = "tls://" + a
+	}
+	return urls
 }
 
 // others are the brokers that gossip names, but for this node's own.
@@ -103,7 +117,7 @@ func (n *Node) connect(urls []string) bool {
 	}
 	n.conn.Store(nc) // before a job can come that has to be answered
 	n.jobs = nil
-	if err := errors.Join(n.listen(nc), n.hearDocuments(nc), n.hearPresence(nc), nc.Flush()); err != nil {
+	if err := errors.Join(n.listen(nc), n.hearDocuments(nc), n.hearPresence(nc), n.hearMesh(nc), nc.Flush()); err != nil {
 		n.log.Error("cannot listen for jobs", "error", err)
 		n.conn.Store(old)
 		n.jobs = jobs
@@ -136,7 +150,10 @@ func (n *Node) dial(urls []string) (*nats.Conn, error) {
 		nats.DrainTimeout(drainFor),
 		nats.ReconnectBufSize(-1), // replies of an hour ago help nobody: the client asks again
 		nats.DisconnectErrHandler(n.lostBroker),
-		nats.ReconnectHandler(func(nc *nats.Conn) { n.log.Info("broker found again", "broker", nc.ConnectedUrl()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			n.log.Info("broker found again", "broker", nc.ConnectedUrl())
+			n.outside.lookAgain()
+		}),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) { n.log.Warn("connection", "error", err) }),
 	)
 }

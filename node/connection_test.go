@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -32,4 +33,20 @@ func TestRankedSpreadsNodes(t *testing.T) {
 			t.Errorf("%d of %d are on %s of two", n, nodes, b)
 		}
 	}
+}
+
+func FuzzBrokersFile(f *testing.F) {
+	f.Add([]byte(`{"schema":"fleet.brokers/v1","brokers":["127.0.0.1:1","[::1]:2"]}`))
+	f.Add([]byte(`{}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		brokers, err := decodeBrokersFile(raw)
+		if err != nil {
+			return
+		}
+		for _, b := range brokers {
+			if a, err := netip.ParseAddrPort(b); err != nil || a.Port() == 0 {
+				t.Errorf("%q: %v", b, err)
+			}
+		}
+	})
 }

@@ -7,6 +7,7 @@
 //	node.go       New and Run: everything is started here, and stopped in the opposite order
 //	mesh.go       the loop that keeps the next two as gossip says they should be, and what a peer answers for the mesh
 //	role.go       whether it carries a broker
+//	outbound.go   a host that does not gossip asks brokers' nodes how the mesh stands
 //	connection.go the connection to one
 //	auditing.go   what was decided and done, for audit/ to keep
 //	agent.go      a job arrives: gate, plugin, signed reply

@@ -21,8 +21,10 @@ func (h host) Forget(id string) (known bool, err error) {
 		}
 		known = true
 	}
-	if _, err := n.gossip.Forget(id); err != nil {
-		return known, err
+	if n.gossip != nil {
+		if _, err := n.gossip.Forget(id); err != nil {
+			return known, err
+		}
 	}
 	if n.connected != nil {
 		n.connected.Forget(time.Now(), identity.ID(id))

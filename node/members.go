@@ -27,7 +27,7 @@ func (n *Node) answerMembers(m *nats.Msg) []byte {
 
 func (n *Node) members() job.Members {
 	list := n.hosts()
-	for _, c := range twins(n.gossip.Conflicts(), time.Now()) {
+	for _, c := range twins(n.conflicts(), time.Now()) {
 		for i := range list {
 			if string(list[i].Node) == c.ID {
 				list[i].Twin = []string{c.Addr.Addr().Unmap().String(), c.Other.Addr().Unmap().String()}
@@ -40,8 +40,19 @@ func (n *Node) members() job.Members {
 // welcome is whom gossip knows, but for those whom the roster revokes: they are let in nowhere, so they can neither answer
 // nor carry a broker, and nobody misses them.
 func (n *Node) welcome() []gossip.Member {
+	if n.gossip == nil {
+		return nil
+	}
 	revoked := n.revoked()
 	return slices.DeleteFunc(n.gossip.Members(), func(m gossip.Member) bool { return revoked[identity.ID(m.ID)] })
+}
+
+// conflicts are the ids that gossip hears from two addresses.
+func (n *Node) conflicts() []gossip.Conflict {
+	if n.gossip == nil {
+		return nil
+	}
+	return n.gossip.Conflicts()
 }
 
 func (n *Node) revoked() map[identity.ID]bool {

@@ -64,6 +64,7 @@ func (n *Node) reconcile(ctx context.Context) {
 		}
 	}
 	n.follow(n.servers(members))
+	n.tellMesh()
 	if nc := n.conn.Load(); n.broker != nil && nc != nil && n.serving == nil {
 		n.serve(nc)
 	}
@@ -74,6 +75,7 @@ func (n *Node) reconcile(ctx context.Context) {
 func (n *Node) services() map[string]func(*nats.Msg) []byte {
 	return map[string]func(*nats.Msg) []byte{
 		job.MembersSubject:    n.answerMembers,
+		job.MeshSubject:       n.answerMesh,
 		job.DocGetSubject:     n.answerDocument,
 		job.DocPutSubject:     n.takeDocument,
 		job.WaitGetSubject:    n.answerWaiting,

@@ -34,6 +34,7 @@ type Config struct {
 	BrokerPort uint16        // used only while it carries a broker
 	RoutePort  uint16        // the same
 	Seeds      []string      // gossip addresses of others, beside those that it remembers
+	Outbound   bool          // it does not gossip, and listens nowhere: all it has is its connection to a broker; not for peers
 	Pinned     bool          // preferred to carry a broker
 	Settle     time.Duration // how long things stay as they are before a broker moves, or a node to another; 0: broker.Settle
 	Profile    gossip.Profile
@@ -72,7 +73,8 @@ type Node struct {
 	journal *journal.Journal
 	audit   *audit.Log
 	docs    *gossip.Store
-	gossip  *gossip.Gossip
+	gossip  *gossip.Gossip // nil if it is outbound-only
+	outside outside
 	gate    *gate.Gate
 
 	connected *connections // nil but on peers
@@ -144,7 +146,12 @@ func New(c Config) (*Node, error) {
 		return nil, err
 	}
 	n.connected = n.newConnections()
-	if n.gossip, err = n.newGossip(self); err != nil {
+	if c.Outbound {
+		err = n.openOutside()
+	} else {
+		n.gossip, err = n.newGossip(self)
+	}
+	if err != nil {
 		n.journal.Close()
 		return nil, err
 	}
@@ -192,8 +199,12 @@ func (n *Node) Run(ctx context.Context) error {
 	meshCtx, stopMesh := context.WithCancel(context.WithoutCancel(ctx))
 	var mesh, loops sync.WaitGroup
 	gossipDone := make(chan error, 1)
-	go func() { gossipDone <- n.gossip.Run(meshCtx) }()
-	n.joinMesh(ctx)
+	if n.gossip != nil {
+		go func() { gossipDone <- n.gossip.Run(meshCtx) }()
+		n.joinMesh(ctx)
+	} else {
+		loops.Go(func() { n.askLoop(ctx) })
+	}
 	mesh.Go(func() { n.pulse.during(loopMesh, func() { n.meshLoop(ctx) }) })
 	for _, loop := range []func(context.Context){n.renewLoop, n.forgetLoop, n.metricsLoop, func(ctx context.Context) { n.facts.Run(ctx) }} {
 		loops.Go(func() { loop(ctx) })
@@ -230,7 +241,9 @@ func (n *Node) Run(ctx context.Context) error {
 		n.broker.Stop()
 	}
 	stopMesh()
-	<-gossipDone
+	if n.gossip != nil {
+		<-gossipDone
+	}
 	loops.Wait()
 	return err
 }

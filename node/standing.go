@@ -59,7 +59,7 @@ func (n *Node) trouble() []string {
 	if n.outdated() {
 		list = append(list, "its certificate is by an issuing key that was replaced")
 	}
-	for _, c := range n.gossip.Conflicts() {
+	for _, c := range n.conflicts() {
 		list = append(list, fmt.Sprintf("the node id %s is claimed from two addresses", c.ID))
 	}
 	if lost := n.audit.Lost(); lost > 0 {
@@ -68,9 +68,12 @@ func (n *Node) trouble() []string {
 	return list
 }
 
-// View is whom this node sees. Those that left are counted and not named: each node forgets them in its own time.
+// View is whom this node sees; without gossip it has none. Those that left are counted and not named: each node forgets them in its own time.
 func (h host) View() rpcutil.View {
 	var v rpcutil.View
+	if h.n.gossip == nil {
+		return v
+	}
 	for _, m := range listed(h.n.welcome()) {
 		switch m.Presence {
 		case job.Alive:

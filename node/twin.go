@@ -16,7 +16,7 @@ const (
 
 // twin is where another machine uses this node's key, "" if none does.
 func (n *Node) twin() string {
-	for _, c := range twins(n.gossip.Conflicts(), time.Now()) {
+	for _, c := range twins(n.conflicts(), time.Now()) {
 		if c.Self {
 			return c.Other.Addr().String()
 		}

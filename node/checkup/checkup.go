@@ -44,6 +44,7 @@ type Config struct {
 	GossipPort, BrokerPort, RoutePort uint16         // 0: any that is free, so there is nothing to look at
 	Token                             identity.Token // that lets this host in; zero: none is there
 	Seeds                             []string       // gossip addresses from the config
+	Outbound                          bool           // it does not gossip
 	Wait                              time.Duration  // for each attempt over the network
 	Now                               func() time.Time
 }

@@ -144,7 +144,10 @@ func (h *host) ports() {
 		number  uint16
 		network string
 	}
-	list := []port{{"gossip", h.GossipPort, "tcp"}, {"gossip", h.GossipPort, "udp"}}
+	var list []port
+	if !h.Outbound {
+		list = append(list, port{"gossip", h.GossipPort, "tcp"}, port{"gossip", h.GossipPort, "udp"})
+	}
 	if role == identity.Peer {
 		list = append(list, port{"broker", h.BrokerPort, "tcp"}, port{"route", h.RoutePort, "tcp"})
 	}

@@ -151,6 +151,10 @@ func isTimeout(err error) bool {
 
 // gossip tries other hosts' gossip ports. UDP counts only with an answer, for which key and id have to be known.
 func (h *host) gossip(ctx context.Context) {
+	if h.Outbound {
+		h.gossipless()
+		return
+	}
 	if !h.in {
 		h.add("gossip", Skipped, "", "its key comes with the admission; 7420 has to be open between all hosts, TCP and UDP")
 		return
@@ -183,6 +187,19 @@ func (h *host) gossip(ctx context.Context) {
 		h.gossipTCP(ctx, addr)
 	}
 	h.add("gossip by UDP", Skipped, "", "this host has not heard of another one yet, so there is nobody to ask; 7420/udp has to be open")
+}
+
+// gossipless is for a host that has gossip = false in its config. A peer cannot have that.
+func (h *host) gossipless() {
+	role := h.Token.Record.Role
+	if h.in {
+		role = h.self.Role
+	}
+	if role == identity.Peer {
+		h.add("gossip", Bad, "take gossip = false out of /etc/fleet/fleet.toml, or admit this host as a member", "it is off in the config, and a peer has to gossip: it may have to carry a broker")
+		return
+	}
+	h.add("gossip", Skipped, "", "it is off in the config: this host learns of brokers and documents from a broker's node")
 }
 
 func (h *host) gossipTCP(ctx context.Context, addr string) {
