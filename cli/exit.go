@@ -123,7 +123,7 @@ func endingOf(r report.Run) ending {
 	for _, o := range r.Outcomes {
 		end := endFine
 		switch o.State {
-		case job.OK, job.Unchanged:
+		case job.OK, job.Unchanged, report.Running:
 		case job.Skipped:
 			skipped++
 		case job.Failed, job.TimedOut:

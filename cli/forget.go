@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"fleet/cli/report"
@@ -57,39 +56,10 @@ func (e *env) forget(ctx context.Context, in *ucli.Context) error {
 	if err := e.sure(ctx, in, "not expect "+name+" ("+string(m.Node)+", "+string(m.Presence)+" since "+time.UnixMilli(m.Since).Format(time.DateTime)+") any more"); err != nil {
 		return err
 	}
-	r, err := e.askAllToForget(ctx, o, m)
+	o.args = plugin.Args{inputNode: string(m.Node)}
+	r, err := e.askAll(ctx, o, func(out client.Outcome) bool { return out.Node == m.Node })
 	if err != nil {
 		return err
 	}
 	return e.show(r, runOptions{print: o.print, view: o.view}, ctx.Err() != nil, filter.Filter{})
-}
-
-// askAllToForget sends the job to every host that is there. The one to forget is not missed in it.
-func (e *env) askAllToForget(ctx context.Context, o lookOptions, m job.Member) (report.Run, error) {
-	r := report.Run{Plugin: selfPlugin, Action: o.action, Args: plugin.Args{inputNode: string(m.Node)}}
-	conn, err := e.connect(ctx, o.conn)
-	if err != nil {
-		return r, err
-	}
-	defer conn.Close()
-	request := client.Request{Plugin: selfPlugin, Action: actionForget, Args: r.Args, Timeout: o.conn.wait(o.limit.Limit(o.action))}
-	plan, err := conn.Plan(ctx, request, nil)
-	if err != nil {
-		return r, err
-	}
-	missing := slices.DeleteFunc(plan.Silent, func(o client.Outcome) bool { return o.Node == m.Node })
-	r.Outcomes, r.Twins = slices.Concat(missing, plan.Refused), plan.Twins
-	for batch := range slices.Chunk(plan.Targets, job.MaxTargets) {
-		request.Targets = batch
-		run, err := conn.Run(ctx, request, nil)
-		add(&r, run)
-		if err != nil {
-			if ctx.Err() != nil { // what was sent is told
-				break
-			}
-			return r, err
-		}
-	}
-	r.Expected = len(r.Outcomes)
-	return r, nil
 }

@@ -127,6 +127,10 @@ func interruptedError(jobs []string) error {
 	return errors.New("interrupted; hosts finish what they have accepted of job " + strings.Join(jobs, ", "))
 }
 
+func hintGoesOn(id string) string {
+	return "fleet job wait " + id + " shows how it ends, fleet job cancel " + id + " stops it; from any admin's machine"
+}
+
 const hintJoin = "give it a token: --join @FILE (mode 0600), FLEET_JOIN, or " + joinPath + "; on a fleet's first host run: fleet init NAME"
 
 const hintSecond = "the same line with --for-approval FILE writes the job down; another admin runs fleet approve with its id or the file, and then you: fleet send"

@@ -18,7 +18,6 @@ import (
 	"fleet/node"
 	"fleet/node/metrics"
 	"fleet/plugins"
-	"fleet/plugins/rpcutil"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -151,7 +150,7 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 		GossipPort: o.place.gossipPort, BrokerPort: o.place.brokerPort, RoutePort: o.place.routePort,
 		Seeds: o.seeds, Pinned: o.pinned, Facts: o.facts, FactsEvery: o.every,
 		Policy: policyPath, AuditOptional: o.auditOptional, Outbound: o.outbound,
-		Plugins: func(h rpcutil.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
+		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
 		Version: Version(), Booted: bootTime(), Log: o.log,
 		Profile: o.pace, Metrics: o.metric,
 		Ready: func() { o.log.Info("ready", "name", o.place.name); o.tell.ready(); o.ready() },

@@ -63,8 +63,13 @@ type lookOptions struct {
 	conn   connection
 }
 
-func (e *env) parseLook(in *ucli.Context, action string, args map[string]string) (o lookOptions, err error) {
-	if o, err = e.parseAction(in, action); err != nil {
+func (e *env) parseLook(in *ucli.Context, action string, args map[string]string) (lookOptions, error) {
+	return e.parseAsk(in, selfPlugin, action, args)
+}
+
+// parseAsk is parseLook with an action of another plugin.
+func (e *env) parseAsk(in *ucli.Context, plugin, action string, args map[string]string) (o lookOptions, err error) {
+	if o, err = e.parseActionOf(in, plugin, action); err != nil {
 		return o, err
 	}
 	if o.args, err = o.action.Parse(args); err != nil {
@@ -74,9 +79,13 @@ func (e *env) parseLook(in *ucli.Context, action string, args map[string]string)
 }
 
 // parseAction is parseLook where the arguments are not known yet.
-func (e *env) parseAction(in *ucli.Context, action string) (o lookOptions, err error) {
+func (e *env) parseAction(in *ucli.Context, action string) (lookOptions, error) {
+	return e.parseActionOf(in, selfPlugin, action)
+}
+
+func (e *env) parseActionOf(in *ucli.Context, plugin, action string) (o lookOptions, err error) {
 	for _, d := range e.declarations {
-		if d.Name == selfPlugin {
+		if d.Name == plugin {
 			o.limit = d
 			o.action, _ = d.Action(action)
 		}
@@ -95,7 +104,7 @@ func (e *env) parseAction(in *ucli.Context, action string) (o lookOptions, err e
 
 // look asks the hosts and returns the report, with its exit code. An interrupted round is a report too.
 func (e *env) look(ctx context.Context, o lookOptions) (report.Run, filter.Filter, error) {
-	r := report.Run{Plugin: selfPlugin, Action: o.action, Args: o.args}
+	r := report.Run{Plugin: o.limit.Name, Action: o.action, Args: o.args}
 	f, err := e.hosts(ctx, o.hosts)
 	if err != nil {
 		return r, f, err
@@ -110,7 +119,7 @@ func (e *env) look(ctx context.Context, o lookOptions) (report.Run, filter.Filte
 		bar = report.NewBar(e.stderr, o.action.Name)
 	}
 	run, err := conn.Run(ctx, client.Request{
-		Plugin: selfPlugin, Action: o.action.Name, Args: o.args, Filter: f, Timeout: o.conn.wait(o.limit.Limit(o.action)),
+		Plugin: o.limit.Name, Action: o.action.Name, Args: o.args, Filter: f, Timeout: o.conn.wait(o.limit.Limit(o.action)),
 	}, func(p client.Progress) { bar.Update(p.Done, p.Total) })
 	bar.Clear()
 	if err != nil && (run.JobID == "" || ctx.Err() == nil) {

@@ -47,6 +47,7 @@ func verbs(e *env) []verb {
 		factsVerb(),
 		inventoryVerb(),
 		auditVerb(),
+		jobVerb(),
 		approveVerb(),
 		sendVerb(e.declarations),
 

@@ -51,6 +51,7 @@ const (
 	ReasonJournal   Reason = "journal"
 	ReasonProtocol  Reason = "protocol" // says the client: the host's release does not understand what it speaks
 	ReasonAudit     Reason = "audit"    // what is decided cannot be written down, so nothing is changed
+	ReasonCancelled Reason = "cancelled"
 )
 
 // Reply is what a node says about a job.
@@ -132,9 +133,21 @@ func UnsealReply(key identity.SealKey, h Hash, sealed []byte) ([]byte, error) {
 
 // RepliesTo reports whether a reply that this node signed itself is to the job with this hash. It verifies nothing.
 func RepliesTo(signed []byte, h Hash) bool {
-	_, message, err := identity.Split(signed)
+	r, err := OwnReply(signed)
+	return err == nil && r.Job == h
+}
+
+// OwnReply reads a reply that this node signed itself. It verifies nothing.
+func OwnReply(signed []byte) (Reply, error) {
 	var r Reply
-	return err == nil && wire.Unmarshal(message, &r) == nil && r.Job == h
+	_, message, err := identity.Split(signed)
+	if err == nil {
+		err = wire.Unmarshal(message, &r)
+	}
+	if err != nil {
+		return Reply{}, fmt.Errorf("a reply of this node's own: %w", err)
+	}
+	return r, nil
 }
 
 // Verified is a reply with the node that signed it.

@@ -94,11 +94,12 @@ func (n *Node) run(a *answer, passed gate.Passed) {
 	declaration := p.Declaration()
 	action, _ := declaration.Action(call.Action)
 	limit := declaration.Limit(action)
-	ctx, cancel := context.WithTimeout(n.acting, limit)
+	ctx, cancel := context.WithTimeout(n.runs.begin(n.acting, a.decision.Job.ID), limit)
 	defer cancel()
 
 	if action.Kind == plugin.Change {
 		a.log.Info("job runs", "args", n.shownArgs(a.decision.Job))
+		n.noteStart(a)
 		a.accepted()
 	} else {
 		slow := time.AfterFunc(slowRead, a.accepted)
@@ -110,6 +111,9 @@ func (n *Node) run(a *answer, passed gate.Passed) {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && result.State == plugin.Failed {
 		reply.State = job.TimedOut
 		reply.Message = fmt.Sprintf("took longer than %s: %s", limit, reply.Message)
+	}
+	if errors.Is(context.Cause(ctx), errCancelled) && result.State == plugin.Failed {
+		reply.Message = "cancelled: " + reply.Message
 	}
 	if action.Kind == plugin.Change {
 		a.log.Info("job ended", "state", reply.State, "message", reply.Message, "took", time.Since(a.start))

@@ -36,10 +36,13 @@ func (a *answer) end(r job.Reply) {
 	a.ended = true
 	a.n.counts.ended(a.decision.Job.Mode, r)
 	signed := a.sign(r)
+	if a.decision.Claim.First {
+		a.n.runs.end(a.decision.Job.ID)
+	}
 	switch id := a.decision.Job.ID; {
 	case !a.decision.Claim.First: // refused before it was claimed: one of the same id may be running
 	case a.decision.Change:
-		if err := a.n.journal.EndChange(id, signed); err != nil {
+		if err := a.n.journal.EndChange(id, signed, string(r.State), time.Now().UTC()); err != nil {
 			a.n.counts.add(journalErrors, "")
 			a.log.Error("result not kept on disk; it is known until this node stops", "error", err)
 			a.n.recent.put(id, signed)
@@ -65,6 +68,11 @@ func (a *answer) again() {
 		a.send(signed)
 	} else if claim.Running {
 		a.accepted()
+	} else if e := claim.Entry; e.Cancelled {
+		a.send(a.sign(job.Reply{Kind: job.Refused, State: job.Denied, Reason: job.ReasonCancelled, Message: "was cancelled before it came here"}))
+	} else if !e.Ended.IsZero() {
+		a.send(a.sign(job.Reply{Kind: job.Refused, State: job.Denied, Reason: job.ReasonSeen,
+			Message: "ran here before (" + e.State + ") and its answer is not kept; ask with a new one"}))
 	} else if a.decision.Change {
 		a.send(a.sign(job.Reply{Kind: job.Result, State: job.Lost,
 			Message: "was started here, and the node ended before the action did; look at what it left"}))

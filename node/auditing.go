@@ -129,17 +129,10 @@ func (n *Node) entryOf(d gate.Decision) audit.Entry {
 	return e
 }
 
-// shownArgs are a job's arguments as they may be logged and audited: those that the action declares, without secrets. What
-// is not declared is left out: it may be a secret under a mistyped name.
+// shownArgs are a job's arguments as they may be logged and audited.
 func (n *Node) shownArgs(j job.Job) plugin.Args {
 	action, _ := actions{n}.Action(j.Plugin, j.Action)
-	shown := plugin.Args{}
-	for _, in := range action.Inputs {
-		if v, given := j.Args[in.Name]; given && !in.Secret {
-			shown[in.Name] = v
-		}
-	}
-	return shown
+	return action.Shown(j.Args)
 }
 
 // Audit answers those who read the audit from afar.

@@ -21,7 +21,6 @@ import (
 	"fleet/node/gate"
 	"fleet/node/journal"
 	"fleet/plugins"
-	"fleet/plugins/rpcutil"
 )
 
 // Config is what a node needs. Dir, Bind, Plugins, Version and Log are required.
@@ -46,7 +45,7 @@ type Config struct {
 
 	AuditOptional bool // changes run also while what is decided cannot be written down; default: they are refused
 
-	Plugins func(rpcutil.Host) (*plugins.Set, error)
+	Plugins func(plugins.Host) (*plugins.Set, error)
 	Version string    // of fleet, as shown in the inventory
 	Metrics string    // where to show metrics and health, see metrics.Check; "": nowhere
 	Booted  time.Time // when this machine booted
@@ -103,6 +102,7 @@ type Node struct {
 	slots   chan struct{}
 	working crew
 	recent  recent
+	runs    runs
 	waiting waiting
 	stats   stats
 }

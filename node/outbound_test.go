@@ -104,7 +104,7 @@ func TestAPeerHasToGossip(t *testing.T) {
 	defer d.Close()
 	_, err = node.New(node.Config{
 		Dir: d, Bind: netip.MustParseAddr("127.0.0.1"), Outbound: true, Version: "test", Log: slog.New(slog.DiscardHandler),
-		Plugins: func(h rpcutil.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h)) },
+		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h)) },
 	})
 	if err == nil || !strings.Contains(err.Error(), "gossip = false") {
 		t.Errorf("%v", err)

@@ -5,20 +5,27 @@ import (
 	"slices"
 
 	"fleet/plugins/fstat"
+	"fleet/plugins/jobs"
 	"fleet/plugins/packages"
 	"fleet/plugins/plugin"
 	"fleet/plugins/rpcutil"
 	"fleet/plugins/service"
 )
 
+// Host is what the plugins that tell of the node itself need of it.
+type Host interface {
+	rpcutil.Host
+	jobs.Host
+}
+
 // Builtin returns the plugins that every node has. It finds the host's package manager, but asks host for nothing.
-func Builtin(host rpcutil.Host, log *slog.Logger) (*Set, error) {
-	return New(packages.New(log), service.New(), fstat.Plugin{}, rpcutil.New(host))
+func Builtin(host Host, log *slog.Logger) (*Set, error) {
+	return New(packages.New(log), service.New(), fstat.Plugin{}, jobs.New(host), rpcutil.New(host))
 }
 
 // BuiltinDeclarations returns what the built-in plugins say of themselves, by name, for those who have no host.
 func BuiltinDeclarations() []plugin.Declaration {
-	list := []plugin.Declaration{packages.Declaration(), service.Declaration(), fstat.Plugin{}.Declaration(), rpcutil.Declaration()}
+	list := []plugin.Declaration{packages.Declaration(), service.Declaration(), fstat.Plugin{}.Declaration(), jobs.Declaration(), rpcutil.Declaration()}
 	slices.SortFunc(list, byName)
 	return list
 }

@@ -48,10 +48,10 @@ const (
 var Orders = []Order{ByName, ByTime, ByState}
 
 // states in the order of the tally.
-var states = [...]job.State{job.OK, job.Unchanged, job.Skipped, job.Failed, job.TimedOut, job.Denied, job.Lost, job.Silent}
+var states = [...]job.State{Running, job.OK, job.Unchanged, job.Skipped, job.Failed, job.TimedOut, job.Denied, job.Lost, job.Silent}
 
 // fine reports whether nobody has to look at it.
-func fine(s job.State) bool { return s == job.OK || s == job.Unchanged }
+func fine(s job.State) bool { return s == job.OK || s == job.Unchanged || s == Running }
 
 // answered reports whether an end came from the host.
 func answered(s job.State) bool { return s != job.Lost && s != job.Silent }
@@ -201,7 +201,7 @@ func outputOf(out plugin.Output, o client.Outcome) any {
 	if v, ok := o.Data[out.Name]; ok && v != nil {
 		return v
 	}
-	if fine(o.State) {
+	if fine(o.State) && o.State != Running {
 		return out.Default
 	}
 	return nil

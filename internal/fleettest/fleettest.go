@@ -18,6 +18,7 @@ import (
 	"fleet/job"
 	"fleet/node"
 	"fleet/plugins"
+	"fleet/plugins/jobs"
 	"fleet/plugins/plugin"
 	"fleet/plugins/rpcutil"
 )
@@ -186,8 +187,8 @@ func config(d *node.DataDir, dir string, port uint16, extra []plugin.Plugin, rea
 	return node.Config{
 		Dir: d, Bind: loopback, BrokerPort: port,
 		Settle: 500 * time.Millisecond, Profile: gossip.Loopback, Facts: facts.Config{Dirs: []string{filepath.Join(dir, "facts.d")}},
-		Plugins: func(host rpcutil.Host) (*plugins.Set, error) {
-			return plugins.New(append([]plugin.Plugin{rpcutil.New(host)}, extra...)...)
+		Plugins: func(host plugins.Host) (*plugins.Set, error) {
+			return plugins.New(append([]plugin.Plugin{rpcutil.New(host), jobs.New(host)}, extra...)...)
 		},
 		Version: "test", Ready: ready, Log: log,
 	}

@@ -15,8 +15,12 @@ import (
 // Keep is how long the result of a change stays, for those who ask again.
 const Keep = 7 * 24 * time.Hour
 
+// MaxResults bounds the results that are kept, in bytes all together. Beyond it the oldest go first; that the job ran, and how it
+// ended, stays.
+const MaxResults = 64 << 20
+
 var (
-	claims  = []byte("claims")  // job id -> when it may be forgotten, Unix seconds, 8 bytes big endian
+	claims  = []byte("claims")  // job id -> a record, see entry.go
 	results = []byte("results") // job id -> the signed reply
 )
 
@@ -73,6 +77,7 @@ type Claim struct {
 	First   bool   // it is the first of its id: run it
 	Running bool   // an earlier one is being run by this process
 	Result  []byte // the signed reply of an earlier one, where it is known and kept
+	Entry   Entry  // what is noted of an earlier change
 }
 
 // errSeen ends a transaction that has nothing to write, without a write to the disk.
@@ -87,8 +92,8 @@ func (j *Journal) ClaimChange(id string, expires, now time.Time) (Claim, error) 
 	// Claim, running and result are looked at in one transaction, of which there is one at a time: between two of them a
 	// job could end, and a copy would be told that it was lost.
 	err := j.db.Update(func(tx *bbolt.Tx) error {
-		if tx.Bucket(claims).Get([]byte(id)) != nil {
-			c.Result, c.Running = clone(tx.Bucket(results).Get([]byte(id))), j.isRunning(id)
+		if raw := tx.Bucket(claims).Get([]byte(id)); raw != nil {
+			c = j.claimed(tx, id, raw)
 			return errSeen
 		}
 		if err := tx.Bucket(claims).Put([]byte(id), seconds(later(expires, now.Add(Keep)))); err != nil {
@@ -114,8 +119,8 @@ func (j *Journal) ClaimChange(id string, expires, now time.Time) (Claim, error) 
 func (j *Journal) Find(id string) (Claim, bool) {
 	var c Claim
 	err := j.db.Update(func(tx *bbolt.Tx) error { // in turn with those that write, as ClaimChange
-		if tx.Bucket(claims).Get([]byte(id)) != nil {
-			c.Result, c.Running = clone(tx.Bucket(results).Get([]byte(id))), j.isRunning(id)
+		if raw := tx.Bucket(claims).Get([]byte(id)); raw != nil {
+			c = j.claimed(tx, id, raw)
 			return errSeen
 		}
 		return errNotSeen
@@ -126,6 +131,12 @@ func (j *Journal) Find(id string) (Claim, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return Claim{Running: j.running[id]}, j.reads.has(id)
+}
+
+// claimed is how a claim stands. One that cannot be read was made all the same.
+func (j *Journal) claimed(tx *bbolt.Tx, id string, raw []byte) Claim {
+	_, entry, _ := readRecord(raw)
+	return Claim{Result: clone(tx.Bucket(results).Get([]byte(id))), Running: j.isRunning(id), Entry: entry}
 }
 
 func (j *Journal) isRunning(id string) bool {
@@ -169,9 +180,14 @@ func (j *Journal) end(id string) {
 	delete(j.running, id)
 }
 
-// EndChange keeps the signed reply of a change. Afterwards copies of the job are answered with it.
-func (j *Journal) EndChange(id string, reply []byte) error {
-	err := j.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket(results).Put([]byte(id), reply) })
+// EndChange keeps the signed reply of a change, and how it ended. Afterwards copies of the job are answered with it.
+func (j *Journal) EndChange(id string, reply []byte, state string, now time.Time) error {
+	err := j.db.Update(func(tx *bbolt.Tx) error {
+		if err := tx.Bucket(results).Put([]byte(id), reply); err != nil {
+			return err
+		}
+		return note(tx, id, func(e *Entry) { e.Ended, e.State = now, state })
+	})
 	j.end(id)
 	if err != nil {
 		return fmt.Errorf("keep result of job %s: %w", id, err)
@@ -188,13 +204,29 @@ func forget(tx *bbolt.Tx, now time.Time) error {
 	limit := seconds(now)
 	var old [][]byte
 	err := tx.Bucket(claims).ForEach(func(id, until []byte) error {
-		if string(until) < string(limit) {
+		if string(until[:min(8, len(until))]) < string(limit) {
 			old = append(old, clone(id))
 		}
 		return nil
 	})
 	for _, id := range old {
 		err = errors.Join(err, tx.Bucket(claims).Delete(id), tx.Bucket(results).Delete(id))
+	}
+	return errors.Join(err, shrink(tx, MaxResults))
+}
+
+// shrink drops the oldest results where all together are longer than limit. Ids sort by time.
+func shrink(tx *bbolt.Tx, limit int) error {
+	var old [][]byte
+	total, c := 0, tx.Bucket(results).Cursor()
+	for id, result := c.Last(); id != nil; id, result = c.Prev() {
+		if total += len(result); total > limit {
+			old = append(old, clone(id))
+		}
+	}
+	var err error
+	for _, id := range old {
+		err = errors.Join(err, tx.Bucket(results).Delete(id))
 	}
 	return err
 }

@@ -40,7 +40,7 @@ func TestAChangeIsClaimedOnceAlsoAcrossRestarts(t *testing.T) {
 	if c, _ = j.ClaimChange(id, ends, now); c.First || c.Running || c.Result != nil {
 		t.Fatalf("copy after a restart: %+v", c)
 	}
-	if err := j.EndChange(id, []byte("signed reply")); err != nil {
+	if err := j.EndChange(id, []byte("signed reply"), "ok", now); err != nil {
 		t.Fatal(err)
 	}
 	j.Close()
@@ -115,7 +115,7 @@ func TestForgetDropsOnlyWhatIsOver(t *testing.T) {
 	j := open(t, t.TempDir())
 	id := job.NewID(now)
 	j.ClaimChange(id, now.Add(time.Minute), now)
-	j.EndChange(id, []byte("r"))
+	j.EndChange(id, []byte("r"), "ok", now)
 	for _, step := range []struct {
 		after time.Duration
 		first bool

@@ -210,3 +210,15 @@ func (in Input) checkString(s string) error {
 	}
 	return nil
 }
+
+// Shown returns those of args that the action declares, without the secret ones: what may be logged and audited also of a job that
+// does not fit the declaration. What is not declared may be a secret under a mistyped name.
+func (a Action) Shown(args Args) Args {
+	out := Args{}
+	for _, in := range a.Inputs {
+		if v, given := args[in.Name]; given && !in.Secret {
+			out[in.Name] = v
+		}
+	}
+	return out
+}

@@ -1,0 +1,248 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/cli/report"
+	"fleet/client"
+	"fleet/job"
+	"fleet/job/filter"
+	"fleet/plugins/plugin"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// The plugin by which nodes tell of jobs that came to them.
+const (
+	jobsPlugin   = "jobs"
+	actionList   = "list"
+	actionShow   = "show"
+	actionCancel = "cancel"
+	inputID      = "id"
+
+	// waitEvery is how often fleet job wait asks.
+	waitEvery = time.Second
+)
+
+func jobVerb() verb {
+	return verb{
+		name: "job", group: groupAsk, brief: "jobs of before: list them, show how they ended, wait for one, stop one", takes: "list|show|wait|cancel",
+		about: []string{
+			"Hosts keep what changes they were asked for and how these ended for seven days, and the answers as long as they have room (64 MiB on each host). Of reads they keep the newest answers until the node stops. " +
+				"So a run that was interrupted, or that somebody else began, can be looked at, waited for and stopped from any admin's machine.",
+			"A change for more than 500 hosts, or with --batch, is several jobs, each with its own id.",
+		},
+		examples: []example{
+			{"fleet job list", "what changed lately, and how it ended"},
+			{"fleet job show 01KANSNYG0XJ5B4V0D3F6A7C8E", "how one ended on each host"},
+		},
+		endings:  []ending{},
+		subverbs: []verb{jobListVerb(), jobShowVerb(), jobWaitVerb(), jobCancelVerb()},
+	}
+}
+
+func jobListVerb() verb {
+	return verb{
+		name: "list", brief: "changes of the last days, the newest first",
+		about: []string{"Asks every host that matches for the newest changes that came to it. Reads are not listed."},
+		examples: []example{
+			{"fleet job list", "the newest of all hosts"},
+			{"fleet job list -I web1 --limit 100", "of one host, further back"},
+		},
+		flags: append(append(hostFlags(), text(whatToPrint, flagLimit, "", "`N`: the newest so many of each host (default 20, at most 200)")),
+			append(printFlags("nothing more of the hosts"), connectionFlags()...)...),
+		endings: askEndings,
+		do: func(e *env, in *ucli.Context) error {
+			words := map[string]string{}
+			if in.IsSet(flagLimit) {
+				words["limit"] = in.String(flagLimit)
+			}
+			o, err := e.parseAsk(in, jobsPlugin, actionList, words)
+			if err != nil {
+				return err
+			}
+			r, f, err := e.look(in.Context, o)
+			if err != nil {
+				return err
+			}
+			out, err := report.JobList(r).Render(o.print.format)
+			return e.told(out, err, r, f)
+		},
+	}
+}
+
+func jobShowVerb() verb {
+	return verb{
+		name: "show", brief: "how a job stands or ended on each host", takes: "ID", atLeast: 1, atMost: 1,
+		about: []string{"Asks every host, and shows the answers as the run itself would have. A host that the job names and that does not know it, or does not answer now, is named as silent. " +
+			"The exit code is that of the run; hosts where it still runs count as fine."},
+		examples: []example{
+			{"fleet job show 01KANSNYG0XJ5B4V0D3F6A7C8E", "after an interrupt, or from another machine"},
+			{"fleet job show 01KANSNYG0XJ5B4V0D3F6A7C8E -o json", "for a program, with all outputs"},
+		},
+		flags: append(quietly("every output of every host"), connectionFlags()...), endings: askEndings,
+		do: func(e *env, in *ucli.Context) error {
+			o, err := e.parseJob(in, actionShow)
+			if err != nil {
+				return err
+			}
+			past, err := e.pastJob(in.Context, o)
+			if err != nil {
+				return err
+			}
+			return e.showPast(past, o, in.Context.Err() != nil)
+		},
+	}
+}
+
+func jobWaitVerb() verb {
+	return verb{
+		name: "wait", brief: "wait until a job has ended on every host", takes: "ID", atLeast: 1, atMost: 1,
+		about:    []string{"Asks every second as fleet job show does, until no host that answers runs it any more, and then shows how it ended."},
+		examples: []example{{"fleet job wait 01KANSNYG0XJ5B4V0D3F6A7C8E", "a long upgrade that was interrupted on this end only"}},
+		flags:    append(quietly("every output of every host"), connectionFlags()...), endings: askEndings,
+		do: func(e *env, in *ucli.Context) error {
+			o, err := e.parseJob(in, actionShow)
+			if err != nil {
+				return err
+			}
+			for {
+				past, err := e.pastJob(in.Context, o)
+				if err != nil {
+					return err
+				}
+				if past.Running() == 0 {
+					return e.showPast(past, o, in.Context.Err() != nil)
+				}
+				if pause(in.Context, waitEvery) != nil {
+					return e.showPast(past, o, true)
+				}
+			}
+		},
+	}
+}
+
+func jobCancelVerb() verb {
+	return verb{
+		name: "cancel", brief: "stop a job that runs, and keep it from starting elsewhere", takes: "ID", atLeast: 1, atMost: 1,
+		about: []string{
+			"Tells every host that is up. Where the job runs, the action is ended as if it had run out of time: what it began may be half done, and the host says so to who asked for it. Where it has not come yet, it never runs. Where it has ended, nothing is done.",
+			"It needs a role that allows jobs.cancel, whoever signed the job. A host that does not answer is named: the job may run there until it expires.",
+		},
+		examples: []example{{"fleet job cancel 01KANSNYG0XJ5B4V0D3F6A7C8E", "the wrong one was sent"}},
+		flags:    append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer the question with yes")}, quietly("a line for each host")...), connectionFlags()...),
+		endings:  []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
+		do: func(e *env, in *ucli.Context) error {
+			o, err := e.parseJob(in, actionShow)
+			if err != nil {
+				return err
+			}
+			past, err := e.pastJob(in.Context, o)
+			if err != nil {
+				return err
+			}
+			if err := e.sure(in.Context, in, "stop "+report.Sanitise(past.Title())); err != nil {
+				return err
+			}
+			if o.action, err = e.action(jobsPlugin, actionCancel); err != nil {
+				return err
+			}
+			r, err := e.askAll(in.Context, o, nil)
+			if err != nil {
+				return err
+			}
+			return e.show(r, runOptions{print: o.print, view: o.view}, in.Context.Err() != nil, filter.Filter{})
+		},
+	}
+}
+
+// parseJob reads a command line that names one job.
+func (e *env) parseJob(in *ucli.Context, action string) (lookOptions, error) {
+	id := strings.ToUpper(in.Args().First())
+	if !job.ValidID(id) {
+		return lookOptions{}, usagef("%q is not the id of a job, which is 26 letters and digits", in.Args().First()).with("fleet job list shows those of before")
+	}
+	return e.parseAsk(in, jobsPlugin, action, map[string]string{inputID: id})
+}
+
+// pastJob asks every host for what it knows of the job.
+func (e *env) pastJob(ctx context.Context, o lookOptions) (report.Past, error) {
+	r, _, err := e.look(ctx, o)
+	if err != nil {
+		return report.Past{}, err
+	}
+	return report.PastJob(o.args.String(inputID), r, e.declarations), nil
+}
+
+func (e *env) showPast(p report.Past, o lookOptions, interrupted bool) error {
+	if !p.Known && len(p.Run.Outcomes) == 0 {
+		return &problem{ending: endNothing, err: fmt.Errorf("no host that answered knows job %s", p.ID),
+			hints: []string{"fleet job list shows the changes of the last days; answers to reads are kept only until the node stops"}}
+	}
+	end := endingOf(p.Run)
+	if interrupted {
+		end = endInterrupted
+	}
+	p.Run.Exit = end.code()
+	out, err := p.Render(o.print.format, o.view)
+	if err != nil {
+		return faultf("%w", err)
+	}
+	if err := e.print(string(out)); err != nil {
+		return err
+	}
+	if end == endFine {
+		return nil
+	}
+	return &problem{ending: end}
+}
+
+// askAll sends an action to every host that is there: a change, for which they are asked by name. Hosts for which left says so are
+// not missed.
+func (e *env) askAll(ctx context.Context, o lookOptions, left func(client.Outcome) bool) (report.Run, error) {
+	r := report.Run{Plugin: o.limit.Name, Action: o.action, Args: o.args}
+	conn, err := e.connect(ctx, o.conn)
+	if err != nil {
+		return r, err
+	}
+	defer conn.Close()
+	request := client.Request{Plugin: r.Plugin, Action: o.action.Name, Args: r.Args, Timeout: o.conn.wait(o.limit.Limit(o.action))}
+	plan, err := conn.Plan(ctx, request, nil)
+	if err != nil {
+		return r, err
+	}
+	missing := plan.Silent
+	if left != nil {
+		missing = slices.DeleteFunc(missing, left)
+	}
+	r.Outcomes, r.Twins = slices.Concat(missing, plan.Refused), plan.Twins
+	for batch := range slices.Chunk(plan.Targets, job.MaxTargets) {
+		request.Targets = batch
+		run, err := conn.Run(ctx, request, nil)
+		add(&r, run)
+		if err != nil {
+			if ctx.Err() != nil { // what was sent is told
+				break
+			}
+			return r, err
+		}
+	}
+	r.Expected = len(r.Outcomes)
+	return r, nil
+}
+
+// action is one of a plugin that every fleet has.
+func (e *env) action(pluginName, name string) (plugin.Action, error) {
+	for _, d := range e.declarations {
+		if d.Name == pluginName {
+			if a, ok := d.Action(name); ok {
+				return a, nil
+			}
+		}
+	}
+	return plugin.Action{}, faultf("this release of fleet has no action %s %s", pluginName, name)
+}

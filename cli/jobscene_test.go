@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"fleet/client"
+	"fleet/job"
+)
+
+const pastID = "01M8ECYHY3CMGEQK924NP89792"
+
+// jobsScene is five hosts that tell of one job: it was for web1 to web4, and runs on web2; web3 knows nothing of it.
+func jobsScene() *scene {
+	past := func(state, message string, kept bool, data map[string]any) client.Outcome {
+		d := map[string]any{
+			"id": pastID, "state": state, "signer": "ann", "plugin": "service", "action": "restart", "args": map[string]any{"service": "nginx"},
+			"message": message, "kept": kept, "targets": []any{"node0", "node1", "node2", "node3"},
+		}
+		if data != nil {
+			d["data"] = data
+		}
+		return says(job.OK, state, d)
+	}
+	list := func(state string) client.Outcome {
+		return says(job.OK, "1 changes", map[string]any{"jobs": []any{
+			map[string]any{"id": pastID, "state": state, "signer": "ann", "plugin": "service", "action": "restart", "args": map[string]any{"service": "nginx"}},
+			map[string]any{"id": "no id", "state": "ok"},
+		}})
+	}
+	unknown := says(job.Skipped, "this job is not known here", nil)
+	return &scene{hosts: []sceneHost{
+		{name: "web1", does: map[string]client.Outcome{"jobs list": list("ok"), "jobs show": past("ok", "restarted nginx: running", true, map[string]any{"state": "running"}),
+			"jobs cancel": says(job.Unchanged, "had ended: ok", nil)}},
+		{name: "web2", does: map[string]client.Outcome{"jobs list": list("running"), "jobs show": past("running", "", false, nil),
+			"jobs cancel": says(job.OK, "told to stop; fleet job show tells how it ended", nil)}},
+		{name: "web3", does: map[string]client.Outcome{"jobs list": says(job.OK, "0 changes", nil), "jobs show": unknown,
+			"jobs cancel": says(job.OK, "has not come here, and will not run if it does", nil)}},
+		{name: "web4", gone: true},
+		{name: "web5", does: map[string]client.Outcome{"jobs list": says(job.OK, "0 changes", nil), "jobs show": unknown,
+			"jobs cancel": says(job.OK, "has not come here, and will not run if it does", nil)}},
+		{name: "web6", does: map[string]client.Outcome{"jobs list": list("failed"), "jobs show": past("failed", "", false, nil),
+			"jobs cancel": says(job.Unchanged, "had ended: failed", nil)}},
+	}}
+}
+
+// forgottenScene is hosts that know of no job.
+func forgottenScene() *scene {
+	unknown := map[string]client.Outcome{"jobs show": says(job.Skipped, "this job is not known here", nil), "jobs list": says(job.OK, "0 changes", nil)}
+	return &scene{hosts: []sceneHost{{name: "web1", does: unknown}, {name: "web2", does: unknown}}}
+}

@@ -1,0 +1,153 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/client"
+	"fleet/job"
+	"fleet/plugins/plugin"
+)
+
+// Running is the state, beside those that a job ends in, of a host where it still runs.
+const Running job.State = "running"
+
+// Past is a job of before, as its hosts tell of it.
+type Past struct {
+	ID     string
+	Known  bool // by a host that answered
+	Signer string
+	Came   time.Time // to the first of them
+	Run    Run       // as its own run would have been reported
+}
+
+// PastJob makes it of the answers to the action show of the plugin jobs. All of it is foreign text.
+func PastJob(id string, asked Run, declarations []plugin.Declaration) Past {
+	p := Past{ID: id, Run: Run{Jobs: []string{id}, Expected: asked.Expected, Rejected: asked.Rejected, Twins: asked.Twins, Took: asked.Took}}
+	named := map[string]bool{}
+	for _, o := range asked.Outcomes {
+		if o.State == job.OK {
+			p.learn(o.Data, declarations)
+			targets, _ := o.Data["targets"].([]any)
+			for _, t := range targets {
+				named[fmt.Sprint(t)] = true
+			}
+		}
+	}
+	for _, o := range asked.Outcomes {
+		target := named[string(o.Node)]
+		switch o.State {
+		case job.OK:
+			p.Run.Outcomes = append(p.Run.Outcomes, pastOutcome(o))
+		case job.Skipped:
+			if !target {
+				p.Run.NoMatch++
+				continue
+			}
+			o.State, o.Message, o.Data = job.Silent, "it was for this host, which does not know it: it never came, or is forgotten", nil
+			p.Run.Outcomes = append(p.Run.Outcomes, o)
+		default:
+			if target || len(named) == 0 {
+				o.State = silentOr(o.State)
+				p.Run.Outcomes = append(p.Run.Outcomes, o)
+			}
+		}
+	}
+	return p
+}
+
+// silentOr keeps a refusal; whoever else did not tell is silent about this job.
+func silentOr(s job.State) job.State {
+	if s == job.Denied {
+		return s
+	}
+	return job.Silent
+}
+
+// learn takes what the job was from the first host that says it.
+func (p *Past) learn(data map[string]any, declarations []plugin.Declaration) {
+	p.Known = true
+	if came, err := time.Parse(time.RFC3339, word(data, "came")); err == nil && (p.Came.IsZero() || came.Before(p.Came)) {
+		p.Came = came
+	}
+	if p.Run.Plugin != "" || word(data, "plugin") == "" {
+		return
+	}
+	p.Signer, p.Run.Plugin, p.Run.Action.Name = word(data, "signer"), word(data, "plugin"), word(data, "action")
+	args, _ := data["args"].(map[string]any)
+	p.Run.Args = args
+	for _, d := range declarations {
+		if d.Name == p.Run.Plugin {
+			if a, ok := d.Action(p.Run.Action.Name); ok {
+				p.Run.Action = a
+			}
+		}
+	}
+}
+
+func pastOutcome(o client.Outcome) client.Outcome {
+	past := client.Outcome{Node: o.Node, Name: o.Name, State: job.State(word(o.Data, "state")), Message: word(o.Data, "message")}
+	past.Data, _ = o.Data["data"].(map[string]any)
+	switch kept, _ := o.Data["kept"].(bool); {
+	case past.State == "cancelled":
+		past.State, past.Reason, past.Message = job.Denied, job.ReasonCancelled, "cancelled before it came"
+	case past.State == job.Lost:
+		past.Message = "the node ended before the action did; look at what it left"
+	case !slices.Contains(states[:], past.State):
+		past.Message, past.State = fmt.Sprintf("an unknown state %q: %s", past.State, past.Message), job.Silent
+	case !kept && past.State != Running:
+		past.Message = "its answer is not kept any more"
+	}
+	return past
+}
+
+func word(data map[string]any, name string) string {
+	s, _ := data[name].(string)
+	return s
+}
+
+// Running is on how many hosts it still runs.
+func (p Past) Running() int {
+	n := 0
+	for _, o := range p.Run.Outcomes {
+		if o.State == Running {
+			n++
+		}
+	}
+	return n
+}
+
+// Title is the job in one line. It may hold foreign text.
+func (p Past) Title() string {
+	if !p.Known {
+		return "job " + p.ID + ", which no host that answered knows"
+	}
+	parts := []string{"job " + p.ID}
+	if p.Run.Plugin != "" {
+		parts = append(parts, p.Signer+": "+typed(p.Run.Plugin, p.Run.Action.Name, p.Run.Args))
+	}
+	if !p.Came.IsZero() {
+		parts = append(parts, p.Came.Local().Format(time.DateTime))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// typed is an action with its arguments, as it could be typed.
+func typed(plugin, action string, args map[string]any) string {
+	words := []string{plugin, action}
+	for _, k := range sortedKeys(args) {
+		words = append(words, fmt.Sprintf("%s=%v", k, args[k]))
+	}
+	return strings.Join(words, " ")
+}
+
+// Render writes it as a run, for people under its title.
+func (p Past) Render(f Format, v View) ([]byte, error) {
+	out, err := p.Run.Render(f, v)
+	if err == nil && f == Table {
+		out = append([]byte(Sanitise(p.Title())+"\n\n"), out...)
+	}
+	return out, err
+}

@@ -1,0 +1,134 @@
+package journal
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Entry is what the journal knows of a change beside its result, for people who ask later. It holds no secrets.
+type Entry struct {
+	Signer    string         `json:"signer,omitempty"` // the admin's name when the job came
+	Plugin    string         `json:"plugin,omitempty"`
+	Action    string         `json:"action,omitempty"`
+	Args      map[string]any `json:"args,omitempty"`    // as they may be shown
+	Targets   []string       `json:"targets,omitempty"` // node ids that the job names; none: it was for whoever matched
+	Came      time.Time      `json:"came,omitzero"`
+	Ended     time.Time      `json:"ended,omitzero"`     // zero: it runs, or the node ended before it did
+	State     string         `json:"state,omitempty"`    // how it ended
+	Cancelled bool           `json:"cancelled,omitzero"` // before it came: it must not run
+}
+
+// Known is one change that the journal has.
+type Known struct {
+	ID string
+	Entry
+	Running bool   // by this process
+	Result  []byte // the signed reply; nil: there is none, or no room was left for it
+}
+
+// record is a claim as it lies in the database: when it may be forgotten, Unix seconds, 8 bytes big endian, and the entry as JSON.
+func record(until time.Time, e Entry) ([]byte, error) {
+	raw, err := json.Marshal(e)
+	return append(seconds(until), raw...), err
+}
+
+// readRecord reads what record wrote. Releases before this one wrote no entry.
+func readRecord(raw []byte) (until time.Time, e Entry, err error) {
+	if len(raw) < 8 {
+		return until, e, errors.New("a claim in the journal is damaged")
+	}
+	until = time.Unix(int64(binary.BigEndian.Uint64(raw)), 0)
+	if len(raw) > 8 {
+		if err = json.Unmarshal(raw[8:], &e); err != nil {
+			err = fmt.Errorf("a claim in the journal is damaged: %w", err)
+		}
+	}
+	return until, e, err
+}
+
+// Change returns what is known of one change.
+func (j *Journal) Change(id string) (k Known, found bool, err error) {
+	err = j.db.View(func(tx *bbolt.Tx) error {
+		raw := tx.Bucket(claims).Get([]byte(id))
+		if raw == nil {
+			return nil
+		}
+		found = true
+		k, _, err = j.known(tx, id, raw)
+		return err
+	})
+	return k, found, err
+}
+
+// Changes returns those that ran here, or were cancelled, the newest first, at most limit, without their results.
+func (j *Journal) Changes(limit int) ([]Known, error) {
+	var list []Known
+	err := j.db.View(func(tx *bbolt.Tx) error {
+		c := tx.Bucket(claims).Cursor()
+		for id, raw := c.Last(); id != nil && len(list) < limit; id, raw = c.Prev() {
+			k, ran, err := j.known(tx, string(id), raw)
+			if err != nil {
+				return err
+			}
+			if k.Result = nil; ran {
+				list = append(list, k)
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// known reads one claim; ran says whether there is something to tell: one that was not for this host, or was refused, has no entry.
+func (j *Journal) known(tx *bbolt.Tx, id string, raw []byte) (k Known, ran bool, err error) {
+	k = Known{ID: id, Result: clone(tx.Bucket(results).Get([]byte(id))), Running: j.isRunning(id)}
+	_, k.Entry, err = readRecord(raw)
+	return k, k.Cancelled || k.Plugin != "", err
+}
+
+// Start notes what a claimed change is, before it begins.
+func (j *Journal) Start(id string, e Entry) error {
+	return j.db.Update(func(tx *bbolt.Tx) error { return note(tx, id, func(old *Entry) { *old = e }) })
+}
+
+// note changes the entry of a claim.
+func note(tx *bbolt.Tx, id string, change func(*Entry)) error {
+	raw := tx.Bucket(claims).Get([]byte(id))
+	if raw == nil {
+		return nil // forgotten meanwhile
+	}
+	until, e, err := readRecord(raw)
+	if err != nil {
+		return err
+	}
+	change(&e)
+	if raw, err = record(until, e); err != nil {
+		return err
+	}
+	return tx.Bucket(claims).Put([]byte(id), raw)
+}
+
+// Cancel claims a change that has not come, so that it never runs here, and remembers that until the time given; Claim.Entry
+// says so to who brings it. It reports false where the change is here already.
+func (j *Journal) Cancel(id string, until, now time.Time) (bool, error) {
+	first := false
+	err := j.db.Update(func(tx *bbolt.Tx) error {
+		if first = tx.Bucket(claims).Get([]byte(id)) == nil; !first {
+			return nil
+		}
+		raw, err := record(until, Entry{Came: now, Ended: now, Cancelled: true})
+		if err != nil {
+			return err
+		}
+		return tx.Bucket(claims).Put([]byte(id), raw)
+	})
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return first, nil
+}

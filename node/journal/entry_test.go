@@ -1,0 +1,162 @@
+package journal
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+func opened(t testing.TB, dir string) *Journal {
+	t.Helper()
+	j, err := Open(dir, noon.Add(-time.Hour), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+// What a change is, and how it ended, is told later, also across a restart and when its result had to go.
+func TestWhatIsKnownOfAChange(t *testing.T) {
+	dir := t.TempDir()
+	j := opened(t, dir)
+	restart := Entry{Signer: "ann", Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, Targets: []string{"a", "b"}, Came: noon}
+	for _, id := range []string{"01A", "01B", "01C", "01D"} {
+		if c, err := j.ClaimChange(id, noon.Add(time.Minute), noon); err != nil || !c.First {
+			t.Fatal(c, err)
+		}
+	}
+	for _, id := range []string{"01A", "01B", "01C"} { // 01D was for others
+		if err := j.Start(id, restart); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, state := range map[string]string{"01A": "ok", "01D": ""} {
+		if err := j.EndChange(id, []byte("reply"), state, noon.Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.EndChange("01B", []byte("another"), "failed", noon.Add(time.Second))
+	seen := func() (out []string) {
+		list, err := j.Changes(9)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range list {
+			out = append(out, fmt.Sprint(k.ID, k.Running, k.State, k.Signer, len(k.Targets), !k.Ended.IsZero(), k.Result == nil))
+		}
+		return out
+	}
+	if got := strings.Join(seen(), "\n"); got != "01Ctrueann2 false true\n01Bfalsefailedann2 true true\n01Afalseokann2 true true" {
+		t.Error(got)
+	}
+	j.Close()
+	j = opened(t, dir)
+	if got := seen()[0]; got != "01Cfalseann2 false true" {
+		t.Error(got)
+	}
+	if list, err := j.Changes(1); err != nil || len(list) != 1 || list[0].ID != "01C" {
+		t.Error(list, err)
+	}
+	k, found, err := j.Change("01A")
+	want := restart
+	want.Ended, want.State = noon.Add(time.Second), "ok"
+	if err != nil || !found || string(k.Result) != "reply" || !reflect.DeepEqual(k.Entry, want) {
+		t.Errorf("%+v, %v, %v", k, found, err)
+	}
+	if err := j.db.Update(func(tx *bbolt.Tx) error { return shrink(tx, len("reply"+"another")) }); err != nil {
+		t.Fatal(err)
+	}
+	if k, _, _ := j.Change("01A"); k.Result != nil || k.State != "ok" {
+		t.Errorf("%+v", k)
+	}
+	if k, _, _ := j.Change("01B"); string(k.Result) != "another" {
+		t.Errorf("%+v", k)
+	}
+	if c, _ := j.ClaimChange("01A", noon, noon); c.First || c.Result != nil || c.Entry.State != "ok" {
+		t.Errorf("%+v", c)
+	}
+	if _, found, err := j.Change("01Z"); found || err != nil {
+		t.Error(found, err)
+	}
+}
+
+// A change that is cancelled before it comes is claimed by that, until it cannot come any more.
+func TestCancelledBeforeItComes(t *testing.T) {
+	j := opened(t, t.TempDir())
+	if first, err := j.Cancel("01A", noon.Add(time.Hour), noon); err != nil || !first {
+		t.Fatal(first, err)
+	}
+	if first, err := j.Cancel("01A", noon.Add(time.Hour), noon); err != nil || first {
+		t.Error(first, err)
+	}
+	if c, err := j.ClaimChange("01A", noon.Add(time.Minute), noon); err != nil || c.First || !c.Entry.Cancelled {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if list, _ := j.Changes(9); len(list) != 1 || !list[0].Cancelled {
+		t.Errorf("%+v", list)
+	}
+	if err := j.Forget(noon.Add(2 * time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if list, _ := j.Changes(9); len(list) != 0 {
+		t.Errorf("%+v", list)
+	}
+}
+
+// The release before this one wrote claims without entries; damage is said, and a damaged claim is one all the same.
+func TestOldAndDamagedClaims(t *testing.T) {
+	dir := t.TempDir()
+	j := opened(t, dir)
+	err := j.db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(claims)
+		b.Put([]byte("01A"), seconds(noon.Add(time.Hour)))
+		return b.Put([]byte("01B"), append(seconds(noon.Add(time.Hour)), '{'))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"01A", "01B"} {
+		if c, err := j.ClaimChange(id, noon, noon); err != nil || c.First {
+			t.Errorf("%s: %+v, %v", id, c, err)
+		}
+	}
+	if k, found, err := j.Change("01A"); !found || err != nil || k.Plugin != "" {
+		t.Error(k, found, err)
+	}
+	if _, _, err := j.Change("01B"); err == nil {
+		t.Error("damage is not said")
+	}
+	if _, err := j.Changes(9); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Error(err, filepath.Base(dir))
+	}
+}
+
+func FuzzReadRecord(f *testing.F) {
+	raw, err := record(noon, Entry{Signer: "ann", Came: noon})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		until, e, err := readRecord(raw)
+		if err != nil {
+			return
+		}
+		again, err := record(until, e)
+		if err != nil {
+			t.Skip() // a time that JSON cannot write
+		}
+		if _, _, err := readRecord(again); err != nil {
+			t.Error(err)
+		}
+	})
+}

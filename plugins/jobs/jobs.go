@@ -1,0 +1,135 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"fleet/plugins/plugin"
+)
+
+// Job is what a host knows of one.
+type Job struct {
+	ID                     string
+	Signer, Plugin, Action string // "" of reads: of these only the answer is kept
+	Args                   map[string]any
+	Targets                []string // node ids
+	Came, Ended            time.Time
+	State                  string // see the declaration
+	Kept                   bool   // Message and Data are those of its answer
+	Message                string
+	Data                   map[string]any
+}
+
+// Stop is what cancelling a job did.
+type Stop int
+
+// What cancelling a job can do.
+const (
+	Told   Stop = iota // it runs, and was told to end
+	Barred             // it has not come, and will not run if it does
+	Ended              // it had ended
+)
+
+// Host is what the plugin needs of its node. The methods may be called at once from several goroutines; they block for the
+// disk. What they return is the caller's.
+type Host interface {
+	// Job returns what is known of a job, without Targets where there are none.
+	Job(id string) (j Job, known bool, err error)
+	// Jobs returns the newest changes first, without Targets, Message and Data.
+	Jobs(limit int) ([]Job, error)
+	// Cancel stops a job; how it stood is returned too.
+	Cancel(id string) (Stop, Job, error)
+}
+
+// Plugin tells of the jobs of one host.
+type Plugin struct{ host Host }
+
+// New returns the plugin for a host. It asks the host nothing yet.
+func New(host Host) Plugin { return Plugin{host} }
+
+// Declaration is the same on every host; see the function of that name.
+func (Plugin) Declaration() plugin.Declaration { return Declaration() }
+
+// Run does one action. It blocks for the disk only.
+func (p Plugin) Run(_ context.Context, call plugin.Call) plugin.Result {
+	id := call.Args.String("id")
+	switch call.Action {
+	case "list":
+		return p.list(int(call.Args.Int("limit")))
+	case "show":
+		return p.show(id)
+	case "cancel":
+		return p.cancel(id)
+	}
+	return plugin.Failf("jobs has no action %q", call.Action)
+}
+
+func (p Plugin) list(limit int) plugin.Result {
+	if limit < 1 || limit > maxList {
+		return plugin.Failf("limit: %d is not a number of jobs from 1 to %d", limit, maxList)
+	}
+	jobs, err := p.host.Jobs(limit)
+	if err != nil {
+		return plugin.Failf("the journal cannot be read: %v", err)
+	}
+	list := make([]any, len(jobs))
+	for i, j := range jobs {
+		list[i] = shown(j)
+	}
+	return plugin.Result{State: plugin.OK, Message: fmt.Sprintf("%d changes", len(jobs)), Data: map[string]any{"jobs": list}}
+}
+
+func (p Plugin) show(id string) plugin.Result {
+	j, known, err := p.host.Job(id)
+	switch {
+	case err != nil:
+		return plugin.Failf("the journal cannot be read: %v", err)
+	case !known:
+		return plugin.Skipf("this job is not known here")
+	}
+	data := shown(j)
+	data["message"], data["kept"] = j.Message, j.Kept
+	if len(j.Data) > 0 {
+		data["data"] = j.Data
+	}
+	targets := make([]any, len(j.Targets))
+	for i, t := range j.Targets {
+		targets[i] = t
+	}
+	data["targets"] = targets
+	message := j.State
+	if j.Message != "" {
+		message += ": " + j.Message
+	}
+	return plugin.Result{State: plugin.OK, Message: message, Data: data}
+}
+
+// shown is what both actions tell of a job.
+func shown(j Job) map[string]any {
+	data := map[string]any{"id": j.ID, "state": j.State}
+	if j.Plugin != "" {
+		data["signer"], data["plugin"], data["action"], data["args"] = j.Signer, j.Plugin, j.Action, j.Args
+	}
+	for name, t := range map[string]time.Time{"came": j.Came, "ended": j.Ended} {
+		if !t.IsZero() {
+			data[name] = t.UTC().Format(time.RFC3339)
+		}
+	}
+	return data
+}
+
+func (p Plugin) cancel(id string) plugin.Result {
+	did, j, err := p.host.Cancel(id)
+	if err != nil {
+		return plugin.Failf("%v", err)
+	}
+	switch did {
+	case Told:
+		return plugin.Result{State: plugin.OK, Message: "told to stop; fleet job show tells how it ended"}
+	case Barred:
+		return plugin.Result{State: plugin.OK, Message: "has not come here, and will not run if it does"}
+	default:
+		return plugin.Result{State: plugin.Unchanged, Message: "had ended: " + j.State}
+	}
+}
