@@ -10,6 +10,8 @@ import (
 const (
 	usualList = 20
 	maxList   = 200
+	// maxData bounds the outputs that are told again, in bytes as JSON: they have to fit into an answer together with the rest.
+	maxData = 384 << 10
 )
 
 // Declaration is what the plugin "jobs" says of itself, on every host the same.

@@ -2,7 +2,9 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"fleet/plugins/plugin"
@@ -73,11 +75,15 @@ func (p Plugin) list(limit int) plugin.Result {
 	if err != nil {
 		return plugin.Failf("the journal cannot be read: %v", err)
 	}
-	list := make([]any, len(jobs))
-	for i, j := range jobs {
-		list[i] = shown(j)
+	list, size := []any{}, 0
+	for _, j := range jobs {
+		one := shown(j)
+		if size += length(one); size > maxData {
+			break
+		}
+		list = append(list, one)
 	}
-	return plugin.Result{State: plugin.OK, Message: fmt.Sprintf("%d changes", len(jobs)), Data: map[string]any{"jobs": list}}
+	return plugin.Result{State: plugin.OK, Message: fmt.Sprintf("%d changes", len(list)), Data: map[string]any{"jobs": list}}
 }
 
 func (p Plugin) show(id string) plugin.Result {
@@ -91,7 +97,11 @@ func (p Plugin) show(id string) plugin.Result {
 	data := shown(j)
 	data["message"], data["kept"] = j.Message, j.Kept
 	if len(j.Data) > 0 {
-		data["data"] = j.Data
+		if length(j.Data) <= maxData {
+			data["data"] = j.Data
+		} else {
+			data["message"] = strings.TrimSpace(j.Message + " (its outputs are too long to be told again)")
+		}
 	}
 	targets := make([]any, len(j.Targets))
 	for i, t := range j.Targets {
@@ -103,6 +113,15 @@ func (p Plugin) show(id string) plugin.Result {
 		message += ": " + j.Message
 	}
 	return plugin.Result{State: plugin.OK, Message: message, Data: data}
+}
+
+// length is about how long data is in an answer: as JSON, which is rather longer. What cannot be written is too long.
+func length(data map[string]any) int {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return maxData + 1
+	}
+	return len(raw)
 }
 
 // shown is what both actions tell of a job.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ const (
 	broken  = "01M8ECYHY3CMGEQK924NP89794"
 	barred  = "01M8ECYHY3CMGEQK924NP89795"
 	unknown = "01M8ECYHY3CMGEQK924NP89796"
+	long    = "01M8ECYHY3CMGEQK924NP89797"
 )
 
 var (
@@ -37,6 +39,8 @@ func (fakeHost) Job(id string) (Job, bool, error) {
 		return Job{ID: read, State: "running"}, true, nil
 	case broken:
 		return Job{}, false, errDisk
+	case long:
+		return Job{ID: long, State: "ok", Kept: true, Message: "m", Data: map[string]any{"x": strings.Repeat("x", maxData)}}, true, nil
 	}
 	return Job{}, false, nil
 }
@@ -84,6 +88,7 @@ func TestActions(t *testing.T) {
 		{"list", limit(7), plugin.Failed, "the journal cannot be read: no disk", nil},
 		{"show", id(known), plugin.OK, "ok: restarted", whole},
 		{"show", id(read), plugin.OK, "running", map[string]any{"id": read, "state": "running", "message": "", "kept": false, "targets": []any{}}},
+		{"show", id(long), plugin.OK, "ok: m", map[string]any{"id": long, "state": "ok", "message": "m (its outputs are too long to be told again)", "kept": true, "targets": []any{}}},
 		{"show", id(broken), plugin.Failed, "the journal cannot be read: no disk", nil},
 		{"show", id(unknown), plugin.Skipped, "this job is not known here", nil},
 		{"cancel", id(known), plugin.Unchanged, "had ended: ok", nil},
