@@ -60,7 +60,7 @@ func nodeVerb() verb {
 			text(connecting, flagConfig, "", "`FILE`: the config file, instead of the usual two"),
 		}, placeFlags()...),
 		endings:  []ending{endFault},
-		subverbs: []verb{installVerb(), revokeNodeVerb()},
+		subverbs: []verb{installVerb(), revokeNodeVerb(), actVerb()},
 		do:       func(e *env, in *ucli.Context) error { return e.runNode(in) },
 	}
 }
@@ -145,11 +145,15 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 	if err := e.admit(ctx, dir, o); err != nil {
 		return err
 	}
+	runner, err := aloneRunner(o.place.data, o.log)
+	if err != nil {
+		return faultf("%w", err)
+	}
 	n, err := node.New(node.Config{
 		Dir: dir, Bind: o.place.listen, Advertise: o.place.advertised(),
 		GossipPort: o.place.gossipPort, BrokerPort: o.place.brokerPort, RoutePort: o.place.routePort,
 		Seeds: o.seeds, Pinned: o.pinned, Facts: o.facts, FactsEvery: o.every,
-		Policy: policyPath, AuditOptional: o.auditOptional, Outbound: o.outbound,
+		Policy: policyPath, AuditOptional: o.auditOptional, Alone: runner, Outbound: o.outbound,
 		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
 		Version: Version(), Booted: bootTime(), Log: o.log,
 		Profile: o.pace, Metrics: o.metric,

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/job"
+	"fleet/node/alone"
 	"fleet/node/gate"
 	"fleet/plugins/plugin"
 )
@@ -68,12 +69,10 @@ func (n *Node) handle(signed []byte) {
 		return
 	}
 	log := n.log.With(keyJob, d.Job.ID, keySigner, d.Signer.Name, keyPlugin, d.Job.Plugin, keyAction, d.Job.Action)
-	a := answer{n: n, decision: d, start: start, log: log}
+	a := answer{n: n, decision: d, signed: signed, start: start, log: log}
 	switch d.Verdict {
 	case gate.Refuse:
-		n.stats.refused.Add(1)
-		log.Warn("job refused", "reason", d.Reason, "message", d.Message)
-		a.end(job.Reply{Kind: job.Refused, State: job.Denied, Reason: d.Reason, Message: d.Message})
+		n.refuse(&a, d.Reason, d.Message)
 	case gate.NoMatch:
 		n.stats.unmatched.Add(1)
 		a.end(job.Reply{Kind: job.NoMatch})
@@ -87,6 +86,12 @@ func (n *Node) handle(signed []byte) {
 	}
 }
 
+func (n *Node) refuse(a *answer, reason job.Reason, message string) {
+	n.stats.refused.Add(1)
+	a.log.Warn("job refused", "reason", reason, "message", message)
+	a.end(job.Reply{Kind: job.Refused, State: job.Denied, Reason: reason, Message: message})
+}
+
 // run runs a job that passed the gate and answers with its result.
 func (n *Node) run(a *answer, passed gate.Passed) {
 	name, call := passed.Call()
@@ -94,9 +99,6 @@ func (n *Node) run(a *answer, passed gate.Passed) {
 	declaration := p.Declaration()
 	action, _ := declaration.Action(call.Action)
 	limit := declaration.Limit(action)
-	ctx, cancel := context.WithTimeout(n.runs.begin(n.acting, a.decision.Job.ID), limit)
-	defer cancel()
-
 	if action.Kind == plugin.Change {
 		a.log.Info("job runs", "args", n.shownArgs(a.decision.Job))
 		n.noteStart(a)
@@ -105,17 +107,36 @@ func (n *Node) run(a *answer, passed gate.Passed) {
 		slow := time.AfterFunc(slowRead, a.accepted)
 		defer slow.Stop()
 	}
+	if !action.Alone || n.config.Alone == nil {
+		n.finish(a, limit, n.runHere(a.decision.Job.ID, p, call, limit))
+	} else if end, stays := n.runAlone(a, limit, name, call); stays {
+		n.finish(a, limit, end)
+		n.config.Alone.End(a.decision.Job.ID)
+	}
+}
+
+// runHere runs an action in this process.
+func (n *Node) runHere(id string, p plugin.Plugin, call plugin.Call, limit time.Duration) alone.End {
+	ctx, cancel := context.WithTimeout(n.runs.begin(n.acting, id), limit)
+	defer cancel()
 	result := safely(ctx, p, call)
+	return alone.End{Result: result, TimedOut: errors.Is(ctx.Err(), context.DeadlineExceeded), Stopped: errors.Is(context.Cause(ctx), errCancelled)}
+}
+
+// finish answers with how an action ended.
+func (n *Node) finish(a *answer, limit time.Duration, end alone.End) {
 	n.stats.ran.Add(1)
-	reply := replyOf(result)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && result.State == plugin.Failed {
+	reply := replyOf(end.Result)
+	switch failed := end.State == plugin.Failed; {
+	case end.CutOff:
+		reply.State, reply.Message = job.Lost, end.Message
+	case failed && end.TimedOut:
 		reply.State = job.TimedOut
 		reply.Message = fmt.Sprintf("took longer than %s: %s", limit, reply.Message)
+	case failed && end.Stopped:
+		reply.Message = "told to stop: " + reply.Message
 	}
-	if errors.Is(context.Cause(ctx), errCancelled) && result.State == plugin.Failed {
-		reply.Message = "cancelled: " + reply.Message
-	}
-	if action.Kind == plugin.Change {
+	if a.decision.Change {
 		a.log.Info("job ended", "state", reply.State, "message", reply.Message, "took", time.Since(a.start))
 	}
 	n.auditOutcome(a, reply)

@@ -13,6 +13,7 @@ import (
 type answer struct {
 	n        *Node
 	decision gate.Decision
+	signed   []byte // the job as it came
 	start    time.Time
 	log      *slog.Logger
 

@@ -100,7 +100,7 @@ func TestAJobIsCancelled(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 		wantOutcome(t, aboutJob(t, c, "cancel", id), job.OK, "told to stop")
-		wantOutcome(t, only(t, <-ended), job.Failed, "cancelled: stopped: context canceled")
+		wantOutcome(t, only(t, <-ended), job.Failed, "told to stop: stopped: context canceled")
 		if o := aboutJob(t, c, "show", id); o.Data["state"] != "failed" {
 			t.Errorf("%+v", o)
 		}

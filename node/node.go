@@ -17,6 +17,7 @@ import (
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/job"
+	"fleet/node/alone"
 	"fleet/node/audit"
 	"fleet/node/gate"
 	"fleet/node/journal"
@@ -34,6 +35,7 @@ type Config struct {
 	RoutePort  uint16        // the same
 	Seeds      []string      // gossip addresses of others, beside those that it remembers
 	Outbound   bool          // it does not gossip, and listens nowhere: all it has is its connection to a broker; not for peers
+	Alone      *alone.Runner // runs actions that outlive this process; nil: all run in it, and end with it
 	Pinned     bool          // preferred to carry a broker
 	Settle     time.Duration // how long things stay as they are before a broker moves, or a node to another; 0: broker.Settle
 	Profile    gossip.Profile
@@ -99,6 +101,7 @@ type Node struct {
 	readyOnce     sync.Once
 
 	acting  context.Context // what actions run under: it outlives the listening, see Run
+	staying context.Context // ends when the node begins to stop: who waits for an action that goes on without it ends then
 	slots   chan struct{}
 	working crew
 	recent  recent
@@ -194,7 +197,8 @@ func (n *Node) Run(ctx context.Context) error {
 	defer stop()
 	acting, stopActing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopActing()
-	n.acting = acting
+	n.acting, n.staying = acting, ctx
+	n.resume()
 
 	meshCtx, stopMesh := context.WithCancel(context.WithoutCancel(ctx))
 	var mesh, loops sync.WaitGroup

@@ -12,8 +12,8 @@ import (
 	"fleet/internal/wire"
 )
 
-// alone is a peer without a mesh, which renews its own certificate. Its certificate was issued at the given time.
-func alone(t *testing.T, issued time.Time) *Node {
+// solitary is a peer without a mesh, which renews its own certificate. Its certificate was issued at the given time.
+func solitary(t *testing.T, issued time.Time) *Node {
 	t.Helper()
 	root := identity.NewKey[identity.Root]()
 	issuer, err := identity.NewIssuer(root, issued)
@@ -49,7 +49,7 @@ func alone(t *testing.T, issued time.Time) *Node {
 // renewing runs the loop in a bubble of fake time until f returns.
 func renewing(t *testing.T, age time.Duration, f func(n *Node)) {
 	synctest.Test(t, func(t *testing.T) {
-		n := alone(t, time.Now().Add(-age))
+		n := solitary(t, time.Now().Add(-age))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); n.renewLoop(ctx) }()
@@ -115,7 +115,7 @@ func TestACertificateThatRanOutIsNotRenewed(t *testing.T) {
 }
 
 func TestARevokedNodeIsNotRenewed(t *testing.T) {
-	n := alone(t, time.Now())
+	n := solitary(t, time.Now())
 	r := *n.roster.Load()
 	r.RevokedNodes = []identity.ID{n.self.Load().ID}
 	n.roster.Store(&r)

@@ -14,14 +14,12 @@ const (
 	maxMessage = 8 << 10
 	// maxOutputs bounds a result's outputs as encoded; the rest of MaxReply is for the message, the chain and the seal.
 	maxOutputs = job.MaxReply - 64<<10
-	// maxNesting bounds how deep outputs are looked at; what can be sent is less.
-	maxNesting = 32
 )
 
 // replyOf makes a reply of what a plugin answered. A plugin passes on what programs print, so all of it is foreign: what
 // the asker could not read would be thrown away there, and the host would be called silent.
 func replyOf(r plugin.Result) job.Reply {
-	reply := job.Reply{Kind: job.Result, State: job.State(r.State), Message: readable(r.Message)}
+	reply := job.Reply{Kind: job.Result, State: job.State(r.State), Message: plugin.Readable(r.Message)}
 	switch r.State {
 	case plugin.OK, plugin.Unchanged, plugin.Skipped, plugin.Failed:
 	default:
@@ -43,11 +41,10 @@ func outputs(data map[string]any) (map[string]any, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
-	clean, err := readableValue(data, 0)
+	data, err := plugin.ReadableData(data)
 	if err != nil {
 		return nil, err
 	}
-	data = clean.(map[string]any)
 	raw, err := wire.Marshal(job.Reply{Data: data})
 	if err != nil {
 		return nil, err
@@ -59,37 +56,4 @@ func outputs(data map[string]any) (map[string]any, error) {
 		return nil, err
 	}
 	return data, nil
-}
-
-// readable replaces what is not UTF-8.
-func readable(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-
-func readableValue(v any, depth int) (any, error) {
-	if depth > maxNesting {
-		return nil, fmt.Errorf("values are nested more than %d deep", maxNesting)
-	}
-	switch v := v.(type) {
-	case string:
-		return readable(v), nil
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			var err error
-			if out[i], err = readableValue(v[i], depth+1); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name := range v {
-			value, err := readableValue(v[name], depth+1)
-			if err != nil {
-				return nil, err
-			}
-			out[readable(name)] = value
-		}
-		return out, nil
-	}
-	return v, nil
 }

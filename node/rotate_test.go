@@ -11,7 +11,7 @@ import (
 
 // Whoever stole the old issuing key makes himself a host; nobody renews its certificate into the new world.
 func TestOnlyNodesThatTheAdminSawAreCarriedOver(t *testing.T) {
-	n := alone(t, time.Now())
+	n := solitary(t, time.Now())
 	r := *n.roster.Load()
 	r.Keys = identity.Keys{Issuing: identity.NewKey[identity.Issuing]().Public().ID(), Gossip: identity.GossipID(nil), Overlap: true}
 	n.roster.Store(&r)

@@ -113,6 +113,9 @@ func note(tx *bbolt.Tx, id string, change func(*Entry)) error {
 	return tx.Bucket(claims).Put([]byte(id), raw)
 }
 
+// Resume says that this process takes a change up that an earlier one began.
+func (j *Journal) Resume(id string) { j.begin(id) }
+
 // Cancel claims a change that has not come, so that it never runs here, and remembers that until the time given; Claim.Entry
 // says so to who brings it. It reports false where the change is here already.
 func (j *Journal) Cancel(id string, until, now time.Time) (bool, error) {

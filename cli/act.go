@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"fleet/node/alone"
+	"fleet/plugins"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// aloneDir is where, in a node's directory, actions are that run in processes of their own.
+const aloneDir = "jobs"
+
+func actVerb() verb {
+	return verb{
+		name: "act", brief: "run one action that the agent wrote down; the agent starts this", takes: "DIR", atLeast: 1, atMost: 1,
+		about: []string{
+			"Not for people. A change to packages or services runs in a process of its own, so that it goes on when the agent ends, and the next agent tells how it ended. " +
+				"DIR is the job's directory in the node's. The action runs at most once, whoever calls this again.",
+		},
+		examples: []example{{"systemctl status 'fleet-job-*'", "the changes that run on this host now"}},
+		endings:  []ending{endFault},
+		do: func(e *env, in *ucli.Context) error {
+			set, err := plugins.Builtin(nil, slog.New(slog.NewTextHandler(e.stderr, nil)))
+			if err != nil {
+				return faultf("%w", err)
+			}
+			if err := alone.Act(in.Context, in.Args().First(), set.Get); err != nil {
+				return faultf("%w", err)
+			}
+			return nil
+		},
+	}
+}
+
+// aloneRunner starts this program anew for each such action.
+func aloneRunner(data string, log *slog.Logger) (*alone.Runner, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("this program's own file: %w", err)
+	}
+	jobs, err := filepath.Abs(filepath.Join(data, aloneDir))
+	if err != nil {
+		return nil, err
+	}
+	return alone.New(jobs, alone.System(log), func(id string) []string { return []string{self, "node", "act", filepath.Join(jobs, id)} }, log)
+}

@@ -1,0 +1,136 @@
+package alone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"fleet/internal/wire"
+	"fleet/plugins/plugin"
+)
+
+// errBegun says that the action has begun before: it runs at most once.
+var errBegun = errors.New("it has begun before")
+
+// Act is the process: it runs the action in the directory of the job, at most once, and leaves the result there. When ctx ends, the
+// action is told to stop. An error means that nothing ran, or that the result could not be written.
+func Act(ctx context.Context, dir string, get func(plugin string) (plugin.Plugin, bool)) error {
+	unlock, err := hold(filepath.Join(dir, lockFile))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	raw, err := readFile(filepath.Join(dir, callFile), maxCall)
+	if err != nil {
+		return err
+	}
+	c, err := decodeCall(raw)
+	if err != nil {
+		return err
+	}
+	p, action, args, err := find(c, get)
+	if err != nil {
+		return err
+	}
+	if err := markBegun(filepath.Join(dir, begunFile)); err != nil {
+		return errors.Join(errBegun, err)
+	}
+	limited, cancel := context.WithTimeout(ctx, c.Limit)
+	defer cancel()
+	x := safely(limited, p, plugin.Call{Action: action.Name, Args: args})
+	end := result{
+		State: x.State, Message: x.Message, Data: x.Data,
+		Stopped: ctx.Err() != nil, TimedOut: ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded),
+	}
+	return leave(dir, end)
+}
+
+// leave writes the result. One that cannot be encoded, or is too long, is left without its outputs.
+func leave(dir string, end result) error {
+	end.Message = plugin.Readable(end.Message)
+	data, err := plugin.ReadableData(end.Data)
+	end.Data = data
+	raw, encode := wire.Marshal(end)
+	if err = errors.Join(err, encode); err == nil && len(raw) <= maxResult {
+		_, err = decodeResult(raw)
+	}
+	if err != nil || len(raw) > maxResult {
+		end.Data, end.Message = nil, "its answer could not be written down: too long, or not encodable"
+		if raw, err = wire.Marshal(end); err != nil {
+			return err
+		}
+	}
+	if err = put(filepath.Join(dir, roomFile), raw); err != nil && len(raw) > room { // there was no room for so much
+		end.Data, end.Message = nil, end.Message[:min(len(end.Message), room/2)]+" (its outputs could not be written down: "+err.Error()+")"
+		end.Message = plugin.Readable(end.Message)
+		if raw, err = wire.Marshal(end); err == nil {
+			err = put(filepath.Join(dir, roomFile), raw)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the action ended (%s), and this cannot be written down: %w", end.State, err)
+	}
+	return os.Rename(filepath.Join(dir, roomFile), filepath.Join(dir, resultFile))
+}
+
+// put overwrites a file where it lies, so that it needs no more room than it has.
+func put(path string, raw []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(raw, 0)
+	return errors.Join(err, f.Truncate(int64(len(raw))), f.Sync(), f.Close())
+}
+
+func decodeCall(raw []byte) (Call, error) {
+	var c Call
+	if err := wire.Unmarshal(raw, &c); err != nil {
+		return Call{}, fmt.Errorf("what to run cannot be read: %w", err)
+	}
+	if c.Limit <= 0 {
+		return Call{}, fmt.Errorf("a time limit of %s", c.Limit)
+	}
+	return c, nil
+}
+
+// find looks the action up and checks the arguments once more: the agent may be of another release.
+func find(c Call, get func(string) (plugin.Plugin, bool)) (plugin.Plugin, plugin.Action, plugin.Args, error) {
+	p, ok := get(c.Plugin)
+	if !ok {
+		return nil, plugin.Action{}, nil, fmt.Errorf("no plugin %q here", c.Plugin)
+	}
+	action, ok := p.Declaration().Action(c.Action)
+	if !ok || !action.Alone {
+		return nil, action, nil, fmt.Errorf("%s has no action %q that runs alone", c.Plugin, c.Action)
+	}
+	args, err := action.Check(c.Args)
+	return p, action, args, err
+}
+
+func safely(ctx context.Context, p plugin.Plugin, call plugin.Call) (r plugin.Result) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			r = plugin.Failf("the plugin broke: %v", fault)
+		}
+	}()
+	return p.Run(ctx, call)
+}
+
+// hold takes the lock for the life of the process and writes its pid down. It waits for one who only looks whether it is held.
+func hold(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return func() { f.Close() }, err
+}

@@ -1,0 +1,100 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"fleet/identity"
+	"fleet/job"
+	"fleet/node/alone"
+	"fleet/node/gate"
+	"fleet/plugins/plugin"
+)
+
+// runAlone runs a change in a process of its own and waits for it. It reports false where there is nothing more to answer: it could not be
+// begun, and that was said; or the node stops before the action has ended, and the next agent answers.
+func (n *Node) runAlone(a *answer, limit time.Duration, pluginName string, call plugin.Call) (end alone.End, stays bool) {
+	j := a.decision.Job
+	err := n.config.Alone.Begin(n.acting, j.ID, a.signed, alone.Call{
+		Plugin: pluginName, Action: call.Action, Args: call.Args, Limit: limit,
+		Signer: a.decision.Signer.Name, Key: j.Signer.Bytes(), Came: a.start.UnixMilli(),
+	})
+	if err != nil {
+		message := fmt.Sprintf("%v; nothing was changed", err)
+		n.auditOutcome(a, job.Reply{State: job.Denied, Message: message})
+		n.refuse(a, job.ReasonJournal, message)
+		return alone.End{}, false
+	}
+	return n.await(a)
+}
+
+// await waits for an action that runs alone, and tells it to stop when somebody cancels it.
+func (n *Node) await(a *answer) (end alone.End, stays bool) {
+	id := a.decision.Job.ID
+	cancelled := n.runs.begin(context.Background(), id)
+	ctx, done := context.WithCancel(n.staying)
+	defer done()
+	context.AfterFunc(cancelled, func() {
+		if errors.Is(context.Cause(cancelled), errCancelled) {
+			if err := n.config.Alone.Stop(id); err != nil {
+				a.log.Error("the action was not told to stop", "error", err)
+			}
+		}
+	})
+	end, err := n.config.Alone.Wait(ctx, id)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		n.runs.end(id)
+		return end, false
+	case errors.Is(err, alone.ErrCutOff):
+		end.CutOff, end.Message = true, err.Error()
+	case err != nil:
+		end.Result = plugin.Failf("%v", err)
+	}
+	return end, true
+}
+
+// resume takes up what an earlier agent of this host began. It does not block; call it before jobs can come, so that a copy of one is
+// told that it runs.
+func (n *Node) resume() {
+	if n.config.Alone == nil {
+		return
+	}
+	for _, left := range n.config.Alone.Left() {
+		a, limit, err := n.answerTo(left)
+		if err != nil {
+			n.log.Error("an action of before is not taken up", keyJob, left.ID, "error", err)
+			continue
+		}
+		n.journal.Resume(left.ID)
+		n.working.Go(func() {
+			if end, stays := n.await(a); stays {
+				n.finish(a, limit, end)
+				n.config.Alone.End(left.ID)
+			}
+		})
+	}
+}
+
+// answerTo is how the signer of such a job is answered. The gate let it pass when it came; that is not asked again.
+func (n *Node) answerTo(left alone.Left) (*answer, time.Duration, error) {
+	u, err := job.Decode(left.Signed)
+	if err != nil {
+		return nil, 0, err
+	}
+	key, err := identity.PublicKeyOf[identity.Admin](left.Call.Key)
+	if err != nil {
+		return nil, 0, err
+	}
+	j, err := u.Verify(key)
+	if err != nil {
+		return nil, 0, err
+	}
+	d := gate.Decision{Job: j, Hash: u.Hash(), Signer: identity.AdminEntry{Name: left.Call.Signer, Key: key}, Change: true}
+	d.Claim.First = true
+	log := n.log.With(keyJob, j.ID, keySigner, d.Signer.Name, keyPlugin, j.Plugin, keyAction, j.Action)
+	log.Info("job is taken up again")
+	return &answer{n: n, decision: d, signed: left.Signed, start: time.UnixMilli(left.Call.Came), log: log}, left.Call.Limit, nil
+}
