@@ -335,7 +335,7 @@ func readJob(file string) ([]byte, job.Unverified, error) {
 		return nil, none, usagef("%w", err)
 	}
 	rest, ok := strings.CutPrefix(strings.TrimSpace(string(text)), jobPrefix)
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(rest)
+	raw, err := identity.DecodeText(rest)
 	if !ok || err != nil {
 		return nil, none, usagef("%s holds no signed job, or not the whole of it", file).with("make one with: fleet run PLUGIN ACTION ... --for-approval FILE")
 	}

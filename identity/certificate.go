@@ -194,7 +194,7 @@ func readLeaf(fleet FleetID, leaf *x509.Certificate, key PublicKey[Node]) (NodeI
 			continue
 		}
 		if text, ok := strings.CutPrefix(u.Opaque, "seal:"); ok && u.Scheme == "fleet" && id.Seal == nil {
-			seal, err := base64.RawURLEncoding.Strict().DecodeString(text)
+			seal, err := DecodeText(text)
 			if err != nil {
 				return NodeIdentity{}, fmt.Errorf("certificate of %q: sealing key: %w", id.Name, err)
 			}

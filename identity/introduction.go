@@ -42,7 +42,7 @@ func ParseIntroduction(text string) (Introduction, error) {
 	case !ok:
 		return Introduction{}, fmt.Errorf("not what fleet admin add printed: it must begin with %q", introductionPrefix)
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(rest)
+	raw, err := DecodeText(rest)
 	if err != nil || len(raw) < 5 {
 		return Introduction{}, errors.New(damaged)
 	}

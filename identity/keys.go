@@ -237,7 +237,7 @@ func decodeKey(prefix, text string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("not a key of this kind: it must begin with %q", prefix)
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(rest)
+	raw, err := DecodeText(rest)
 	if err != nil {
 		return nil, fmt.Errorf("damaged key after %q: not base64", prefix)
 	}

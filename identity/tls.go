@@ -164,7 +164,7 @@ func verifyPeer(root PublicKey[Root], roster func() Roster) func(tls.ConnectionS
 func tokenURI(leaf *x509.Certificate) ([]byte, bool) {
 	for _, u := range leaf.URIs {
 		if text, ok := strings.CutPrefix(u.Opaque, "token:"); ok && u.Scheme == "fleet" {
-			raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+			raw, err := DecodeText(text)
 			return raw, err == nil
 		}
 	}

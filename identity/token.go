@@ -99,7 +99,7 @@ func ParseToken(text string) (Token, error) {
 	case !ok:
 		return t, fmt.Errorf("not a fleet token: it must begin with %q", tokenPrefix)
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(rest)
+	raw, err := DecodeText(rest)
 	if err != nil || len(raw) < 5 {
 		return t, errors.New("token is damaged or cut short; copy it again, whole")
 	}
