@@ -47,7 +47,13 @@ func (w work) bar(label string) *report.Bar {
 func (w work) ask(ctx context.Context, r client.Request, more string) (client.Run, error) {
 	bar := w.bar(w.o.plugin.Name + " " + w.o.action.Name + more)
 	defer bar.Clear()
-	return w.conn.Run(ctx, r, func(p client.Progress) { bar.Update(p.Done, p.Total) })
+	return w.conn.Run(ctx, r, func(p client.Progress) {
+		if p.Says != nil && w.o.follow {
+			bar.Clear()
+			fmt.Fprint(w.env.stderr, report.Said(*p.Says))
+		}
+		bar.Update(p.Done, p.Total)
+	})
 }
 
 // atOnce is a read: one round, the filter decides on the hosts.

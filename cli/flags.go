@@ -35,6 +35,7 @@ const (
 	flagOutput     = "output"
 	flagJSON       = "json"
 	flagDisplay    = "display"
+	flagFollow     = "follow"
 	flagSort       = "sort"
 	flagNoProgress = "no-progress"
 	flagVerbose    = "verbose"
@@ -133,6 +134,7 @@ func runFlags() []ucli.Flag {
 		toggle(howMany, flagYes, "y", "answer the question with yes; does not stand in for --all off a terminal"),
 		text(howMany, flagForApproval, "", "`FILE`: sign the job for the hosts that match and write it there for another admin to approve, instead of sending it"),
 		toggle(howMany, flagAll, "", "every host is meant: no question, and needed for a change without a filter off a terminal"),
+		toggle(whatToPrint, flagFollow, "", "show on stderr what package managers print, as it comes, every few seconds"),
 		text(whatToPrint, flagDisplay, "", "`ok|all|failed`: whose lines to show (default from the plugin); trouble always is"),
 		text(whatToPrint, flagSort, "", "`name|time|state`: order of the hosts (default name)"),
 	)

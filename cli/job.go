@@ -30,7 +30,7 @@ const (
 
 func jobVerb() verb {
 	return verb{
-		name: "job", group: groupAsk, brief: "jobs of before: list them, show how they ended, wait for one, stop one", takes: "list|show|wait|cancel",
+		name: "job", group: groupAsk, brief: "jobs of before: list them, show how they ended and what they printed, wait for one, stop one", takes: "list|show|wait|output|cancel",
 		about: []string{
 			"Hosts keep what changes they were asked for and how these ended for seven days, and the answers as long as they have room (64 MiB on each host). Of reads they keep the newest answers until the node stops. " +
 				"So a run that was interrupted, or that somebody else began, can be looked at, waited for and stopped from any admin's machine.",
@@ -41,7 +41,7 @@ func jobVerb() verb {
 			{"fleet job show 01KANSNYG0XJ5B4V0D3F6A7C8E", "how one ended on each host"},
 		},
 		endings:  []ending{},
-		subverbs: []verb{jobListVerb(), jobShowVerb(), jobWaitVerb(), jobCancelVerb()},
+		subverbs: []verb{jobListVerb(), jobShowVerb(), jobWaitVerb(), jobOutputVerb(), jobCancelVerb()},
 	}
 }
 

@@ -87,6 +87,7 @@ type runOptions struct {
 	conn   connection
 	yes    bool
 	all    bool
+	follow bool // show what actions print, as they do
 	// forApproval is the file to write the signed job to, instead of sending it.
 	forApproval string
 }
@@ -100,7 +101,7 @@ func (e *env) runPlugin(in *ucli.Context, d plugin.Declaration, words []string) 
 }
 
 func (e *env) parseRun(in *ucli.Context, d plugin.Declaration, words []string) (o runOptions, err error) {
-	o.plugin, o.yes, o.all = d, in.Bool(flagYes), in.Bool(flagAll)
+	o.plugin, o.yes, o.all, o.follow = d, in.Bool(flagYes), in.Bool(flagAll), in.Bool(flagFollow)
 	name, args, err := plugins.Words(d, words)
 	if err != nil {
 		return o, usagef("%w", err).with("fleet plugin doc " + d.Name + " tells what it can do")

@@ -311,6 +311,9 @@ func (g *gathering) take(v verdict) {
 	switch v.reply.Kind {
 	case job.Accepted:
 		g.accept(id, v.reply.Node.Name)
+		if v.reply.Message != "" {
+			g.progress(Progress{Done: len(g.ended), Total: g.total(), Says: &Said{v.reply.Node.Name, v.reply.Message}})
+		}
 		return
 	case job.NoMatch:
 		g.endNoMatch(v)

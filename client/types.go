@@ -75,4 +75,8 @@ type Run struct {
 type Progress struct {
 	Done, Total int
 	Last        *Outcome // nil for a host that does not match
+	Says        *Said    // not nil: nothing has ended, but a host told what its action prints
 }
+
+// Said is what an action printed lately on a host where it still runs. It is foreign text.
+type Said struct{ Name, Text string }

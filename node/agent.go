@@ -108,6 +108,7 @@ func (n *Node) run(a *answer, passed gate.Passed) {
 		defer slow.Stop()
 	}
 	if !action.Alone || n.config.Alone == nil {
+		defer a.whileRunning(func() string { return "" })()
 		n.finish(a, limit, n.runHere(a.decision.Job.ID, p, call, limit))
 	} else if end, stays := n.runAlone(a, limit, name, call); stays {
 		n.finish(a, limit, end)

@@ -22,12 +22,40 @@ type answer struct {
 }
 
 // accepted says that the job passed the gate and runs. After the end it says nothing.
-func (a *answer) accepted() {
+func (a *answer) accepted() { a.acceptedWith("") }
+
+// acceptedWith says so again, with what the action has printed lately.
+func (a *answer) acceptedWith(lines string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.ended {
-		a.send(a.sign(job.Reply{Kind: job.Accepted}))
+		a.send(a.sign(job.Reply{Kind: job.Accepted, Message: lines}))
 	}
+}
+
+const (
+	// stillRuns is how often a host says that an action runs on.
+	stillRuns = 3 * time.Second
+	// maxLines bounds what it says then of what the action printed, in bytes. All of it is kept on the host.
+	maxLines = 8 << 10
+)
+
+// whileRunning says every few seconds that the action runs, with what printed returns, until stop is called.
+func (a *answer) whileRunning(printed func() string) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(stillRuns)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				a.acceptedWith(printed())
+			}
+		}
+	}()
+	return sync.OnceFunc(func() { close(done) })
 }
 
 // end keeps the last reply, for copies of the job that may come, and sends it.

@@ -323,6 +323,12 @@ func (n *Node) forgetLoop(ctx context.Context) {
 				n.counts.add(journalErrors, "")
 				n.log.Warn("journal not cleaned", "error", err)
 			}
+			if n.config.Alone == nil {
+				continue
+			}
+			if err := n.config.Alone.Forget(now); err != nil {
+				n.log.Warn("old output not cleared away", "error", err)
+			}
 		}
 	}
 }

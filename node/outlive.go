@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"strings"
 	"time"
 
 	"fleet/identity"
 	"fleet/job"
 	"fleet/node/alone"
 	"fleet/node/gate"
+	"fleet/plugins/jobs"
 	"fleet/plugins/plugin"
 )
 
@@ -36,6 +39,8 @@ func (n *Node) await(a *answer) (end alone.End, stays bool) {
 	cancelled := n.runs.begin(context.Background(), id)
 	ctx, done := context.WithCancel(n.staying)
 	defer done()
+	printed := n.printed(id)
+	defer a.whileRunning(printed)()
 	context.AfterFunc(cancelled, func() {
 		if errors.Is(context.Cause(cancelled), errCancelled) {
 			if err := n.config.Alone.Stop(id); err != nil {
@@ -44,6 +49,9 @@ func (n *Node) await(a *answer) (end alone.End, stays bool) {
 		}
 	})
 	end, err := n.config.Alone.Wait(ctx, id)
+	if lines := printed(); lines != "" {
+		a.acceptedWith(lines)
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		n.runs.end(id)
@@ -54,6 +62,35 @@ func (n *Node) await(a *answer) (end alone.End, stays bool) {
 		end.Result = plugin.Failf("%v", err)
 	}
 	return end, true
+}
+
+// printed returns what an action has printed since the last call. Of more than can be said at once it is the end.
+func (n *Node) printed(id string) func() string {
+	var next int64
+	if o, known, _ := n.config.Alone.Output(id, math.MaxInt64, 0); known { // an earlier agent told the rest
+		next = o.Size
+	}
+	return func() string {
+		o, known, err := n.config.Alone.Output(id, next, maxLines)
+		if err == nil && known && o.Size-next > maxLines {
+			o, known, err = n.config.Alone.Output(id, o.Size-maxLines, maxLines)
+		}
+		if err != nil || !known {
+			return ""
+		}
+		lines := o.Text[:strings.LastIndexByte(o.Text, '\n')+1] // the rest of the last one is told with its end
+		next = o.Next - int64(len(o.Text)-len(lines))
+		return plugin.Readable(lines)
+	}
+}
+
+// Output is what an action printed, for who asks later.
+func (h host) Output(id string, offset int64, limit int) (jobs.Output, bool, error) {
+	if h.n.config.Alone == nil {
+		return jobs.Output{}, false, nil
+	}
+	o, known, err := h.n.config.Alone.Output(id, offset, limit)
+	return jobs.Output{Text: plugin.Readable(o.Text), Next: o.Next, Size: o.Size, Running: h.n.runs.has(id)}, known, err
 }
 
 // resume takes up what an earlier agent of this host began. It does not block; call it before jobs can come, so that a copy of one is

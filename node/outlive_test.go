@@ -72,6 +72,44 @@ func TestAChangeOutlivesTheAgent(t *testing.T) {
 	}
 }
 
+// While an action runs, who asked hears of it, and of what it prints; later everybody may ask for that.
+func TestWhatAnActionPrints(t *testing.T) {
+	p := &probe{began: make(chan struct{}, 1), release: make(chan struct{})}
+	_, c, _ := outliving(t, p)
+	pending, id := prepared(t, c, "hold")
+	said := make(chan client.Said, 16)
+	ended := make(chan client.Run, 1)
+	go func() {
+		run, err := c.Submit(t.Context(), pending, patience, func(p client.Progress) {
+			if p.Says != nil {
+				said <- *p.Says
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- run
+	}()
+	if got := <-said; got != (client.Said{Name: "web2", Text: "one line\n"}) {
+		t.Errorf("%+v", got)
+	}
+	output := func() client.Outcome {
+		run, err := c.Run(t.Context(), client.Request{Plugin: "jobs", Action: "output", Args: map[string]any{"id": id}, Targets: pending.Targets, Timeout: patience}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return only(t, run)
+	}
+	if o := output(); o.Data["text"] != "one line\nand half of" || o.Data["running"] != true {
+		t.Errorf("%+v", o)
+	}
+	close(p.release)
+	wantOutcome(t, only(t, <-ended), job.OK, "done")
+	if o := output(); o.Data["text"] != "one line\nand half of" || o.Data["running"] != false || o.Data["next"] != o.Data["size"] {
+		t.Errorf("%+v", o)
+	}
+}
+
 // It may have ended before the next agent is there.
 func TestAChangeEndsWithoutAnAgent(t *testing.T) {
 	p := &probe{began: make(chan struct{}, 1), release: make(chan struct{})}

@@ -3,6 +3,7 @@ package node_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -55,6 +56,9 @@ func (p *probe) Run(ctx context.Context, call plugin.Call) plugin.Result {
 		p.mark()
 	case "hold":
 		p.mark()
+		if call.Output != nil {
+			io.WriteString(call.Output, "one line\nand half of")
+		}
 		p.block(ctx)
 	case "wait":
 		p.block(ctx)

@@ -103,6 +103,23 @@ func pastOutcome(o client.Outcome) client.Outcome {
 	return past
 }
 
+// Said is what a host told while an action runs there: a line each, behind its name.
+func Said(s client.Said) string {
+	var b strings.Builder
+	block(&b, Sanitise(s.Name)+": ", s.Text)
+	return b.String()
+}
+
+// Lines is foreign text as a terminal may have it; the lines stay.
+func Lines(text string) string {
+	var b strings.Builder
+	block(&b, "", text)
+	if !strings.HasSuffix(text, "\n") {
+		return strings.TrimSuffix(b.String(), "\n")
+	}
+	return b.String()
+}
+
 func word(data map[string]any, name string) string {
 	s, _ := data[name].(string)
 	return s

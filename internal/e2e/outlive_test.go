@@ -18,7 +18,7 @@ ExecStart=/bin/sh -c 'echo %i >>` + ranFile + `; exec sleep 5'
 // buildRestarter makes a repository on the host with a package whose installation restarts the agent, as a package of fleet's own would.
 const buildRestarter = `mkdir -p /srv/repo /tmp/p/DEBIAN && cd /tmp/p
 printf 'Package: restarter\nVersion: 1.0\nArchitecture: all\nMaintainer: the lab <lab@example.com>\nDescription: restarts the agent\n' >DEBIAN/control
-printf '#!/bin/sh\nset -e\necho restarter >>` + ranFile + `\nsystemctl restart fleet-node\nsleep 1\n' >DEBIAN/postinst
+printf '#!/bin/sh\nset -e\necho restarter >>` + ranFile + `\nsystemctl restart fleet-node\necho the script has restarted it\nsleep 4\n' >DEBIAN/postinst
 chmod 755 DEBIAN/postinst
 dpkg-deb --build --root-owner-group . /srv/repo/restarter.deb >/dev/null
 cd /srv/repo
@@ -54,8 +54,12 @@ func TestChangesOutliveTheAgent(t *testing.T) {
 		a := admin{t, a.l}
 		a.l.Must("web4", "sh", "-ec", buildRestarter)
 		a.fleet(0, "package", "refresh", "-I", "web4", "--timeout", "60s")
-		out, _ := a.fleet(0, "package", "restarter", "install", "-I", "web4", "--timeout", "60s")
+		out, stderr := a.fleet(0, "package", "restarter", "install", "-I", "web4", "--timeout", "60s", "--follow")
 		a.want(out, "1 ok")
+		a.want(stderr, "web4: the script has restarted it")
+		id := strings.Fields(a.l.Must("web1", "fleet", "job", "list", "-I", "web4", "-o", "name"))[0]
+		printed, _ := a.fleet(0, "job", "output", id, "web4")
+		a.want(printed, "Unpacking restarter (1.0)", "the script has restarted it")
 		ran(t, "web4", "restarter", 1)
 		a.want(a.l.Must("web4", "dpkg-query", "--show", "--showformat=${Status}", "restarter"), "install ok installed")
 	})
@@ -94,7 +98,7 @@ func TestChangesOutliveTheAgent(t *testing.T) {
 		a := admin{t, a.l}
 		a.fleet(0, "ping")
 		a.fleet(0, "service", "slow@well", "restart", "--all", "--timeout", "60s")
-		if left := a.l.Must("web4", "sh", "-ec", "ls /var/lib/fleet/jobs; systemctl list-units --all --plain --no-legend 'fleet-job-*'"); left != "" {
+		if left := a.l.Must("web4", "sh", "-ec", "ls /var/lib/fleet/jobs/*/job 2>/dev/null || true; systemctl list-units --all --plain --no-legend 'fleet-job-*'"); left != "" {
 			t.Errorf("left behind: %s", left)
 		}
 	})

@@ -36,12 +36,17 @@ func Act(ctx context.Context, dir string, get func(plugin string) (plugin.Plugin
 	if err != nil {
 		return err
 	}
+	out, err := os.OpenFile(filepath.Join(dir, outputFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
 	if err := markBegun(filepath.Join(dir, begunFile)); err != nil {
 		return errors.Join(errBegun, err)
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
-	x := safely(limited, p, plugin.Call{Action: action.Name, Args: args})
+	x := safely(limited, p, plugin.Call{Action: action.Name, Args: args, Output: &capped{f: out, left: maxOutput}})
 	end := result{
 		State: x.State, Message: x.Message, Data: x.Data,
 		Stopped: ctx.Err() != nil, TimedOut: ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded),

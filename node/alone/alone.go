@@ -266,14 +266,20 @@ func (r *Runner) left(id string) (Left, error) {
 	return Left{id, signed, c}, err
 }
 
-// End forgets an action.
+// End forgets an action; what it printed stays, until Forget drops it.
 func (r *Runner) End(id string) {
 	dir := filepath.Join(r.dir, id)
 	// The job first: it is what Left goes by.
 	if err := os.Remove(filepath.Join(dir, jobFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		r.log.Warn("action not cleared away", "job", id, "error", err)
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		r.log.Warn("action not cleared away", "job", id, "error", err)
+	names := []string{callFile, resultFile, roomFile, lockFile, begunFile}
+	if info, err := os.Lstat(r.file(id, outputFile)); err != nil || info.Size() == 0 {
+		names = append(names, outputFile, "")
+	}
+	for _, name := range names {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			r.log.Warn("action not cleared away", "job", id, "error", err)
+		}
 	}
 }

@@ -9,6 +9,7 @@
 //	room    as long as most results, so that a disk that is full by then does not lose this one   written by the agent
 //	lock    held as long as the process lives; holds its pid                        by the process
 //	begun   made before the action starts, and never again: it runs at most once    by the process
+//	output  what programs printed, up to 16 MiB; it stays for seven days                       by the process
 //	result  how it ended, whole or not there                                        by the process
 //
 // Who finds neither a result nor a holder of the lock knows that the action was cut off. A pid is signalled only while its lock is

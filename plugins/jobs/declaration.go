@@ -12,6 +12,8 @@ const (
 	maxList   = 200
 	// maxData bounds the outputs that are told again, in bytes as JSON: they have to fit into an answer together with the rest.
 	maxData = 384 << 10
+	// maxPiece bounds a piece of output, in bytes.
+	maxPiece = 128 << 10
 )
 
 // Declaration is what the plugin "jobs" says of itself, on every host the same.
@@ -52,6 +54,18 @@ func Declaration() plugin.Declaration {
 					{Name: "targets", Label: "Targets", Description: "The ids of the hosts that the job names; none where it was for whoever matched"},
 				},
 				Summaries: []plugin.Summary{{Output: "state", By: plugin.CountValues}},
+			},
+			{
+				Name: "output", Description: "Tell what a change printed, a piece at a time; skipped where nothing is kept", Kind: plugin.Read,
+				Inputs: []plugin.Input{id, {
+					Name: "offset", Prompt: "Offset", Description: "where the piece begins, in bytes", Type: plugin.Integer, Default: int64(0),
+				}},
+				Outputs: []plugin.Output{
+					{Name: "text", Label: "Text", Description: "The piece, cut behind a line where there is more"},
+					{Name: "next", Label: "Next", Description: "The offset of the next piece"},
+					{Name: "size", Label: "Size", Description: "How much there is now, in bytes"},
+					{Name: "running", Label: "Running", Description: "Whether there may be more later"},
+				},
 			},
 			{
 				Name: "cancel", Description: "Stop a job that runs, and never begin it where it has not come yet", Kind: plugin.Change,

@@ -42,6 +42,16 @@ type Host interface {
 	Jobs(limit int) ([]Job, error)
 	// Cancel stops a job; how it stood is returned too.
 	Cancel(id string) (Stop, Job, error)
+	// Output returns what an action printed from offset on, at most limit bytes; false where nothing is kept.
+	Output(id string, offset int64, limit int) (Output, bool, error)
+}
+
+// Output is a piece of what an action printed, cut behind a line where there is more.
+type Output struct {
+	Text    string
+	Next    int64 // where the next piece begins
+	Size    int64 // of all that is there now
+	Running bool  // there may be more later
 }
 
 // Plugin tells of the jobs of one host.
@@ -63,6 +73,8 @@ func (p Plugin) Run(_ context.Context, call plugin.Call) plugin.Result {
 		return p.show(id)
 	case "cancel":
 		return p.cancel(id)
+	case "output":
+		return p.output(id, call.Args.Int("offset"))
 	}
 	return plugin.Failf("jobs has no action %q", call.Action)
 }
@@ -122,6 +134,19 @@ func length(data map[string]any) int {
 		return maxData + 1
 	}
 	return len(raw)
+}
+
+func (p Plugin) output(id string, offset int64) plugin.Result {
+	o, known, err := p.host.Output(id, offset, maxPiece)
+	switch {
+	case err != nil:
+		return plugin.Failf("the output cannot be read: %v", err)
+	case !known:
+		return plugin.Skipf("no output of this job is kept here")
+	}
+	return plugin.Result{State: plugin.OK, Message: fmt.Sprintf("%d to %d of %d bytes", offset, o.Next, o.Size), Data: map[string]any{
+		"text": o.Text, "next": o.Next, "size": o.Size, "running": o.Running,
+	}}
 }
 
 // shown is what both actions tell of a job.

@@ -64,6 +64,13 @@ func (fakeHost) Cancel(id string) (Stop, Job, error) {
 	return Barred, Job{}, nil
 }
 
+func (fakeHost) Output(id string, offset int64, limit int) (Output, bool, error) {
+	if id == broken {
+		return Output{}, false, errDisk
+	}
+	return Output{Text: "line\n", Next: offset + 5, Size: int64(limit), Running: true}, id == known, nil
+}
+
 func TestActions(t *testing.T) {
 	shownRestart := map[string]any{
 		"id": known, "signer": "ann", "plugin": "service", "action": "restart", "args": map[string]any{"service": "nginx"}, "state": "ok",
@@ -95,6 +102,10 @@ func TestActions(t *testing.T) {
 		{"cancel", id(read), plugin.OK, "told to stop; fleet job show tells how it ended", nil},
 		{"cancel", id(barred), plugin.OK, "has not come here, and will not run if it does", nil},
 		{"cancel", id(broken), plugin.Failed, "no disk", nil},
+		{"output", plugin.Args{"id": known, "offset": int64(7)}, plugin.OK, "7 to 12 of 131072 bytes",
+			map[string]any{"text": "line\n", "next": int64(12), "size": int64(maxPiece), "running": true}},
+		{"output", id(unknown), plugin.Skipped, "no output of this job is kept here", nil},
+		{"output", id(broken), plugin.Failed, "the output cannot be read: no disk", nil},
 		{"other", nil, plugin.Failed, `jobs has no action "other"`, nil},
 	} {
 		got := New(fakeHost{}).Run(context.Background(), plugin.Call{Action: test.action, Args: test.args})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -70,6 +71,21 @@ func fixedEnv() []string {
 	}
 }
 
+// watched is where a context has the writer that programs' output goes to as well.
+type watched struct{}
+
+func withWatcher(ctx context.Context, w io.Writer) context.Context {
+	if w == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, watched{}, w)
+}
+
+func watcher(ctx context.Context) io.Writer {
+	w, _ := ctx.Value(watched{}).(io.Writer)
+	return w
+}
+
 func (s system) run(ctx context.Context, c command) (output, error) {
 	if err := ctx.Err(); err != nil {
 		return output{}, fmt.Errorf("%s was not started: %w", c.argv[0], errStopped)
@@ -83,6 +99,9 @@ func (s system) run(ctx context.Context, c command) (output, error) {
 	cmd.Dir = "/"
 	cmd.Env = append(append(fixedEnv(), s.env...), c.env...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if w := watcher(ctx); w != nil {
+		cmd.Stdout, cmd.Stderr = io.MultiWriter(stdout, w), io.MultiWriter(stderr, w)
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = pipeGrace
 	if err := cmd.Start(); err != nil {

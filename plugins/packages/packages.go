@@ -70,6 +70,7 @@ func (p *Packages) Run(ctx context.Context, call plugin.Call) plugin.Result {
 		case <-ctx.Done():
 			return plugin.Failf("another package job on this host ran until the time limit; nothing was done")
 		}
+		ctx = withWatcher(ctx, call.Output)
 	}
 	res := p.dispatch(ctx, call)
 	p.log.Info("package action ended", "action", call.Action, "package", call.Args.String("package"),

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -125,6 +126,9 @@ type Result struct {
 type Call struct {
 	Action string
 	Args   Args // checked against the declaration, defaults filled in
+	// Output takes what the programs print that change the host, for those who watch; nil where nobody can. It never fails, and may be
+	// written to from several goroutines.
+	Output io.Writer
 }
 
 // Plugin is a declaration with its code. Run may be called from several goroutines at once; it blocks until the

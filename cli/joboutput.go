@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"fleet/cli/report"
+	"fleet/client"
+	"fleet/job"
+	"fleet/job/filter"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+const (
+	actionOutput = "output"
+	inputOffset  = "offset"
+)
+
+func jobOutputVerb() verb {
+	return verb{
+		name: "output", brief: "what a change printed on a host", takes: "ID HOST", atLeast: 2, atMost: 2,
+		about: []string{
+			"Prints the whole of it, fetched in pieces, with what a terminal must not get escaped. Changes to packages print something; a host keeps up to 16 MiB of each, for seven days, and 256 MiB in all.",
+			"With --follow it goes on until the action has ended.",
+		},
+		examples: []example{{"fleet job output 01KANSNYG0XJ5B4V0D3F6A7C8E web1", "all that apt said"}},
+		flags:    append([]ucli.Flag{toggle(whatToPrint, flagFollow, "", "wait for more until the action has ended")}, connectionFlags()...),
+		endings:  []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
+		do: func(e *env, in *ucli.Context) error {
+			o, err := e.parseJob(in, actionOutput)
+			if err != nil {
+				return err
+			}
+			o.hosts.flags = filter.Flags{Identity: []string{in.Args().Get(1)}}
+			return e.printOutput(in, o)
+		},
+	}
+}
+
+// printOutput asks for one piece after another.
+func (e *env) printOutput(in *ucli.Context, o lookOptions) error {
+	e = e.withoutStdin()
+	for {
+		r, f, err := e.look(in.Context, o)
+		if err != nil {
+			return err
+		}
+		if len(r.Outcomes) > 1 {
+			return usagef("%q are %d hosts; name one", in.Args().Get(1), len(r.Outcomes))
+		}
+		if len(r.Outcomes) == 0 || r.Outcomes[0].State != job.OK {
+			return e.noOutput(r, f)
+		}
+		piece := r.Outcomes[0]
+		text, _ := piece.Data["text"].(string)
+		next, _ := piece.Data["next"].(int64)
+		size, _ := piece.Data["size"].(int64)
+		running, _ := piece.Data["running"].(bool)
+		if err := e.print(report.Lines(text)); err != nil {
+			return err
+		}
+		switch at := o.args.Int(inputOffset); {
+		case next < at || next > size || next == at && size > at:
+			return faultf("%s does not tell where its output goes on", report.Sanitise(piece.Name))
+		case next < size:
+		case !in.Bool(flagFollow) || !running:
+			return nil
+		default:
+			if pause(in.Context, waitEvery) != nil {
+				return &problem{ending: endInterrupted, err: errors.New("interrupted")}
+			}
+		}
+		o.args[inputOffset] = next
+	}
+}
+
+// noOutput says why there is none.
+func (e *env) noOutput(r report.Run, f filter.Filter) error {
+	p := &problem{ending: endingOf(r), hints: hintsFor(r, f), err: errors.New("no host answered")}
+	if len(r.Outcomes) == 1 {
+		o := r.Outcomes[0]
+		p.err = fmt.Errorf("%s: %s", report.Sanitise(o.Name), reasonOf(o))
+	}
+	return p
+}
+
+func reasonOf(o client.Outcome) string {
+	if o.State == job.Skipped {
+		return report.Sanitise(o.Message)
+	}
+	return string(o.State) + ": " + report.Sanitise(o.Message)
+}
