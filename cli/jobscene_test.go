@@ -28,7 +28,7 @@ func jobsScene() *scene {
 	unknown := says(job.Skipped, "this job is not known here", nil)
 	return &scene{hosts: []sceneHost{
 		{name: "web1", does: map[string]client.Outcome{"jobs list": list("ok"), "jobs show": past("ok", "restarted nginx: running", true, map[string]any{"state": "running"}),
-			"jobs output": says(job.OK, "0 to 30 of 30 bytes", map[string]any{"text": "Unpacking nginx ...\n\x1b[2Jdone", "next": int64(24), "size": int64(24), "running": false}),
+			"jobs output": says(job.OK, "0 to 30 of 30 bytes", map[string]any{"text": "Unpacking nginx ...\n\x1b[2Jdone\n", "next": int64(25), "size": int64(25), "running": false}),
 			"jobs cancel": says(job.Unchanged, "had ended: ok", nil)}},
 		{name: "web2", does: map[string]client.Outcome{"jobs list": list("running"), "jobs show": past("running", "", false, nil),
 			"jobs cancel": says(job.OK, "told to stop; fleet job show tells how it ended", nil)}},
