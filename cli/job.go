@@ -86,11 +86,7 @@ func jobShowVerb() verb {
 		},
 		flags: append(quietly("every output of every host"), connectionFlags()...), endings: askEndings,
 		do: func(e *env, in *ucli.Context) error {
-			o, err := e.parseJob(in, actionShow)
-			if err != nil {
-				return err
-			}
-			past, err := e.pastJob(in.Context, o)
+			o, past, err := e.lookBack(in)
 			if err != nil {
 				return err
 			}
@@ -137,11 +133,7 @@ func jobCancelVerb() verb {
 		flags:    append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer the question with yes")}, quietly("a line for each host")...), connectionFlags()...),
 		endings:  []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		do: func(e *env, in *ucli.Context) error {
-			o, err := e.parseJob(in, actionShow)
-			if err != nil {
-				return err
-			}
-			past, err := e.pastJob(in.Context, o)
+			o, past, err := e.lookBack(in)
 			if err != nil {
 				return err
 			}
@@ -167,6 +159,16 @@ func (e *env) parseJob(in *ucli.Context, action string) (lookOptions, error) {
 		return lookOptions{}, usagef("%q is not the id of a job, which is 26 letters and digits", in.Args().First()).with("fleet job list shows those of before")
 	}
 	return e.parseAsk(in, jobsPlugin, action, map[string]string{inputID: id})
+}
+
+// lookBack reads a command line that names one job, and asks every host for it.
+func (e *env) lookBack(in *ucli.Context) (lookOptions, report.Past, error) {
+	o, err := e.parseJob(in, actionShow)
+	if err != nil {
+		return o, report.Past{}, err
+	}
+	past, err := e.pastJob(in.Context, o)
+	return o, past, err
 }
 
 // pastJob asks every host for what it knows of the job.

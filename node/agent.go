@@ -120,7 +120,7 @@ func (n *Node) run(a *answer, passed gate.Passed) {
 func (n *Node) runHere(id string, p plugin.Plugin, call plugin.Call, limit time.Duration) alone.End {
 	ctx, cancel := context.WithTimeout(n.runs.begin(n.acting, id), limit)
 	defer cancel()
-	result := safely(ctx, p, call)
+	result := plugin.Safely(ctx, p, call)
 	return alone.End{Result: result, TimedOut: errors.Is(ctx.Err(), context.DeadlineExceeded), Stopped: errors.Is(context.Cause(ctx), errCancelled)}
 }
 
@@ -142,16 +142,6 @@ func (n *Node) finish(a *answer, limit time.Duration, end alone.End) {
 	}
 	n.auditOutcome(a, reply)
 	a.end(reply)
-}
-
-// safely runs a plugin; a panic in one must not take the node down.
-func safely(ctx context.Context, p plugin.Plugin, call plugin.Call) (r plugin.Result) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			r = plugin.Failf("the plugin broke: %v", fault)
-		}
-	}()
-	return p.Run(ctx, call)
 }
 
 // stats count what happened to jobs since the node started.

@@ -12,7 +12,13 @@ import (
 // aboutJob asks the one host's plugin jobs.
 func aboutJob(t *testing.T, c *client.Client, action, id string) client.Outcome {
 	t.Helper()
-	r := client.Request{Plugin: "jobs", Action: action, Timeout: patience}
+	return jobOn(t, c, action, id, nil)
+}
+
+// jobOn is aboutJob for one host of several; without targets all are asked.
+func jobOn(t *testing.T, c *client.Client, action, id string, targets []client.Target) client.Outcome {
+	t.Helper()
+	r := client.Request{Plugin: "jobs", Action: action, Targets: targets, Timeout: patience}
 	if id != "" {
 		r.Args = map[string]any{"id": id}
 	}
@@ -44,11 +50,21 @@ func prepared(t *testing.T, c *client.Client, action string) (client.Pending, st
 }
 
 func submitted(t *testing.T, c *client.Client, p client.Pending) client.Run {
-	run, err := c.Submit(t.Context(), p, patience, nil)
-	if err != nil {
-		t.Error(err)
-	}
-	return run
+	t.Helper()
+	return <-sent(t, c, p, nil)
+}
+
+// sent sends the job and goes on; the run comes when it has ended.
+func sent(t *testing.T, c *client.Client, p client.Pending, progress func(client.Progress)) <-chan client.Run {
+	ended := make(chan client.Run, 1)
+	go func() {
+		run, err := c.Submit(t.Context(), p, patience, progress)
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- run
+	}()
+	return ended
 }
 
 // What a job did is told later, to another admin too, and after the node was restarted.
@@ -92,9 +108,8 @@ func TestAJobIsCancelled(t *testing.T) {
 	p := &probe{began: make(chan struct{}, 1), release: make(chan struct{})}
 	_, c := one(t, p)
 	for _, action := range []string{"hold", "wait"} {
-		ended := make(chan client.Run, 1)
 		pending, id := prepared(t, c, action)
-		go func() { ended <- submitted(t, c, pending) }()
+		ended := sent(t, c, pending, nil)
 		<-p.began
 		if o := aboutJob(t, c, "show", id); o.Data["state"] != "running" {
 			t.Errorf("%+v", o)

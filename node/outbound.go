@@ -82,8 +82,11 @@ func decodeBrokersFile(raw []byte) ([]string, error) {
 		return nil, fmt.Errorf("%d bytes, at most %d are possible", len(raw), maxBrokersFile)
 	}
 	var f brokersJSON
-	if err := json.Unmarshal(raw, &f); err != nil || f.Schema != brokersSchema {
-		return nil, fmt.Errorf("it is damaged or of another release (schema %q): %w", f.Schema, errors.Join(err))
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return nil, fmt.Errorf("it is damaged: %w", err)
+	}
+	if f.Schema != brokersSchema {
+		return nil, fmt.Errorf("it is of another release: its schema is %q, not %q", f.Schema, brokersSchema)
 	}
 	again, err := job.Mesh{Brokers: f.Brokers}.Encode()
 	if err != nil {

@@ -30,20 +30,21 @@ func (n *Node) runAlone(a *answer, limit time.Duration, pluginName string, call 
 		n.refuse(a, job.ReasonJournal, message)
 		return alone.End{}, false
 	}
-	return n.await(a)
+	return n.await(a, 0)
 }
 
 // await waits for an action that runs alone, and tells it to stop when somebody cancels it.
-func (n *Node) await(a *answer) (end alone.End, stays bool) {
+// What it has printed before the offset told was said by an earlier agent.
+func (n *Node) await(a *answer, told int64) (end alone.End, stays bool) {
 	id := a.decision.Job.ID
 	cancelled := n.runs.begin(context.Background(), id)
 	ctx, done := context.WithCancel(n.staying)
 	defer done()
-	printed := n.printed(id)
+	printed := n.printed(id, told)
 	defer a.whileRunning(printed)()
 	context.AfterFunc(cancelled, func() {
 		if errors.Is(context.Cause(cancelled), errCancelled) {
-			if err := n.config.Alone.Stop(id); err != nil {
+			if err := n.config.Alone.Stop(ctx, id); err != nil {
 				a.log.Error("the action was not told to stop", "error", err)
 			}
 		}
@@ -64,12 +65,8 @@ func (n *Node) await(a *answer) (end alone.End, stays bool) {
 	return end, true
 }
 
-// printed returns what an action has printed since the last call. Of more than can be said at once it is the end.
-func (n *Node) printed(id string) func() string {
-	var next int64
-	if o, known, _ := n.config.Alone.Output(id, math.MaxInt64, 0); known { // an earlier agent told the rest
-		next = o.Size
-	}
+// printed returns what an action has printed since the last call, from next on. Of more than can be said at once it is the end.
+func (n *Node) printed(id string, next int64) func() string {
 	return func() string {
 		o, known, err := n.config.Alone.Output(id, next, maxLines)
 		if err == nil && known && o.Size-next > maxLines {
@@ -106,8 +103,9 @@ func (n *Node) resume() {
 			continue
 		}
 		n.journal.Resume(left.ID)
+		told, _, _ := n.config.Alone.Output(left.ID, math.MaxInt64, 0)
 		n.working.Go(func() {
-			if end, stays := n.await(a); stays {
+			if end, stays := n.await(a, told.Size); stays {
 				n.finish(a, limit, end)
 				n.config.Alone.End(left.ID)
 			}

@@ -46,19 +46,12 @@ func TestAChangeOutlivesTheAgent(t *testing.T) {
 	p := &probe{began: make(chan struct{}, 1), release: make(chan struct{})}
 	f, c, web2 := outliving(t, p)
 	pending, id := prepared(t, c, "hold")
-	ended := make(chan client.Run, 1)
-	go func() { ended <- submitted(t, c, pending) }()
+	ended := sent(t, c, pending, nil)
 	<-p.began
 	web2.Stop()
 	web2.Start()
 	f.Await(c, 2)
-	show := func() client.Outcome {
-		run, err := c.Run(t.Context(), client.Request{Plugin: "jobs", Action: "show", Args: map[string]any{"id": id}, Targets: pending.Targets, Timeout: patience}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return only(t, run)
-	}
+	show := func() client.Outcome { t.Helper(); return jobOn(t, c, "show", id, pending.Targets) }
 	if o := show(); o.Data["state"] != "running" {
 		t.Errorf("%+v", o)
 	}
@@ -78,28 +71,15 @@ func TestWhatAnActionPrints(t *testing.T) {
 	_, c, _ := outliving(t, p)
 	pending, id := prepared(t, c, "hold")
 	said := make(chan client.Said, 16)
-	ended := make(chan client.Run, 1)
-	go func() {
-		run, err := c.Submit(t.Context(), pending, patience, func(p client.Progress) {
-			if p.Says != nil {
-				said <- *p.Says
-			}
-		})
-		if err != nil {
-			t.Error(err)
+	ended := sent(t, c, pending, func(p client.Progress) {
+		if p.Says != nil {
+			said <- *p.Says
 		}
-		ended <- run
-	}()
+	})
 	if got := <-said; got != (client.Said{Name: "web2", Text: "one line\n"}) {
 		t.Errorf("%+v", got)
 	}
-	output := func() client.Outcome {
-		run, err := c.Run(t.Context(), client.Request{Plugin: "jobs", Action: "output", Args: map[string]any{"id": id}, Targets: pending.Targets, Timeout: patience}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return only(t, run)
-	}
+	output := func() client.Outcome { t.Helper(); return jobOn(t, c, "output", id, pending.Targets) }
 	if o := output(); o.Data["text"] != "one line\nand half of" || o.Data["running"] != true {
 		t.Errorf("%+v", o)
 	}
@@ -115,8 +95,7 @@ func TestAChangeEndsWithoutAnAgent(t *testing.T) {
 	p := &probe{began: make(chan struct{}, 1), release: make(chan struct{})}
 	f, c, web2 := outliving(t, p)
 	pending, _ := prepared(t, c, "hold")
-	ended := make(chan client.Run, 1)
-	go func() { ended <- submitted(t, c, pending) }()
+	ended := sent(t, c, pending, nil)
 	<-p.began
 	web2.Stop()
 	close(p.release)

@@ -46,7 +46,7 @@ func Act(ctx context.Context, dir string, get func(plugin string) (plugin.Plugin
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
-	x := safely(limited, p, plugin.Call{Action: action.Name, Args: args, Output: &capped{f: out, left: maxOutput}})
+	x := plugin.Safely(limited, p, plugin.Call{Action: action.Name, Args: args, Output: &capped{f: out, left: maxOutput}})
 	end := result{
 		State: x.State, Message: x.Message, Data: x.Data,
 		Stopped: ctx.Err() != nil, TimedOut: ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded),
@@ -54,32 +54,37 @@ func Act(ctx context.Context, dir string, get func(plugin string) (plugin.Plugin
 	return leave(dir, end)
 }
 
-// leave writes the result. One that cannot be encoded, or is too long, is left without its outputs.
+// leave writes the result. Outputs that cannot be encoded, or find no room, are left out, and the message says so.
 func leave(dir string, end result) error {
-	end.Message = plugin.Readable(end.Message)
-	data, err := plugin.ReadableData(end.Data)
-	end.Data = data
-	raw, encode := wire.Marshal(end)
-	if err = errors.Join(err, encode); err == nil && len(raw) <= maxResult {
-		_, err = decodeResult(raw)
-	}
-	if err != nil || len(raw) > maxResult {
-		end.Data, end.Message = nil, "its answer could not be written down: too long, or not encodable"
-		if raw, err = wire.Marshal(end); err != nil {
-			return err
-		}
-	}
-	if err = put(filepath.Join(dir, roomFile), raw); err != nil && len(raw) > room { // there was no room for so much
-		end.Data, end.Message = nil, end.Message[:min(len(end.Message), room/2)]+" (its outputs could not be written down: "+err.Error()+")"
-		end.Message = plugin.Readable(end.Message)
-		if raw, err = wire.Marshal(end); err == nil {
-			err = put(filepath.Join(dir, roomFile), raw)
-		}
+	end.Message = plugin.Readable(end.Message[:min(len(end.Message), room/2)])
+	path := filepath.Join(dir, roomFile)
+	err := end.writeTo(path)
+	if err != nil && end.Data != nil { // what is left fits into the room that was taken before
+		end.Data, end.Message = nil, end.Message+" (outputs left out: "+plugin.Readable(err.Error())+")"
+		err = end.writeTo(path)
 	}
 	if err != nil {
 		return fmt.Errorf("the action ended (%s), and this cannot be written down: %w", end.State, err)
 	}
-	return os.Rename(filepath.Join(dir, roomFile), filepath.Join(dir, resultFile))
+	return os.Rename(path, filepath.Join(dir, resultFile))
+}
+
+func (x result) writeTo(path string) error {
+	var err error
+	if x.Data, err = plugin.ReadableData(x.Data); err != nil {
+		return err
+	}
+	raw, err := wire.Marshal(x)
+	if err != nil {
+		return err
+	}
+	if len(raw) > maxResult {
+		return fmt.Errorf("%d bytes, at most %d fit", len(raw), maxResult)
+	}
+	if _, err := decodeResult(raw); err != nil {
+		return err
+	}
+	return put(path, raw)
 }
 
 // put overwrites a file where it lies, so that it needs no more room than it has.
@@ -115,15 +120,6 @@ func find(c Call, get func(string) (plugin.Plugin, bool)) (plugin.Plugin, plugin
 	}
 	args, err := action.Check(c.Args)
 	return p, action, args, err
-}
-
-func safely(ctx context.Context, p plugin.Plugin, call plugin.Call) (r plugin.Result) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			r = plugin.Failf("the plugin broke: %v", fault)
-		}
-	}()
-	return p.Run(ctx, call)
 }
 
 // hold takes the lock for the life of the process and writes its pid down. It waits for one who only looks whether it is held.

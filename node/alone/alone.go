@@ -35,8 +35,10 @@ const (
 	lookSoonFor = 2 * time.Second
 	// room is how long a result may be that has to fit also where the disk is full by then, in bytes.
 	room = 64 << 10
+	// maxPID bounds what stands in the lock's file, in bytes.
+	maxPID = 32
 	// maxCall and maxResult bound the files, in bytes.
-	maxCall, maxResult = job.MaxJob, 2 * job.MaxReply
+	maxCall, maxResult = 2 * job.MaxJob, 2 * job.MaxReply
 )
 
 // ErrCutOff says that the process is gone and left no result: it was killed, or the machine lost its power.
@@ -107,8 +109,11 @@ func (r *Runner) Begin(ctx context.Context, id string, signed []byte, c Call) er
 	if err := os.Mkdir(filepath.Join(r.dir, id), 0o700); err != nil {
 		return err
 	}
-	err = errors.Join(identity.WriteFile(r.file(id, jobFile), signed, 0o600), identity.WriteFile(r.file(id, callFile), raw, 0o600),
-		identity.WriteFile(r.file(id, roomFile), make([]byte, room), 0o600))
+	// The job last: it is what Left goes by, and then the rest is there.
+	err = errors.Join(identity.WriteFile(r.file(id, callFile), raw, 0o600), identity.WriteFile(r.file(id, roomFile), make([]byte, room), 0o600))
+	if err == nil {
+		err = identity.WriteFile(r.file(id, jobFile), signed, 0o600)
+	}
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, startGrace)
 		defer cancel()
@@ -208,20 +213,33 @@ func (r *Runner) gone(id string) bool {
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
 }
 
-// Stop tells a process to end its action. It does not wait for that; one that is gone is no error.
-func (r *Runner) Stop(id string) error {
-	raw, err := readFile(r.file(id, lockFile), 32)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// Stop tells the process to end its action, and blocks until it has been told, or ctx ends: it may not hold its lock yet.
+func (r *Runner) Stop(ctx context.Context, id string) error {
+	tick := time.NewTicker(lookSoon)
+	defer tick.Stop()
+	for {
+		if pid := r.holder(id); pid > 0 {
+			return syscall.Kill(pid, syscall.SIGTERM)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
 	}
+}
+
+// holder is the process that holds the lock; 0: none does, or it has not said who it is yet.
+func (r *Runner) holder(id string) int {
+	raw, err := readFile(r.file(id, lockFile), maxPID)
 	if err != nil {
-		return err
+		return 0
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
 	if err != nil || pid <= 1 || r.gone(id) {
-		return nil
+		return 0
 	}
-	return syscall.Kill(pid, syscall.SIGTERM)
+	return pid
 }
 
 // Left is an action that an earlier agent began.

@@ -141,7 +141,9 @@ func TestAnActionEnds(t *testing.T) {
 			t.Fatalf("%+v, %v", end, err)
 		}
 	}
-	if err := r.Stop(id); err != nil { // of one that has ended
+	over, end := context.WithCancel(t.Context())
+	end()
+	if err := r.Stop(over, id); err != nil { // of one that has ended
 		t.Error(err)
 	}
 	r.End(id)
@@ -183,7 +185,7 @@ func TestStop(t *testing.T) {
 	r := runner(t, itself{})
 	begin(t, r, call("hold"))
 	until(t, func() bool { return r.ran(t) == 1 && !r.gone(id) })
-	if err := r.Stop(id); err != nil { // the process of this test does not handle the signal, so that it dies of it
+	if err := r.Stop(t.Context(), id); err != nil { // the process of this test does not handle the signal, so that it dies of it
 		t.Fatal(err)
 	}
 	if _, err := r.Wait(t.Context(), id); !errors.Is(err, ErrCutOff) {
@@ -192,11 +194,13 @@ func TestStop(t *testing.T) {
 	if err := os.WriteFile(r.file(id, lockFile), []byte("1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	over, end := context.WithCancel(t.Context())
+	end()
 	for _, pid := range []string{"1", "-1", "0", "x", "", "99999999999999999999"} {
 		if err := os.WriteFile(r.file(id, lockFile), []byte(pid), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.Stop(id); err != nil {
+		if err := r.Stop(over, id); err != nil {
 			t.Errorf("%q: %v", pid, err)
 		}
 	}
@@ -206,7 +210,7 @@ func TestBadEnds(t *testing.T) {
 	for action, want := range map[string]string{
 		"die":   ErrCutOff.Error(),
 		"panic": "failed: the plugin broke: as told",
-		"odd":   "ok: its answer could not be written down: too long, or not encodable",
+		"odd":   "ok: a\uFFFDb (outputs left out: 1048605 bytes, at most 1048576 fit)",
 	} {
 		r := runner(t, itself{})
 		begin(t, r, call(action))

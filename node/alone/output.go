@@ -97,7 +97,7 @@ func whole(piece []byte, more bool) []byte {
 	return piece
 }
 
-// Forget drops outputs that are too old, and the oldest where they are too many.
+// Forget drops outputs that are too old, the oldest where they are too many, and what was never begun.
 func (r *Runner) Forget(now time.Time) error {
 	dirs, err := os.ReadDir(r.dir)
 	if err != nil {
@@ -107,8 +107,14 @@ func (r *Runner) Forget(now time.Time) error {
 	total := int64(0)
 	for i := len(dirs) - 1; i >= 0; i-- { // ids sort by time: the newest first
 		id := dirs[i].Name()
+		if !job.ValidID(id) || r.has(id, jobFile) {
+			continue
+		}
 		info, err := os.Lstat(r.file(id, outputFile))
-		if err != nil || !job.ValidID(id) || r.has(id, jobFile) {
+		if err != nil { // nothing was printed, or the agent ended before it had written all down
+			info, err = dirs[i].Info()
+		}
+		if err != nil {
 			continue
 		}
 		if total += info.Size(); total > maxOutputs || now.Sub(info.ModTime()) > keepOutput {

@@ -138,6 +138,16 @@ type Plugin interface {
 	Run(ctx context.Context, call Call) Result
 }
 
+// Safely runs a plugin; a panic in one is a failure of the action and must not take the process down.
+func Safely(ctx context.Context, p Plugin, call Call) (r Result) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			r = Failf("the plugin broke: %v", fault)
+		}
+	}()
+	return p.Run(ctx, call)
+}
+
 // DataSource is implemented by plugins that also answer data functions in -S filters, such as
 // service('nginx').status. Query looks only and returns the outputs by name; an error means that this host
 // cannot answer, and then the host does not match.

@@ -243,7 +243,11 @@ func (r run) enabling(state plugin.State, after status, message string) plugin.R
 // failure answers an act that went wrong, with the state the service is left in if that can still be asked for.
 func (r run) failure(ctx context.Context, err error) plugin.Result {
 	if ctx.Err() != nil {
-		return r.result(plugin.Failed, r.before, fmt.Sprintf("%s of %s did not end within the time limit and may go on; ask for its status", r.verb, r.name))
+		why := "did not end within the time limit"
+		if errors.Is(ctx.Err(), context.Canceled) {
+			why = "had not ended when this was told to stop,"
+		}
+		return r.result(plugin.Failed, r.before, fmt.Sprintf("%s of %s %s and may go on; ask for its status", r.verb, r.name, why))
 	}
 	after, lookErr := r.m.look(ctx, r.name)
 	if lookErr != nil {
