@@ -22,7 +22,11 @@ type Health struct {
 func (n *Node) Health() Health {
 	h := Health{Live: n.pulse.hung(), Ready: n.readiness()}
 	alive, failed, _ := n.presences()
-	text := []string{fmt.Sprintf("%s: sees %d alive, %d failed", n.self.Load().Name, alive, failed)}
+	sees := fmt.Sprintf("sees %d alive, %d failed", alive, failed)
+	if n.gossip == nil {
+		sees = "does not gossip"
+	}
+	text := []string{n.self.Load().Name + ": " + sees}
 	if h.Ready != nil {
 		text = append(text, h.Ready.Error())
 	} else if nc := n.conn.Load(); nc != nil {
