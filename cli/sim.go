@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +28,7 @@ const (
 	flagBrokers = "brokers"
 	flagKill    = "kill"
 	flagKeep    = "keep"
+	flagProfile = "profile"
 
 	simTimeout = 10 * time.Second // beyond the longest lag
 	simBrokers = 5                // at most
@@ -57,14 +58,24 @@ func simVerb() verb {
 			text(simFlags, flagRandom, "", "`NUMBER`: chooses which hosts misbehave (default 1)"),
 			text(simFlags, flagBrokers, "", "`N`: real nodes that carry a broker, 1 to 5 (default 1)"),
 			toggle(simFlags, flagKill, "", "at the end kill a broker as a crash does, and see when all hosts are on the others"),
+			text(simFlags, flagProfile, "", "`FILE`: write a CPU profile of this process while it asks, for go tool pprof"),
 			toggle(simFlags, flagKeep, "", "stay up at the end until Ctrl-C"),
 			timeoutFlag(),
+			text(whatToPrint, flagOutput, "o", "`FORMAT`: table or json"),
+			toggle(whatToPrint, flagJSON, "j", "the same as -o json"),
 		},
 		endings: []ending{endFault},
 		do: func(e *env, in *ucli.Context) error {
 			o, err := parseSim(in)
 			if err != nil {
 				return err
+			}
+			p, err := e.parsePrinting(in, Config{})
+			if err != nil {
+				return err
+			}
+			if o.format = p.format; o.format != report.Table && o.format != report.JSON {
+				return usagef("-o %s: this command knows table and json", o.format)
 			}
 			return e.sim(in.Context, o)
 		},
@@ -78,10 +89,12 @@ type simOptions struct {
 	seed                   uint64
 	timeout                time.Duration
 	kill, keep             bool
+	profile                string
+	format                 report.Format
 }
 
 func parseSim(in *ucli.Context) (o simOptions, err error) {
-	o = simOptions{rounds: 5, brokers: 1, seed: 1, kill: in.Bool(flagKill), keep: in.Bool(flagKeep)}
+	o = simOptions{rounds: 5, brokers: 1, seed: 1, kill: in.Bool(flagKill), keep: in.Bool(flagKeep), profile: in.String(flagProfile)}
 	if o.hosts, err = strconv.Atoi(in.Args().First()); err != nil || o.hosts < 1 || o.hosts > sim.MaxHosts {
 		return o, usagef("%q hosts: a number from 1 to %d is meant", in.Args().First(), sim.MaxHosts)
 	}
@@ -161,30 +174,62 @@ func (e *env) sim(ctx context.Context, o simOptions) (err error) {
 	if err != nil {
 		return faultf("%w", err)
 	}
-	s := simulation{env: e, options: o, dir: dir}
+	s := simulation{env: e, options: o, dir: dir, measured: report.Sim{Hosts: o.hosts, Brokers: o.brokers}}
 	defer func() { err = errors.Join(err, s.stop(), os.RemoveAll(dir)) }()
 	if err := s.start(ctx); err != nil {
 		return err
 	}
-	for _, q := range []question{
-		{"ping", client.Request{Plugin: selfPlugin, Action: actionPing, Timeout: o.timeout}},
-		{"service nginx status", client.Request{Plugin: "service", Action: "status", Args: map[string]any{"service": "nginx"}, Timeout: o.timeout}},
-	} {
-		if err := s.ask(ctx, q); err != nil {
-			return err
-		}
+	if err := s.profiled(func() error { return s.askAll(ctx) }); err != nil {
+		return err
 	}
 	if o.kill {
 		if err := s.killBroker(ctx); err != nil {
 			return err
 		}
 	}
+	out, err := s.measured.Render(o.format)
+	if err != nil {
+		return faultf("%w", err)
+	}
+	if err := e.print(string(out)); err != nil {
+		return err
+	}
 	if o.keep {
 		s.invite()
 		<-ctx.Done() // Ctrl-C is how it ends
 	}
-	if s.differences > 0 {
-		return faultf("the client's account differs from what the hosts did, %d times", s.differences)
+	if n := s.measured.Differences; n > 0 {
+		return faultf("the client's account differs from what the hosts did, %d times", n)
+	}
+	return nil
+}
+
+// profiled runs f, with a CPU profile of this process if that is wanted.
+func (s *simulation) profiled(f func() error) (err error) {
+	if s.options.profile == "" {
+		return f()
+	}
+	file, err := os.Create(s.options.profile)
+	if err != nil {
+		return faultf("--profile: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return faultf("--profile: %w", err)
+	}
+	defer pprof.StopCPUProfile()
+	return f()
+}
+
+func (s *simulation) askAll(ctx context.Context) error {
+	timeout := s.options.timeout
+	for _, q := range []question{
+		{"ping", client.Request{Plugin: selfPlugin, Action: actionPing, Timeout: timeout}},
+		{"service nginx status", client.Request{Plugin: "service", Action: "status", Args: map[string]any{"service": "nginx"}, Timeout: timeout}},
+	} {
+		if err := s.ask(ctx, q); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -195,32 +240,32 @@ type question struct {
 	request client.Request
 }
 
-// ask asks all hosts as often as was wanted, compares, and prints a line.
+// ask asks all hosts as often as was wanted, and compares.
 func (s *simulation) ask(ctx context.Context, q question) error {
-	var took, last []time.Duration
-	var tally sim.Tally
+	measured := report.SimQuestion{Name: q.name}
+	var cpuHere, cpuBrokers time.Duration
 	for range s.options.rounds {
+		here, brokers := s.cpu()
 		run, err := s.client.Run(ctx, q.request, nil)
 		if err != nil {
 			return faultf("%s: %w", q.name, err)
 		}
-		var wrong []sim.Difference
+		hereAfter, brokersAfter := s.cpu()
+		cpuHere, cpuBrokers = cpuHere+hereAfter-here, cpuBrokers+brokersAfter-brokers
 		told, latest := s.told(run)
-		tally, wrong = s.world.Compare(run.JobID, told, run.Rejected)
+		tally, wrong := s.world.Compare(run.JobID, told, run.Rejected)
 		s.world.Forget(run.JobID)
 		s.differ(run, wrong)
-		took, last = append(took, run.Took), append(last, latest)
+		measured.Ended, measured.Last = append(measured.Ended, report.Milliseconds(run.Took)), append(measured.Last, report.Milliseconds(latest))
+		measured.Answered, measured.Silent, measured.Rejected = tally.Answered, tally.Silent, tally.Rejected
 		if err := s.settle(ctx); err != nil { // those that closed their connection come back
 			return err
 		}
 	}
-	if s.rows++; s.rows == 1 {
-		if err := s.env.print(fmt.Sprintf("\n%-22s %-30s %-30s %s\n", "ms: median (min-max)", "until the run ended", "until the last answer", "hosts: answered, silent, rejected")); err != nil {
-			return err
-		}
-	}
-	return s.env.print(fmt.Sprintf("%-22s %-30s %-30s %d = %d + %d + %d\n", q.name, spread(took), spread(last),
-		s.options.hosts, tally.Answered, tally.Silent, tally.Rejected))
+	each := float64(s.options.rounds * s.options.hosts)
+	measured.CPUHere, measured.CPUBroker = float64(cpuHere.Microseconds())/each, float64(cpuBrokers.Microseconds())/each
+	s.measured.Questions = append(s.measured.Questions, measured)
+	return nil
 }
 
 // told is how the run says that each host ended, and when the last answer came.
@@ -245,18 +290,11 @@ func (s *simulation) differ(run client.Run, wrong []sim.Difference) {
 		wrong = append(wrong, sim.Difference{Host: "the run", Did: fmt.Sprintf("should be about %d hosts", all),
 			Told: fmt.Sprintf("%d outcomes, %d expected, %d that do not match", len(run.Outcomes), run.Expected, run.NoMatch)})
 	}
-	s.differences += len(wrong)
+	s.measured.Differences += len(wrong)
 	for _, d := range wrong[:min(len(wrong), maxDifferences)] {
 		s.env.note("%s: %s, and the client says: %s", report.Sanitise(d.Host), report.Sanitise(d.Did), report.Sanitise(d.Told))
 	}
 	if len(wrong) > maxDifferences {
 		s.env.note("and %d more", len(wrong)-maxDifferences)
 	}
-}
-
-// spread is the median, the least and the most in milliseconds.
-func spread(times []time.Duration) string {
-	slices.Sort(times)
-	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
-	return fmt.Sprintf("%.1f (%.1f-%.1f)", ms(times[len(times)/2]), ms(times[0]), ms(times[len(times)-1]))
 }

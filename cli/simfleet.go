@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"fleet/cli/report"
 	"fleet/client"
 	"fleet/identity"
 	"fleet/job"
@@ -43,7 +44,7 @@ type simulation struct {
 	client  *client.Client
 	world   *sim.World
 
-	rows, differences int
+	measured report.Sim
 }
 
 // simNode is the process of a real node.
@@ -91,17 +92,13 @@ func (s *simulation) start(ctx context.Context) error {
 	if err := s.world.Connect(ctx); err != nil {
 		return faultf("%w", err)
 	}
-	connected := time.Since(began)
+	s.measured.Connect = report.Milliseconds(time.Since(began))
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%d hosts connected with TLS in %s (%s each); a broker's node knew all after %s\n", s.options.hosts,
-		connected.Round(time.Millisecond), (connected / time.Duration(s.options.hosts)).Round(time.Microsecond), time.Since(began).Round(time.Millisecond))
-	if after := s.memory(); before > 0 {
-		text += fmt.Sprintf("brokers' nodes: %.1f MB resident before and %.1f after, %.1f kB for each host\n", float64(before)/1e6, float64(after)/1e6,
-			float64(after-before)/float64(s.options.hosts)/1e3)
-	}
-	return s.env.print(text)
+	s.measured.Known = report.Milliseconds(time.Since(began))
+	s.measured.MemoryBefore, s.measured.MemoryAfter = before, s.memory()
+	return nil
 }
 
 // startNode starts a node as a process of its own and waits until it takes jobs.
@@ -228,7 +225,7 @@ func (s *simulation) await(ctx context.Context, hosts int) error {
 	return nil
 }
 
-// killBroker kills the broker with the most hosts, as a crash does, and prints how long it took until all are on the
+// killBroker kills the broker with the most hosts, as a crash does, and measures how long it took until all are on the
 // others, and until a ping counts them.
 func (s *simulation) killBroker(ctx context.Context) error {
 	victim, most := 0, -1
@@ -260,8 +257,8 @@ func (s *simulation) killBroker(ctx context.Context) error {
 	told, _ := s.told(run)
 	tally, wrong := s.world.Compare(run.JobID, told, run.Rejected)
 	s.differ(run, wrong)
-	return s.env.print(fmt.Sprintf("\na broker with %d hosts was killed: all hosts were on the others after %s, and a ping had heard %d of them after %s\n",
-		most, back.Round(time.Millisecond), tally.Answered, time.Since(began).Round(time.Millisecond)))
+	s.measured.Kill = &report.SimKill{Hosts: most, Back: report.Milliseconds(back), Heard: report.Milliseconds(time.Since(began)), Answered: tally.Answered}
+	return nil
 }
 
 func pauseFor(ctx context.Context, d time.Duration) {
@@ -271,24 +268,6 @@ func pauseFor(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-t.C:
 	}
-}
-
-// memory is the resident memory of the brokers' nodes in bytes; 0 where this system does not tell.
-func (s *simulation) memory() int64 {
-	var sum int64
-	for _, n := range s.nodes {
-		data, err := os.ReadFile("/proc/" + strconv.Itoa(n.cmd.Process.Pid) + "/status")
-		if err != nil {
-			return 0
-		}
-		for line := range strings.Lines(string(data)) {
-			if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-				kb, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-				sum += kb << 10
-			}
-		}
-	}
-	return sum
 }
 
 // stop ends all that was started, by its process id.
