@@ -1,29 +1,27 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
 const (
 	// peers is how many hosts may carry a broker; the others join as members.
 	peers = 3
-	// startLimit bounds how long a host may take until it is ready, and the fleet until everybody answers.
-	startLimit = time.Minute
-	// stopLimit is how long a process has to end by itself before it is killed.
-	stopLimit = 10 * time.Second
+	// settleLimit bounds how long it may take until everybody answers.
+	settleLimit = 3 * time.Minute
+	// growAtOnce is how many hosts are started at one time once all that may carry a broker are there.
+	growAtOnce = 8
+	lookAgain  = 50 * time.Millisecond // between two pings that wait for something
 )
 
 // fleet is a fleet of real processes on loopback.
@@ -58,23 +56,51 @@ func (f *fleet) output(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// grow starts hosts until there are n.
+// grow starts hosts until there are n. Those that may carry a broker come one after another.
 func (f *fleet) grow(ctx context.Context, n int) error {
-	for i := len(f.nodes) + 1; i <= n; i++ {
-		var err error
-		switch {
-		case i == 1:
-			err = f.found(ctx)
-		case i <= peers:
-			err = f.start(ctx, i, "0", "--join", "@"+f.tokens["peer"])
-		default:
-			err = f.start(ctx, i, "0", "--join", "@"+f.tokens["member"])
+	for len(f.nodes) < min(n, peers) {
+		if err := f.add(ctx, len(f.nodes)+1); err != nil {
+			return err
 		}
-		if err != nil {
+	}
+	for len(f.nodes) < n {
+		if err := f.addSeveral(ctx, min(growAtOnce, n-len(f.nodes))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addSeveral starts n members at once, and returns when all are ready or one is not.
+func (f *fleet) addSeveral(ctx context.Context, n int) error {
+	first, nodes, errs := len(f.nodes)+1, make([]*process, n), make([]error, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { nodes[i], errs[i] = f.start(ctx, first+i, "0", "--join", "@"+f.tokens["member"]) })
+	}
+	all.Wait()
+	for _, p := range nodes {
+		if p != nil {
+			f.nodes = append(f.nodes, p)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// add starts host i for the first time.
+func (f *fleet) add(ctx context.Context, i int) error {
+	if i == 1 {
+		return f.found(ctx)
+	}
+	role := "member"
+	if i <= peers {
+		role = "peer"
+	}
+	p, err := f.start(ctx, i, "0", "--join", "@"+f.tokens[role])
+	if err == nil {
+		f.nodes = append(f.nodes, p)
+	}
+	return err
 }
 
 // found founds the fleet, starts its first host, and makes a token for each kind of host.
@@ -89,9 +115,11 @@ func (f *fleet) found(ctx context.Context) error {
 	if _, err := f.output(ctx, append([]string{"init", "bench"}, f.place(1, port)...)...); err != nil {
 		return err
 	}
-	if err := f.start(ctx, 1, port); err != nil {
+	p, err := f.start(ctx, 1, port)
+	if err != nil {
 		return err
 	}
+	f.nodes = append(f.nodes, p)
 	f.tokens = map[string]string{}
 	for _, role := range []string{"peer", "member"} {
 		text, err := f.output(ctx, "token", "create", "--role", role)
@@ -113,136 +141,43 @@ func (f *fleet) place(i int, brokerPort string) []string {
 }
 
 // start starts host i and waits until it takes jobs.
-func (f *fleet) start(ctx context.Context, i int, brokerPort string, more ...string) error {
+func (f *fleet) start(ctx context.Context, i int, brokerPort string, more ...string) (*process, error) {
 	cmd := f.run(context.Background(), append(append([]string{"node"}, f.place(i, brokerPort)...), more...)...)
 	p, err := startProcess(ctx, cmd, func(line string) bool { return strings.Contains(line, "msg=ready") })
 	if err != nil {
-		return fmt.Errorf("web%d: %w", i, err)
+		return nil, fmt.Errorf("web%d: %w", i, err)
 	}
-	f.nodes = append(f.nodes, p)
-	return nil
+	return p, nil
 }
 
-// settled returns when a ping is answered by every host.
+// answer is the names of the hosts that answered a ping, and its exit code. A host that is silent is no error.
+func (f *fleet) answer(ctx context.Context) (names []string, exit int, err error) {
+	cmd := f.run(ctx, "ping", "-o", "name")
+	out, err := cmd.Output()
+	if cmd.ProcessState == nil || ctx.Err() != nil {
+		return nil, 0, errors.Join(err, ctx.Err())
+	}
+	return strings.Fields(string(out)), cmd.ProcessState.ExitCode(), nil
+}
+
+// settled returns when a ping is answered by every host, and by nobody else.
 func (f *fleet) settled(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	return f.until(ctx, fmt.Sprintf("all %d hosts answer", len(f.nodes)), func(names []string, exit int) bool { return exit == 0 && len(names) == len(f.nodes) })
+}
+
+// until pings again and again until good says so of an answer.
+func (f *fleet) until(ctx context.Context, what string, good func(names []string, exit int) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
-	for {
-		out, err := f.output(ctx, "ping", "-o", "name")
-		if err == nil && len(strings.Fields(out)) == len(f.nodes) {
+	for heard := 0; ; {
+		names, exit, err := f.answer(ctx)
+		if err == nil && good(names, exit) {
 			return nil
 		}
-		if wait(ctx, 200*time.Millisecond) != nil {
-			return fmt.Errorf("%d of %d hosts answer after %s: %w", len(strings.Fields(out)), len(f.nodes), startLimit, err)
+		if heard = len(names); ctx.Err() != nil || wait(ctx, lookAgain) != nil {
+			return fmt.Errorf("not within %s: %s; the last ping was answered by %d and ended with %d", settleLimit, what, heard, exit)
 		}
 	}
-}
-
-// memory is the resident memory in bytes of those that may carry a broker and do, and of the members.
-type memory struct{ brokers, members []int64 }
-
-func (f *fleet) memory() (memory, error) {
-	var m memory
-	for i, p := range f.nodes {
-		rss, err := p.resident()
-		if err != nil {
-			return m, err
-		}
-		if i < peers {
-			m.brokers = append(m.brokers, rss)
-		} else {
-			m.members = append(m.members, rss)
-		}
-	}
-	return m, nil
 }
 
 func (f *fleet) stop() { stopAll(f.nodes); f.nodes = nil }
-
-// process is one that runs until it is told to stop.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	last []string      // what it said last, for when it ends by itself
-}
-
-// startProcess starts cmd and waits for the line on its standard error that says that it is ready.
-func startProcess(ctx context.Context, cmd *exec.Cmd, ready func(string) bool) (*process, error) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for this program, which stops it
-	errs, err := cmd.StderrPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	p, isReady := &process{cmd: cmd, done: make(chan struct{})}, make(chan struct{})
-	go func() {
-		defer close(p.done)
-		told := false
-		for lines := bufio.NewScanner(errs); lines.Scan(); {
-			if !told && ready(lines.Text()) {
-				told = true
-				close(isReady)
-			}
-			if p.last = append(p.last, lines.Text()); len(p.last) > 10 {
-				p.last = p.last[1:]
-			}
-		}
-		cmd.Wait()
-	}()
-	ctx, cancel := context.WithTimeout(ctx, startLimit)
-	defer cancel()
-	select {
-	case <-isReady:
-		return p, nil
-	case <-p.done:
-		return nil, errors.New("ended by itself:\n" + strings.Join(p.last, "\n"))
-	case <-ctx.Done():
-		stopAll([]*process{p})
-		return nil, fmt.Errorf("was not ready: %w", ctx.Err())
-	}
-}
-
-// resident reads VmRSS, in bytes.
-func (p *process) resident() (int64, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, fmt.Errorf("process %d has no VmRSS", p.cmd.Process.Pid)
-}
-
-// stopAll asks all to end at the same time, kills those that do not, and returns when all have ended.
-func stopAll(all []*process) {
-	var wg sync.WaitGroup
-	for _, p := range all {
-		wg.Go(func() {
-			p.cmd.Process.Signal(syscall.SIGTERM)
-			select {
-			case <-p.done:
-			case <-time.After(stopLimit):
-				p.cmd.Process.Kill()
-				<-p.done
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// freePort is a TCP port of loopback that nobody uses now.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
-}

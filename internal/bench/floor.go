@@ -14,7 +14,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -28,16 +31,18 @@ const (
 	questionSize = 300 // bytes, about what a signed job has
 	answerSize   = 300 // and a signed reply
 	floorReady   = "ready"
+	stormTimeout = time.Minute // with less, thousands of connections at once fail and come again
 )
 
 // floor is one nats-server and some processes that answer, each with a connection of its own.
 type floor struct {
-	self, cert, url string
-	processes       []*process
-	answering       int
+	self, dir, cert, url string
+	processes            []*process
+	answering            int
 }
 
-func startFloor(ctx context.Context, dir string) (*floor, error) {
+// startFloor starts the nats-server, in plain TCP or with mutual TLS.
+func startFloor(ctx context.Context, dir string, plain bool) (*floor, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -46,7 +51,10 @@ func startFloor(ctx context.Context, dir string) (*floor, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &floor{self: self, cert: filepath.Join(dir, "pair.pem"), url: "tls://127.0.0.1:" + port}
+	f := &floor{self: self, dir: dir, cert: filepath.Join(dir, "pair.pem"), url: "tls://127.0.0.1:" + port}
+	if plain {
+		f.url = "nats://127.0.0.1:" + port
+	}
 	if err := errors.Join(os.Mkdir(dir, 0o700), writePair(f.cert)); err != nil {
 		return nil, err
 	}
@@ -74,18 +82,15 @@ func (f *floor) grow(ctx context.Context, n int) error {
 	return nil
 }
 
-// client returns a maker of the process that asks all of them.
-func (f *floor) client(ctx context.Context, signed bool) func() *exec.Cmd {
-	subject, n := "bare", strconv.Itoa(f.answering)
-	if signed {
-		subject = "signed"
-	}
-	return func() *exec.Cmd { return exec.CommandContext(ctx, f.self, floorWord, f.cert, f.url, "ask", subject, n) }
+// client returns a maker of the process that asks all of them; kind is bare or signed.
+func (f *floor) client(ctx context.Context, kind string) func() *exec.Cmd {
+	n := strconv.Itoa(f.answering)
+	return func() *exec.Cmd { return exec.CommandContext(ctx, f.self, floorWord, f.cert, f.url, "ask", kind, n) }
 }
 
 func (f *floor) stop() { stopAll(f.processes); f.processes, f.answering = nil, 0 }
 
-// floorProcess is the floor's own main: CERT URL broker PORT | answer | ask SUBJECT N.
+// floorProcess is the floor's own main: CERT URL broker PORT | answer | ask KIND N | crowd KIND N ROUNDS.
 func floorProcess(ctx context.Context, args []string) error {
 	if len(args) < 3 {
 		return errors.New("the floor's processes are started by bench itself")
@@ -94,25 +99,45 @@ func floorProcess(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	key := pair.PrivateKey.(ed25519.PrivateKey)
-	config := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}, RootCAs: pool, ClientCAs: pool,
-		ClientAuth: tls.RequireAndVerifyClientCert, ServerName: "127.0.0.1"}
-	if args[2] == "broker" {
-		return floorBroker(ctx, args[3], config)
+	key, url := pair.PrivateKey.(ed25519.PrivateKey), args[1]
+	var config *tls.Config
+	if strings.HasPrefix(url, "tls:") {
+		config = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}, RootCAs: pool, ClientCAs: pool,
+			ClientAuth: tls.RequireAndVerifyClientCert, ServerName: "127.0.0.1"}
 	}
-	conn, err := nats.Connect(args[1], nats.Secure(config), nats.TLSHandshakeFirst())
-	if err != nil {
-		return err
+	switch what, rest := args[2], args[3:]; what {
+	case "broker":
+		return floorBroker(ctx, rest[0], config)
+	case "answer":
+		return floorAnswer(ctx, url, config, key)
+	case "ask":
+		n, err := strconv.Atoi(rest[1])
+		if err != nil {
+			return err
+		}
+		conn, err := nats.Connect(url, floorOptions(config)...)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		return floorAsk(ctx, conn, key, rest[0], n)
+	default:
+		n, err := strconv.Atoi(rest[1])
+		rounds, err2 := strconv.Atoi(rest[2])
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		return floorCrowd(ctx, url, config, key, rest[0], n, rounds)
 	}
-	defer conn.Close()
-	if args[2] == "answer" {
-		return floorAnswer(ctx, conn, key)
+}
+
+// floorOptions are a connection's. In a storm they are as patient as fleet's.
+func floorOptions(config *tls.Config) []nats.Option {
+	o := []nats.Option{nats.Timeout(stormTimeout)}
+	if config != nil {
+		o = append(o, nats.Secure(config), nats.TLSHandshakeFirst())
 	}
-	n, err := strconv.Atoi(args[4])
-	if err != nil {
-		return err
-	}
-	return floorAsk(ctx, conn, key, args[3], n)
+	return o
 }
 
 func floorBroker(ctx context.Context, port string, config *tls.Config) error {
@@ -120,8 +145,12 @@ func floorBroker(ctx context.Context, port string, config *tls.Config) error {
 	if err != nil {
 		return err
 	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: n, NoSigs: true, NoLog: true, TLS: true, TLSVerify: true,
-		TLSHandshakeFirst: true, TLSTimeout: 10, TLSConfig: config, NoSystemAccount: true})
+	o := &server.Options{Host: "127.0.0.1", Port: n, NoSigs: true, NoLog: true, NoSystemAccount: true, DisableShortFirstPing: true,
+		MaxPending: 256 << 20, AuthTimeout: stormTimeout.Seconds()} // as fleet's
+	if config != nil {
+		o.TLS, o.TLSVerify, o.TLSHandshakeFirst, o.TLSTimeout, o.TLSConfig = true, true, true, stormTimeout.Seconds(), config
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		return err
 	}
@@ -136,15 +165,13 @@ func floorBroker(ctx context.Context, port string, config *tls.Config) error {
 	return nil
 }
 
-func floorAnswer(ctx context.Context, conn *nats.Conn, key ed25519.PrivateKey) error {
-	answer := make([]byte, answerSize)
-	_, bare := conn.Subscribe("bare", func(m *nats.Msg) { m.Respond(answer) })
-	_, signed := conn.Subscribe("signed", func(m *nats.Msg) {
-		if verified(key, m.Data) {
-			m.Respond(sign(key, answer))
-		}
-	})
-	if err := errors.Join(bare, signed, conn.Flush()); err != nil {
+func floorAnswer(ctx context.Context, url string, config *tls.Config, key ed25519.PrivateKey) error {
+	conn, err := nats.Connect(url, floorOptions(config)...)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := errors.Join(listen(conn, key, "bare"), listen(conn, key, "signed")); err != nil {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, floorReady)
@@ -152,28 +179,60 @@ func floorAnswer(ctx context.Context, conn *nats.Conn, key ed25519.PrivateKey) e
 	return nil
 }
 
-func floorAsk(ctx context.Context, conn *nats.Conn, key ed25519.PrivateKey, subject string, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+// listen answers questions of one kind.
+func listen(conn *nats.Conn, key ed25519.PrivateKey, kind string) error {
+	answer := make([]byte, answerSize)
+	_, err := conn.Subscribe(kind, func(m *nats.Msg) {
+		switch {
+		case kind == "bare":
+			m.Respond(answer)
+		case verified(key, m.Data):
+			m.Respond(sign(key, answer))
+		}
+	})
+	return errors.Join(err, conn.Flush())
+}
+
+// floorAsk asks once and waits for n answers, which as many goroutines verify as there are processors, as in fleet.
+func floorAsk(ctx context.Context, conn *nats.Conn, key ed25519.PrivateKey, kind string, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, crowdLimit)
 	defer cancel()
-	inbox := nats.NewInbox()
-	answers, err := conn.SubscribeSync(inbox)
+	inbox, answers := nats.NewInbox(), make(chan *nats.Msg, n)
+	sub, err := conn.ChanSubscribe(inbox, answers)
 	if err != nil {
 		return err
 	}
+	defer sub.Unsubscribe()
 	question := make([]byte, questionSize)
-	if subject == "signed" {
+	if kind == "signed" {
 		question = sign(key, question)
 	}
-	if err := conn.PublishRequest(subject, inbox, question); err != nil {
+	if err := conn.PublishRequest(kind, inbox, question); err != nil {
 		return err
 	}
+	good := make(chan bool, n)
+	var workers sync.WaitGroup
+	defer func() { cancel(); workers.Wait() }()
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for {
+				select {
+				case m := <-answers:
+					good <- kind == "bare" || verified(key, m.Data)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
 	for range n {
-		m, err := answers.NextMsgWithContext(ctx)
-		if err != nil {
-			return err
-		}
-		if subject == "signed" && !verified(key, m.Data) {
-			return errors.New("an answer is not signed")
+		select {
+		case ok := <-good:
+			if !ok {
+				return errors.New("an answer is not signed")
+			}
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -6,9 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,13 +32,42 @@ func main() {
 }
 
 type options struct {
-	fleet  string // the binary
-	runs   int
-	warm   int
-	sizes  []int
-	idle   time.Duration
-	keep   bool
-	detail bool
+	fleet     string // the binary
+	parts     []string
+	runs      int
+	warm      int
+	hosts     []int // sizes of a fleet of processes
+	simulated []int
+	idle      []int
+	alone     time.Duration
+	stampede  int
+	keep      bool
+	detail    bool
+}
+
+// part is one question that the bench answers, with a table of its own.
+type part struct {
+	name, about string
+	run         func(context.Context, options, string) error // the string is an empty directory
+}
+
+func parts() []part {
+	return []part{
+		{"commands", "whole processes of the client at growing sizes, beside their floors", benchCommands},
+		{"converge", "how long a join, a crash and a broker's crash take to be known", benchConverge},
+		{"idle", "CPU, bytes and memory of a node that has nothing to do", benchIdle},
+		{"stampede", "many hosts started at once with one token", benchStampede},
+		{"simulated", "thousands of simulated hosts, beside the floors", benchSimulated},
+	}
+}
+
+func howTo() error {
+	var b strings.Builder
+	b.WriteString("usage: scripts/bench [flags] [PART...]; without PART all of them, which takes about half an hour:\n")
+	for _, p := range parts() {
+		fmt.Fprintf(&b, "  %-10s %s\n", p.name, p.about)
+	}
+	return errors.New(b.String())
 }
 
 func parse(args []string) (options, error) {
@@ -46,24 +75,44 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("scripts/bench", flag.ContinueOnError)
 	flags.StringVar(&o.fleet, "fleet", "", "the `binary` to measure")
 	flags.IntVar(&o.runs, "runs", 15, "measured runs of each command at each size")
-	flags.DurationVar(&o.idle, "idle", 20*time.Second, "how long the fleet is left alone before its memory is read")
-	flags.BoolVar(&o.keep, "keep", false, "leave the fleet up at the end until Ctrl-C, and say how to reach it")
-	flags.BoolVar(&o.detail, "detail", false, "print every single time")
-	sizes := flags.String("hosts", "1,10,50", "sizes of the fleet, growing")
+	flags.DurationVar(&o.alone, "alone", time.Minute, "how long a fleet is left alone before and while its idling is measured")
+	flags.IntVar(&o.stampede, "stampede", 100, "`hosts` that are started at once")
+	flags.BoolVar(&o.keep, "keep", false, "commands: leave the fleet up at the end until Ctrl-C, and say how to reach it")
+	flags.BoolVar(&o.detail, "detail", false, "commands: print every single time")
+	hosts := flags.String("hosts", "1,10,50,100", "`sizes` of a fleet of processes, growing")
+	simulated := flags.String("simulated", "1000,5000,10000", "`sizes` of a simulated fleet, growing")
+	idle := flags.String("idle", "10,100,300", "`sizes` of a fleet that is left alone, growing")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	for s := range strings.SplitSeq(*sizes, ",") {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > 500 || len(o.sizes) > 0 && n <= o.sizes[len(o.sizes)-1] {
-			return o, fmt.Errorf("--hosts %q: growing numbers from 1 to 500, with commas between", *sizes)
-		}
-		o.sizes = append(o.sizes, n)
+	var errs [3]error
+	o.hosts, errs[0] = sizes("hosts", *hosts, 500)
+	o.simulated, errs[1] = sizes("simulated", *simulated, 16_000)
+	o.idle, errs[2] = sizes("idle", *idle, 1000)
+	if err := errors.Join(errs[:]...); err != nil {
+		return o, err
 	}
-	if o.fleet == "" || o.runs < 1 || flags.NArg() > 0 {
-		return o, errors.New("usage: scripts/bench [--runs N] [--hosts 1,10,50] [--idle 20s] [--detail] [--keep]")
+	o.parts = flags.Args()
+	for _, name := range o.parts {
+		if !slices.ContainsFunc(parts(), func(p part) bool { return p.name == name }) {
+			return o, howTo()
+		}
+	}
+	if o.fleet == "" || o.runs < 1 || o.stampede < 1 {
+		return o, howTo()
 	}
 	return o, nil
+}
+
+func sizes(flag, text string, most int) (list []int, err error) {
+	for s := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > most || len(list) > 0 && n <= list[len(list)-1] {
+			return nil, fmt.Errorf("--%s %q: growing numbers from 1 to %d, with commas between", flag, text, most)
+		}
+		list = append(list, n)
+	}
+	return list, nil
 }
 
 func bench(ctx context.Context, args []string) (err error) {
@@ -76,57 +125,26 @@ func bench(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	f := &fleet{binary: o.fleet, dir: dir}
-	defer f.stop()
-	bare, err := startFloor(ctx, filepath.Join(dir, "floor"))
-	if err != nil {
-		return err
-	}
-	defer bare.stop()
-
-	t := table{sizes: o.sizes}
-	for _, n := range o.sizes {
-		fmt.Fprintf(os.Stderr, "bench: %d hosts\n", n)
-		if err := errors.Join(f.grow(ctx, n), bare.grow(ctx, n)); err != nil {
+	fmt.Printf("%s, %d processors; everything on this machine, over loopback\n", runtime.Version(), runtime.NumCPU())
+	for _, p := range parts() {
+		if len(o.parts) > 0 && !slices.Contains(o.parts, p.name) {
+			continue
+		}
+		own := filepath.Join(dir, p.name)
+		if err := os.Mkdir(own, 0o700); err != nil {
 			return err
 		}
-		if err := f.settled(ctx); err != nil {
-			return err
+		load, _ := os.ReadFile("/proc/loadavg")
+		fmt.Printf("\n== %s: %s (load at the start %.14s)\n\n", p.name, p.about, load)
+		if err := p.run(ctx, o, own); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
-		commands := []command{
-			{"fleet ping", f.client("ping"), []int{0}},
-			{"fleet run service nginx status", f.client("run", "service", "nginx", "status"), []int{0, 3}}, // 3: all skipped
-			{"floor: fleet version", f.client("version"), []int{0}},
-			{"floor: bare NATS, mutual TLS", bare.client(ctx, false), []int{0}},
-			{"floor: the same, signed both ways", bare.client(ctx, true), []int{0}},
-		}
-		times, err := measure(ctx, commands, o.warm, o.runs)
-		if err != nil {
-			return err
-		}
-		if o.detail {
-			for i, c := range commands {
-				fmt.Fprintf(os.Stderr, "bench: %s: %v\n", c.name, times[i])
-			}
-		}
-		t.add(commands, times)
-	}
-	bare.stop() // its processes shall not be counted as load
-	fmt.Fprintf(os.Stderr, "bench: idle for %s\n", o.idle)
-	if err := wait(ctx, o.idle); err != nil {
-		return err
-	}
-	t.memory, err = f.memory()
-	if err != nil {
-		return err
-	}
-	fmt.Print(t.String(o))
-	if o.keep {
-		fmt.Printf("\n%s=%s %s ping\n", "FLEET_HOME", f.home(), o.fleet)
-		<-ctx.Done()
 	}
 	return nil
 }
+
+// note tells on standard error how far it is.
+func note(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }
 
 func wait(ctx context.Context, d time.Duration) error {
 	select {
@@ -135,36 +153,4 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
-}
-
-// command is a whole process to time, and the exit codes that are an answer.
-type command struct {
-	name  string
-	make  func() *exec.Cmd
-	codes []int
-}
-
-// measure runs all commands in turn, round by round; the first rounds are not counted.
-func measure(ctx context.Context, commands []command, warm, runs int) ([][]time.Duration, error) {
-	times := make([][]time.Duration, len(commands))
-	for round := range warm + runs {
-		for i, c := range commands {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			cmd := c.make()
-			var said strings.Builder
-			cmd.Stdout, cmd.Stderr = &said, &said
-			began := time.Now()
-			err := cmd.Run()
-			took := time.Since(began)
-			if cmd.ProcessState == nil || !slices.Contains(c.codes, cmd.ProcessState.ExitCode()) {
-				return nil, fmt.Errorf("%s: %w\n%s", c.name, err, said.String())
-			}
-			if round >= warm {
-				times[i] = append(times[i], took)
-			}
-		}
-	}
-	return times, nil
 }

@@ -2,59 +2,81 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"time"
 )
 
-// What is wanted, on a machine of two cores (DESIGN section 10).
-const wanted = "wanted: fleet ping under 60 ms at 50 hosts, t(50)/t(1) at most 1.3; a member under 25 MB, a broker's node under 35 MB"
+// series is what was measured of one thing, in one unit.
+type series struct {
+	name   string
+	values []float64
+}
 
-// table is what was measured: for each command the times at each size, sorted.
+func (s series) sorted() []float64 { return slices.Sorted(slices.Values(s.values)) }
+
+func (s series) median() float64 {
+	if len(s.values) == 0 {
+		return 0
+	}
+	return s.sorted()[len(s.values)/2]
+}
+
+// spread is the median, the smallest and the largest.
+func (s series) spread() string {
+	if len(s.values) == 0 {
+		return "none"
+	}
+	v := s.sorted()
+	return fmt.Sprintf("%.1f (%.1f-%.1f)", v[len(v)/2], v[0], v[len(v)-1])
+}
+
+// table has a column for each size and a row for each thing measured.
 type table struct {
-	sizes  []int
-	names  []string
-	times  map[string][][]time.Duration
-	memory memory
+	head    string
+	columns []string
+	rows    []string
+	cells   map[string]string // row and column -> text
+	numbers map[string][]float64
 }
 
-func (t *table) add(commands []command, times [][]time.Duration) {
-	if t.times == nil {
-		t.times = map[string][][]time.Duration{}
-		for _, c := range commands {
-			t.names = append(t.names, c.name)
-		}
+// column begins a column.
+func (t *table) column(name string) { t.columns = append(t.columns, name) }
+
+// cell writes into the newest column.
+func (t *table) cell(row, text string) {
+	if t.cells == nil {
+		t.cells, t.numbers = map[string]string{}, map[string][]float64{}
 	}
-	for i, c := range commands {
-		slices.Sort(times[i])
-		t.times[c.name] = append(t.times[c.name], times[i])
+	if !slices.Contains(t.rows, row) {
+		t.rows = append(t.rows, row)
 	}
+	t.cells[row+"\x00"+t.columns[len(t.columns)-1]] = text
 }
 
-func (t *table) String(o options) string {
+// measured keeps a number of a row, so that the last and the first can be compared in a column of their own.
+func (t *table) measured(row string, value float64) { t.numbers[row] = append(t.numbers[row], value) }
+
+func (t *table) String() string {
+	const name, width = 44, 24
 	var b strings.Builder
-	load, _ := os.ReadFile("/proc/loadavg")
-	fmt.Fprintf(&b, "%s, %d processors, load at the end %.14s; whole processes, milliseconds: median (smallest-largest) of %d runs after %d to warm up\n\n",
-		runtime.Version(), runtime.NumCPU(), load, o.runs, o.warm)
-	fmt.Fprintf(&b, "%-36s", "")
-	for _, n := range t.sizes {
-		fmt.Fprintf(&b, "%22s", fmt.Sprintf("%d host%s", n, plural(n)))
+	fmt.Fprintf(&b, "%-*s", name, t.head)
+	for _, c := range t.columns {
+		fmt.Fprintf(&b, "%*s", width, c)
 	}
-	first, last := t.sizes[0], t.sizes[len(t.sizes)-1]
-	fmt.Fprintf(&b, "%14s\n", fmt.Sprintf("t(%d)/t(%d)", last, first))
-	for _, name := range t.names {
-		fmt.Fprintf(&b, "%-36s", name)
-		rows := t.times[name]
-		for _, times := range rows {
-			fmt.Fprintf(&b, "%22s", spread(times))
+	if len(t.numbers) > 0 {
+		fmt.Fprintf(&b, "%12s", "last/first")
+	}
+	b.WriteByte('\n')
+	for _, row := range t.rows {
+		fmt.Fprintf(&b, "%-*s", name, row)
+		for _, c := range t.columns {
+			fmt.Fprintf(&b, "%*s", width, t.cells[row+"\x00"+c])
 		}
-		fmt.Fprintf(&b, "%14.2f\n", median(rows[len(rows)-1]).Seconds()/median(rows[0]).Seconds())
+		if n := t.numbers[row]; len(n) > 0 && n[0] > 0 {
+			fmt.Fprintf(&b, "%12.2f", n[len(n)-1]/n[0])
+		}
+		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "\nresident memory after %s idle, MB: median (smallest-largest)\n", o.idle)
-	fmt.Fprintf(&b, "%-36s%22s  of %d\n", "a node with a broker", megabytes(t.memory.brokers), len(t.memory.brokers))
-	fmt.Fprintf(&b, "%-36s%22s  of %d\n\n%s\n", "a member", megabytes(t.memory.members), len(t.memory.members), wanted)
 	return b.String()
 }
 
@@ -63,20 +85,4 @@ func plural(n int) string {
 		return ""
 	}
 	return "s"
-}
-
-func median[T any](sorted []T) T { return sorted[len(sorted)/2] }
-
-func spread(times []time.Duration) string {
-	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
-	return fmt.Sprintf("%.1f (%.1f-%.1f)", ms(median(times)), ms(times[0]), ms(times[len(times)-1]))
-}
-
-func megabytes(bytes []int64) string {
-	if len(bytes) == 0 {
-		return "none"
-	}
-	slices.Sort(bytes)
-	mb := func(n int64) float64 { return float64(n) / 1e6 }
-	return fmt.Sprintf("%.1f (%.1f-%.1f)", mb(median(bytes)), mb(bytes[0]), mb(bytes[len(bytes)-1]))
 }

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// startLimit bounds how long a process may take until it is ready.
+	startLimit = time.Minute
+	// stopLimit is how long a process has to end by itself before it is killed.
+	stopLimit = 10 * time.Second
+)
+
+// process is one that runs until it is told to stop.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+
+	mu     sync.Mutex
+	last   []string       // what it said last, for when it ends by itself
+	warned map[string]int // how often it logged which warning or error
+}
+
+// startProcess starts cmd and waits for the line on its standard error that says that it is ready.
+func startProcess(ctx context.Context, cmd *exec.Cmd, ready func(string) bool) (*process, error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for this program, which stops it
+	errs, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p, isReady := &process{cmd: cmd, done: make(chan struct{}), warned: map[string]int{}}, make(chan struct{})
+	go func() {
+		defer close(p.done)
+		told := false
+		for lines := bufio.NewScanner(errs); lines.Scan(); {
+			if !told && ready(lines.Text()) {
+				told = true
+				close(isReady)
+			}
+			p.note(lines.Text())
+		}
+		cmd.Wait()
+	}()
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	select {
+	case <-isReady:
+		return p, nil
+	case <-p.done:
+		return nil, errors.New("ended by itself:\n" + strings.Join(p.last, "\n")) // done: nobody writes to last any more
+	case <-ctx.Done():
+		stopAll([]*process{p})
+		return nil, fmt.Errorf("was not ready: %w", ctx.Err())
+	}
+}
+
+// note keeps a line of its log.
+func (p *process) note(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.last = append(p.last, line); len(p.last) > 10 {
+		p.last = p.last[1:]
+	}
+	if strings.Contains(line, " level=WARN ") || strings.Contains(line, " level=ERROR ") {
+		_, message, _ := strings.Cut(line, " msg=")
+		if quoted, err := strconv.QuotedPrefix(message); err == nil {
+			message, _ = strconv.Unquote(quoted)
+		} else {
+			message, _, _ = strings.Cut(message, " ")
+		}
+		p.warned[message]++
+	}
+}
+
+// warnings is how often it logged each warning or error up to now.
+func (p *process) warnings() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.warned)
+}
+
+// kill ends it as a crash does.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	<-p.done
+}
+
+// clockTick is the unit of the times in /proc/PID/stat: a hundredth of a second for programs on Linux (USER_HZ, proc(5)).
+const clockTick = 10 * time.Millisecond
+
+// cpu is the user and system time that it has used.
+func (p *process) cpu() (time.Duration, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // its name may hold blanks
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("process %d has no times", p.cmd.Process.Pid)
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * clockTick, errors.Join(err, err2)
+}
+
+// resident reads VmRSS, in bytes.
+func (p *process) resident() (int64, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, fmt.Errorf("process %d has no VmRSS", p.cmd.Process.Pid)
+}
+
+// stopAll asks all to end at the same time, kills those that do not, and returns when all have ended.
+func stopAll(all []*process) {
+	var wg sync.WaitGroup
+	for _, p := range all {
+		wg.Go(func() {
+			p.cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case <-p.done:
+			case <-time.After(stopLimit):
+				p.cmd.Process.Kill()
+				<-p.done
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// freePort is a TCP port of loopback that nobody uses now.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// stampedeLook is between two pings that count. Each takes CPU from those that are coming.
+const stampedeLook = 500 * time.Millisecond
+
+// benchStampede starts many hosts at once with one token, and counts them until all are there.
+func benchStampede(ctx context.Context, o options, dir string) error {
+	f := &fleet{binary: o.fleet, dir: dir}
+	defer f.stop()
+	if err := f.grow(ctx, peers); err != nil {
+		return err
+	}
+	if err := f.settled(ctx); err != nil {
+		return err
+	}
+	carriers := slices.Clone(f.nodes)
+	before, err := residents(carriers)
+	if err != nil {
+		return err
+	}
+	note("%d hosts at once", o.stampede)
+	began := time.Now()
+	coming := make(chan error, 1)
+	go func() { coming <- f.addSeveral(ctx, o.stampede) }()
+	counted, first, half, err := f.count(ctx, began, peers+o.stampede)
+	comeErr := <-coming
+	if err := errors.Join(err, comeErr); err != nil {
+		return err
+	}
+	after, err := residents(carriers)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d hosts started at once with one token: the first was in a ping after %.1f s, half of them after %.1f s, all after %.1f s\n",
+		o.stampede, first.Seconds(), half.Seconds(), counted.Seconds())
+	fmt.Printf("memory of the %d brokers' nodes, MB: %s before, %s after\n", peers, before.spread(), after.spread())
+	fmt.Printf("warnings of the brokers' nodes meanwhile: %s\n", tellWarnings(carriers))
+	fmt.Printf("warnings of the new hosts: %s\n", tellWarnings(f.nodes[peers:]))
+	return nil
+}
+
+// count pings until all hosts answer, and says when the first new one did and when half of them.
+func (f *fleet) count(ctx context.Context, began time.Time, all int) (counted, first, half time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	for {
+		names, _, err := f.answer(ctx)
+		if err != nil {
+			return 0, 0, 0, fmt.Errorf("%d of %d after %s: %w", len(names), all, settleLimit, err)
+		}
+		at := time.Since(began)
+		if first == 0 && len(names) > peers {
+			first = at
+		}
+		if half == 0 && len(names)-peers >= (all-peers)/2 {
+			half = at
+		}
+		if len(names) == all {
+			return at, first, half, nil
+		}
+		if err := wait(ctx, stampedeLook); err != nil {
+			return 0, 0, 0, fmt.Errorf("%d of %d after %s: %w", len(names), all, settleLimit, err)
+		}
+	}
+}
+
+// residents is the resident memory of each process, in MB.
+func residents(list []*process) (s series, err error) {
+	for _, p := range list {
+		n, err := p.resident()
+		if err != nil {
+			return s, err
+		}
+		s.values = append(s.values, float64(n)/1e6)
+	}
+	return s, nil
+}
+
+// tellWarnings counts what processes have warned of.
+func tellWarnings(list []*process) string {
+	all := map[string]int{}
+	for _, p := range list {
+		for text, n := range p.warnings() {
+			all[text] += n
+		}
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	var text string
+	for _, k := range slices.Sorted(maps.Keys(all)) {
+		text += fmt.Sprintf("\n  %d x %s", all[k], k)
+	}
+	return text
+}
