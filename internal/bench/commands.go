@@ -34,8 +34,8 @@ func benchCommands(ctx context.Context, o options, dir string) error {
 			{"fleet ping", f.client("ping"), []int{0}},
 			{"fleet run service nginx status", f.client("run", "service", "nginx", "status"), []int{0, 3}}, // 3: all skipped
 			{"floor: fleet version", f.client("version"), []int{0}},
-			{"floor: NATS, mutual TLS", floor.client(ctx, "bare"), []int{0}},
-			{"floor: the same, signed both ways", floor.client(ctx, "signed"), []int{0}},
+			{"floor: NATS, mutual TLS", floor.client(ctx, bare), []int{0}},
+			{"floor: the same, signed both ways", floor.client(ctx, signed), []int{0}},
 		})
 		if err != nil {
 			return err
@@ -81,7 +81,7 @@ func measure(ctx context.Context, o options, commands []command) ([]series, erro
 				return nil, fmt.Errorf("%s: %w\n%s", c.name, err, said.String())
 			}
 			if all[i].name = c.name; round >= o.warm {
-				all[i].values = append(all[i].values, milliseconds(took))
+				all[i].add(milliseconds(took))
 			}
 		}
 	}

@@ -42,7 +42,7 @@ func benchConverge(ctx context.Context, o options, dir string) error {
 				if err != nil {
 					return fmt.Errorf("%s: %w", c.name, err)
 				}
-				s.values = append(s.values, milliseconds(took))
+				s.add(milliseconds(took))
 				if err := f.settled(ctx); err != nil {
 					return fmt.Errorf("after: %s: %w", c.name, err)
 				}

@@ -31,13 +31,14 @@ const (
 type crowdReport struct {
 	Connect float64   `json:"connect_ms"`
 	Rounds  []float64 `json:"rounds_ms"`
+	CPU     float64   `json:"cpu_us"`               // of both processes, for each host and round
 	Before  int64     `json:"broker_memory_before"` // filled in by the parent
 	After   int64     `json:"broker_memory_after"`
 }
 
-// runCrowd starts a broker and a crowd of n, and returns what it measured. kind is bare or signed; signed has TLS too.
-func runCrowd(ctx context.Context, dir, kind string, n, rounds int) (r crowdReport, err error) {
-	f, err := startFloor(ctx, filepath.Join(dir, "crowd-"+kind), kind == "bare")
+// runCrowd starts a broker and a crowd of n, and returns what it measured. All kinds but bare have TLS.
+func runCrowd(ctx context.Context, dir string, k kind, n, rounds int) (r crowdReport, err error) {
+	f, err := startFloor(ctx, filepath.Join(dir, "crowd"), k == bare)
 	if err != nil {
 		return r, err
 	}
@@ -48,7 +49,8 @@ func runCrowd(ctx context.Context, dir, kind string, n, rounds int) (r crowdRepo
 	if err != nil {
 		return r, err
 	}
-	cmd := exec.CommandContext(ctx, f.self, floorWord, f.cert, f.url, "crowd", kind, strconv.Itoa(n), strconv.Itoa(rounds))
+	cmd := exec.CommandContext(ctx, f.self, floorWord, f.cert, f.url, "crowd", string(k), strconv.Itoa(n), strconv.Itoa(rounds),
+		strconv.Itoa(broker.cmd.Process.Pid))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -63,31 +65,50 @@ func runCrowd(ctx context.Context, dir, kind string, n, rounds int) (r crowdRepo
 	return r, errors.Join(decodeErr, err, cmd.Process.Signal(os.Interrupt), cmd.Wait())
 }
 
-// floorCrowd is the process of a crowd. It prints what it measured, and keeps its connections until ctx ends.
-func floorCrowd(ctx context.Context, url string, config *tls.Config, key ed25519.PrivateKey, kind string, n, rounds int) error {
+// crowd is the process of n that answer and one that asks.
+type crowd struct {
+	url    string
+	config *tls.Config
+	key    ed25519.PrivateKey
+	kind   kind
+	n      int
+	broker int // its process id
+}
+
+// run prints what it measured, and keeps its connections until ctx ends.
+func (c crowd) run(ctx context.Context, rounds int) error {
 	began := time.Now()
-	conns, err := connectCrowd(ctx, url, config, key, kind, n)
+	conns, err := c.connect(ctx)
 	defer func() {
-		for _, c := range conns {
-			c.Close()
+		for _, nc := range conns {
+			nc.Close()
 		}
 	}()
 	if err != nil {
 		return err
 	}
 	r := crowdReport{Connect: milliseconds(time.Since(began))}
-	asker, err := nats.Connect(url, floorOptions(config)...)
+	asker, err := nats.Connect(c.url, floorOptions(c.config)...)
 	if err != nil {
 		return err
 	}
 	defer asker.Close()
+	before, err := c.cpu()
+	if err != nil {
+		return err
+	}
 	for range rounds {
 		began := time.Now()
-		if err := floorAsk(ctx, asker, key, kind, n); err != nil {
+		if err := floorAsk(ctx, asker, c.key, c.kind, c.n); err != nil {
 			return err
 		}
 		r.Rounds = append(r.Rounds, milliseconds(time.Since(began)))
 	}
+	after, err := c.cpu()
+	if err != nil {
+		return err
+	}
+	r.CPU = float64((after - before).Microseconds()) / float64(rounds*c.n)
 	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 		return err
 	}
@@ -95,30 +116,37 @@ func floorCrowd(ctx context.Context, url string, config *tls.Config, key ed25519
 	return nil
 }
 
-func connectCrowd(ctx context.Context, url string, config *tls.Config, key ed25519.PrivateKey, kind string, n int) ([]*nats.Conn, error) {
-	conns, errs, slots := make([]*nats.Conn, n), make([]error, n), make(chan struct{}, crowdAtOnce)
+// cpu is what this process and the broker's have used.
+func (c crowd) cpu() (time.Duration, error) {
+	own, err := cpuOf(os.Getpid())
+	broker, err2 := cpuOf(c.broker)
+	return own + broker, errors.Join(err, err2)
+}
+
+func (c crowd) connect(ctx context.Context) ([]*nats.Conn, error) {
+	conns, errs, slots := make([]*nats.Conn, c.n), make([]error, c.n), make(chan struct{}, crowdAtOnce)
 	var all sync.WaitGroup
-	for i := range n {
+	for i := range c.n {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
 			if ctx.Err() != nil {
 				return
 			}
-			if conns[i], errs[i] = nats.Connect(url, floorOptions(config)...); errs[i] == nil {
-				errs[i] = listen(conns[i], key, kind)
+			if conns[i], errs[i] = nats.Connect(c.url, floorOptions(c.config)...); errs[i] == nil {
+				errs[i] = listen(conns[i], c.key, c.kind)
 			}
 		})
 	}
 	all.Wait()
 	var made []*nats.Conn
-	for _, c := range conns {
-		if c != nil {
-			made = append(made, c)
+	for _, nc := range conns {
+		if nc != nil {
+			made = append(made, nc)
 		}
 	}
 	if err := errors.Join(append(errs, ctx.Err())...); err != nil {
-		return made, fmt.Errorf("%d of %d connected: %w", len(made), n, err)
+		return made, fmt.Errorf("%d of %d connected: %w", len(made), c.n, err)
 	}
 	return made, nil
 }

@@ -14,10 +14,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -28,8 +26,6 @@ import (
 const floorWord = "floor"
 
 const (
-	questionSize = 300 // bytes, about what a signed job has
-	answerSize   = 300 // and a signed reply
 	floorReady   = "ready"
 	stormTimeout = time.Minute // with less, thousands of connections at once fail and come again
 )
@@ -82,15 +78,17 @@ func (f *floor) grow(ctx context.Context, n int) error {
 	return nil
 }
 
-// client returns a maker of the process that asks all of them; kind is bare or signed.
-func (f *floor) client(ctx context.Context, kind string) func() *exec.Cmd {
+// client returns a maker of the process that asks all of them.
+func (f *floor) client(ctx context.Context, kind kind) func() *exec.Cmd {
 	n := strconv.Itoa(f.answering)
-	return func() *exec.Cmd { return exec.CommandContext(ctx, f.self, floorWord, f.cert, f.url, "ask", kind, n) }
+	return func() *exec.Cmd {
+		return exec.CommandContext(ctx, f.self, floorWord, f.cert, f.url, "ask", string(kind), n)
+	}
 }
 
 func (f *floor) stop() { stopAll(f.processes); f.processes, f.answering = nil, 0 }
 
-// floorProcess is the floor's own main: CERT URL broker PORT | answer | ask KIND N | crowd KIND N ROUNDS.
+// floorProcess is the floor's own main: CERT URL broker PORT | answer | ask KIND N | crowd KIND N ROUNDS BROKER-PID.
 func floorProcess(ctx context.Context, args []string) error {
 	if len(args) < 3 {
 		return errors.New("the floor's processes are started by bench itself")
@@ -120,14 +118,15 @@ func floorProcess(ctx context.Context, args []string) error {
 			return err
 		}
 		defer conn.Close()
-		return floorAsk(ctx, conn, key, rest[0], n)
+		return floorAsk(ctx, conn, key, kind(rest[0]), n)
 	default:
 		n, err := strconv.Atoi(rest[1])
 		rounds, err2 := strconv.Atoi(rest[2])
-		if err := errors.Join(err, err2); err != nil {
+		broker, err3 := strconv.Atoi(rest[3])
+		if err := errors.Join(err, err2, err3); err != nil {
 			return err
 		}
-		return floorCrowd(ctx, url, config, key, rest[0], n, rounds)
+		return crowd{url, config, key, kind(rest[0]), n, broker}.run(ctx, rounds)
 	}
 }
 
@@ -171,80 +170,12 @@ func floorAnswer(ctx context.Context, url string, config *tls.Config, key ed2551
 		return err
 	}
 	defer conn.Close()
-	if err := errors.Join(listen(conn, key, "bare"), listen(conn, key, "signed")); err != nil {
+	if err := errors.Join(listen(conn, key, bare), listen(conn, key, signed)); err != nil {
 		return err
 	}
 	fmt.Fprintln(os.Stderr, floorReady)
 	<-ctx.Done()
 	return nil
-}
-
-// listen answers questions of one kind.
-func listen(conn *nats.Conn, key ed25519.PrivateKey, kind string) error {
-	answer := make([]byte, answerSize)
-	_, err := conn.Subscribe(kind, func(m *nats.Msg) {
-		switch {
-		case kind == "bare":
-			m.Respond(answer)
-		case verified(key, m.Data):
-			m.Respond(sign(key, answer))
-		}
-	})
-	return errors.Join(err, conn.Flush())
-}
-
-// floorAsk asks once and waits for n answers, which as many goroutines verify as there are processors, as in fleet.
-func floorAsk(ctx context.Context, conn *nats.Conn, key ed25519.PrivateKey, kind string, n int) error {
-	ctx, cancel := context.WithTimeout(ctx, crowdLimit)
-	defer cancel()
-	inbox, answers := nats.NewInbox(), make(chan *nats.Msg, n)
-	sub, err := conn.ChanSubscribe(inbox, answers)
-	if err != nil {
-		return err
-	}
-	defer sub.Unsubscribe()
-	question := make([]byte, questionSize)
-	if kind == "signed" {
-		question = sign(key, question)
-	}
-	if err := conn.PublishRequest(kind, inbox, question); err != nil {
-		return err
-	}
-	good := make(chan bool, n)
-	var workers sync.WaitGroup
-	defer func() { cancel(); workers.Wait() }()
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for {
-				select {
-				case m := <-answers:
-					good <- kind == "bare" || verified(key, m.Data)
-				case <-ctx.Done():
-					return
-				}
-			}
-		})
-	}
-	for range n {
-		select {
-		case ok := <-good:
-			if !ok {
-				return errors.New("an answer is not signed")
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-func sign(key ed25519.PrivateKey, data []byte) []byte {
-	return append(ed25519.Sign(key, data), data...)
-}
-
-func verified(key ed25519.PrivateKey, data []byte) bool {
-	return len(data) >= ed25519.SignatureSize &&
-		ed25519.Verify(key.Public().(ed25519.PublicKey), data[ed25519.SignatureSize:], data[:ed25519.SignatureSize])
 }
 
 // writePair makes a certificate for 127.0.0.1 that signs itself, for both sides, and keeps it with its key in one file.

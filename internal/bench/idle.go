@@ -59,8 +59,8 @@ func (f *fleet) idle(ctx context.Context, d time.Duration, t *table) error {
 		if i >= peers {
 			kind = 1
 		}
-		cpu[kind].values = append(cpu[kind].values, 100*(after.cpu[i]-before.cpu[i]).Seconds()/took)
-		memory[kind].values = append(memory[kind].values, float64(after.memory[i])/1e6)
+		cpu[kind].add(100 * (after.cpu[i] - before.cpu[i]).Seconds() / took)
+		memory[kind].add(float64(after.memory[i]) / 1e6)
 	}
 	nodes := float64(len(f.nodes))
 	percent := func(s series) string {

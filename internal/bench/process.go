@@ -105,14 +105,16 @@ func (p *process) kill() {
 const clockTick = 10 * time.Millisecond
 
 // cpu is the user and system time that it has used.
-func (p *process) cpu() (time.Duration, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/stat")
+func (p *process) cpu() (time.Duration, error) { return cpuOf(p.cmd.Process.Pid) }
+
+func cpuOf(pid int) (time.Duration, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0, err
 	}
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // its name may hold blanks
 	if len(fields) < 13 {
-		return 0, fmt.Errorf("process %d has no times", p.cmd.Process.Pid)
+		return 0, fmt.Errorf("process %d has no times", pid)
 	}
 	user, err := strconv.ParseInt(fields[11], 10, 64)
 	system, err2 := strconv.ParseInt(fields[12], 10, 64)

@@ -62,44 +62,53 @@ func benchSimulated(ctx context.Context, o options, dir string) error {
 	return nil
 }
 
+// floors are what a simulated fleet is compared with.
+var floors = [...]struct {
+	kind kind
+	name string
+}{
+	{bare, "floor: bare NATS"},
+	{signed, "floor: TLS, signed and verified both ways"},
+	{sealed, "floor: the same, and each answer sealed"},
+}
+
 func simulatedSize(ctx context.Context, f *fleet, n int, t *table) error {
-	var bare, signed, ping, status, each series // each: connect, ms a host
-	var here, broker, fleetKB, tlsKB, bareKB, floorEach series
+	var ping, status, here, broker, each, memory series
+	var times, cpu, eachFloor, memoryFloor [len(floors)]series
 	perHost := func(before, after int64) float64 { return float64(after-before) / float64(n) / 1e3 }
 	for pass := range simPasses {
 		note("%d simulated hosts, pass %d of %d", n, pass+1, simPasses)
-		b, err := runCrowd(ctx, f.dir, "bare", n, simRounds)
-		if err != nil {
-			return err
-		}
-		s, err := runCrowd(ctx, f.dir, "signed", n, simRounds)
-		if err != nil {
-			return err
+		for i, floor := range floors {
+			r, err := runCrowd(ctx, f.dir, floor.kind, n, simRounds)
+			if err != nil {
+				return err
+			}
+			times[i].add(r.Rounds...)
+			cpu[i].add(r.CPU)
+			eachFloor[i].add(r.Connect / float64(n))
+			memoryFloor[i].add(perHost(r.Before, r.After))
 		}
 		r, err := f.sim(ctx, n, "--rounds", strconv.Itoa(simRounds))
 		if err != nil {
 			return err
 		}
-		bare.values, signed.values = append(bare.values, b.Rounds...), append(signed.values, s.Rounds...)
-		ping.values, status.values = append(ping.values, r.Questions[0].Ended...), append(status.values, r.Questions[1].Ended...)
-		each.values, floorEach.values = append(each.values, r.Connect/float64(n)), append(floorEach.values, s.Connect/float64(n))
-		here.values, broker.values = append(here.values, r.Questions[0].CPUHere), append(broker.values, r.Questions[0].CPUBroker)
-		fleetKB.values = append(fleetKB.values, perHost(r.Before, r.After))
-		tlsKB.values, bareKB.values = append(tlsKB.values, perHost(s.Before, s.After)), append(bareKB.values, perHost(b.Before, b.After))
+		ping.add(r.Questions[0].Ended...)
+		status.add(r.Questions[1].Ended...)
+		here.add(r.Questions[0].CPUHere)
+		broker.add(r.Questions[0].CPUBroker)
+		each.add(r.Connect / float64(n))
+		memory.add(perHost(r.Before, r.After))
 	}
-	t.cell("floor: bare NATS", bare.spread())
-	t.cell("floor: TLS, signed and verified both ways", signed.spread())
+	for i, floor := range floors {
+		t.cell(floor.name, times[i].spread())
+	}
 	t.cell("fleet sim: ping", ping.spread())
 	t.cell("fleet sim: service nginx status", status.spread())
-	t.cell("ping / signed floor", fmt.Sprintf("%.2f", ping.median()/signed.median()))
-	t.cell("ping / bare floor", fmt.Sprintf("%.2f", ping.median()/bare.median()))
-	t.cell("CPU us a host and ping: hosts and client", fmt.Sprintf("%.0f", here.median()))
-	t.cell("CPU us a host and ping: broker's node", fmt.Sprintf("%.0f", broker.median()))
-	t.cell("connect, ms a host", fmt.Sprintf("%.2f", each.median()))
-	t.cell("floor: connect with TLS, ms a host", fmt.Sprintf("%.2f", floorEach.median()))
-	t.cell("broker's memory, kB a host", fmt.Sprintf("%.0f", fleetKB.median()))
-	t.cell("floor: the same with TLS", fmt.Sprintf("%.0f", tlsKB.median()))
-	t.cell("floor: the same, bare", fmt.Sprintf("%.0f", bareKB.median()))
+	t.cell("ping / signed floor, / sealed floor", fmt.Sprintf("%.2f, %.2f", ping.median()/times[1].median(), ping.median()/times[2].median()))
+	t.cell("CPU us a host: ping = all but broker + broker", fmt.Sprintf("%.0f + %.0f", here.median(), broker.median()))
+	t.cell("CPU us a host: floors bare, signed, sealed", fmt.Sprintf("%.0f, %.0f, %.0f", cpu[0].median(), cpu[1].median(), cpu[2].median()))
+	t.cell("connect, ms a host: fleet, floor with TLS", fmt.Sprintf("%.2f, %.2f", each.median(), eachFloor[1].median()))
+	t.cell("broker, kB a host: fleet, TLS, bare", fmt.Sprintf("%.0f, %.0f, %.0f", memory.median(), memoryFloor[1].median(), memoryFloor[0].median()))
 	return nil
 }
 

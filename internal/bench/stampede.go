@@ -80,7 +80,7 @@ func residents(list []*process) (s series, err error) {
 		if err != nil {
 			return s, err
 		}
-		s.values = append(s.values, float64(n)/1e6)
+		s.add(float64(n) / 1e6)
 	}
 	return s, nil
 }

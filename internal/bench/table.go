@@ -12,6 +12,8 @@ type series struct {
 	values []float64
 }
 
+func (s *series) add(values ...float64) { s.values = append(s.values, values...) }
+
 func (s series) sorted() []float64 { return slices.Sorted(slices.Values(s.values)) }
 
 func (s series) median() float64 {
@@ -57,7 +59,7 @@ func (t *table) cell(row, text string) {
 func (t *table) measured(row string, value float64) { t.numbers[row] = append(t.numbers[row], value) }
 
 func (t *table) String() string {
-	const name, width = 44, 24
+	const name, width = 46, 24
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-*s", name, t.head)
 	for _, c := range t.columns {
