@@ -29,11 +29,12 @@ const (
 
 // crowdReport is what the process of a crowd prints, as one line of JSON.
 type crowdReport struct {
-	Connect float64   `json:"connect_ms"`
-	Rounds  []float64 `json:"rounds_ms"`
-	CPU     float64   `json:"cpu_us"`               // of both processes, for each host and round
-	Before  int64     `json:"broker_memory_before"` // filled in by the parent
-	After   int64     `json:"broker_memory_after"`
+	Connect   float64   `json:"connect_ms"`
+	Rounds    []float64 `json:"rounds_ms"`
+	CPUHere   float64   `json:"cpu_here_us"` // of the crowd's process, for each host and round
+	CPUBroker float64   `json:"cpu_broker_us"`
+	Before    int64     `json:"broker_memory_before"` // filled in by the parent
+	After     int64     `json:"broker_memory_after"`
 }
 
 // runCrowd starts a broker and a crowd of n, and returns what it measured. All kinds but bare have TLS.
@@ -93,7 +94,7 @@ func (c crowd) run(ctx context.Context, rounds int) error {
 		return err
 	}
 	defer asker.Close()
-	before, err := c.cpu()
+	here, broker, err := c.cpu()
 	if err != nil {
 		return err
 	}
@@ -104,11 +105,12 @@ func (c crowd) run(ctx context.Context, rounds int) error {
 		}
 		r.Rounds = append(r.Rounds, milliseconds(time.Since(began)))
 	}
-	after, err := c.cpu()
+	hereAfter, brokerAfter, err := c.cpu()
 	if err != nil {
 		return err
 	}
-	r.CPU = float64((after - before).Microseconds()) / float64(rounds*c.n)
+	each := float64(rounds * c.n)
+	r.CPUHere, r.CPUBroker = float64((hereAfter-here).Microseconds())/each, float64((brokerAfter-broker).Microseconds())/each
 	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
 		return err
 	}
@@ -116,11 +118,11 @@ func (c crowd) run(ctx context.Context, rounds int) error {
 	return nil
 }
 
-// cpu is what this process and the broker's have used.
-func (c crowd) cpu() (time.Duration, error) {
-	own, err := cpuOf(os.Getpid())
+// cpu is what this process has used, and the broker's.
+func (c crowd) cpu() (here, broker time.Duration, err error) {
+	here, err = cpuOf(os.Getpid())
 	broker, err2 := cpuOf(c.broker)
-	return own + broker, errors.Join(err, err2)
+	return here, broker, errors.Join(err, err2)
 }
 
 func (c crowd) connect(ctx context.Context) ([]*nats.Conn, error) {

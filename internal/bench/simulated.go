@@ -74,7 +74,7 @@ var floors = [...]struct {
 
 func simulatedSize(ctx context.Context, f *fleet, n int, t *table) error {
 	var ping, status, here, broker, each, memory series
-	var times, cpu, eachFloor, memoryFloor [len(floors)]series
+	var times, hereFloor, brokerFloor, eachFloor, memoryFloor [len(floors)]series
 	perHost := func(before, after int64) float64 { return float64(after-before) / float64(n) / 1e3 }
 	for pass := range simPasses {
 		note("%d simulated hosts, pass %d of %d", n, pass+1, simPasses)
@@ -84,7 +84,8 @@ func simulatedSize(ctx context.Context, f *fleet, n int, t *table) error {
 				return err
 			}
 			times[i].add(r.Rounds...)
-			cpu[i].add(r.CPU)
+			hereFloor[i].add(r.CPUHere)
+			brokerFloor[i].add(r.CPUBroker)
 			eachFloor[i].add(r.Connect / float64(n))
 			memoryFloor[i].add(perHost(r.Before, r.After))
 		}
@@ -105,8 +106,10 @@ func simulatedSize(ctx context.Context, f *fleet, n int, t *table) error {
 	t.cell("fleet sim: ping", ping.spread())
 	t.cell("fleet sim: service nginx status", status.spread())
 	t.cell("ping / signed floor, / sealed floor", fmt.Sprintf("%.2f, %.2f", ping.median()/times[1].median(), ping.median()/times[2].median()))
-	t.cell("CPU us a host: ping = all but broker + broker", fmt.Sprintf("%.0f + %.0f", here.median(), broker.median()))
-	t.cell("CPU us a host: floors bare, signed, sealed", fmt.Sprintf("%.0f, %.0f, %.0f", cpu[0].median(), cpu[1].median(), cpu[2].median()))
+	t.cell("CPU us a host, ends + broker: ping", fmt.Sprintf("%.0f + %.0f", here.median(), broker.median()))
+	for i, floor := range floors {
+		t.cell("CPU us a host, ends + broker: floor "+string(floor.kind), fmt.Sprintf("%.0f + %.0f", hereFloor[i].median(), brokerFloor[i].median()))
+	}
 	t.cell("connect, ms a host: fleet, floor with TLS", fmt.Sprintf("%.2f, %.2f", each.median(), eachFloor[1].median()))
 	t.cell("broker, kB a host: fleet, TLS, bare", fmt.Sprintf("%.0f, %.0f, %.0f", memory.median(), memoryFloor[1].median(), memoryFloor[0].median()))
 	return nil
