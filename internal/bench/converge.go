@@ -7,8 +7,13 @@ import (
 	"time"
 )
 
-// convergeRounds is how often each is tried at each size.
-const convergeRounds = 3
+const (
+	// convergeRounds is how often each is tried at each size.
+	convergeRounds = 3
+	// calm is how long the mesh is left alone between two of them. A host may answer before every node has heard that it is
+	// back, and one that crashes before that is told as failed at once, since it still is.
+	calm = 5 * time.Second
+)
 
 // benchConverge measures how long it takes until a ping tells of a change in the mesh.
 func benchConverge(ctx context.Context, o options, dir string) error {
@@ -45,6 +50,9 @@ func benchConverge(ctx context.Context, o options, dir string) error {
 				s.add(milliseconds(took))
 				if err := f.settled(ctx); err != nil {
 					return fmt.Errorf("after: %s: %w", c.name, err)
+				}
+				if err := wait(ctx, calm); err != nil {
+					return err
 				}
 			}
 			t.cell(c.name, s.spread())

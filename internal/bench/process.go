@@ -28,6 +28,7 @@ const (
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
+	took time.Duration // until it was ready
 
 	mu     sync.Mutex
 	last   []string       // what it said last, for when it ends by itself
@@ -41,6 +42,7 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, ready func(string) bool) (
 	if err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -61,6 +63,7 @@ func startProcess(ctx context.Context, cmd *exec.Cmd, ready func(string) bool) (
 	defer cancel()
 	select {
 	case <-isReady:
+		p.took = time.Since(began)
 		return p, nil
 	case <-p.done:
 		return nil, errors.New("ended by itself:\n" + strings.Join(p.last, "\n")) // done: nobody writes to last any more

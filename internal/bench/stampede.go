@@ -31,7 +31,7 @@ func benchStampede(ctx context.Context, o options, dir string) error {
 	began := time.Now()
 	coming := make(chan error, 1)
 	go func() { coming <- f.addSeveral(ctx, o.stampede) }()
-	counted, first, half, err := f.count(ctx, began, peers+o.stampede)
+	counted, err := f.count(ctx, began, peers+o.stampede)
 	comeErr := <-coming
 	if err := errors.Join(err, comeErr); err != nil {
 		return err
@@ -40,35 +40,29 @@ func benchStampede(ctx context.Context, o options, dir string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d hosts started at once with one token: the first was in a ping after %.1f s, half of them after %.1f s, all after %.1f s\n",
-		o.stampede, first.Seconds(), half.Seconds(), counted.Seconds())
+	var ready series
+	for _, p := range f.nodes[peers:] {
+		ready.add(p.took.Seconds())
+	}
+	fmt.Printf("%d hosts started at once with one token: a ping that had counted all ended after %.1f s\n", o.stampede, counted.Seconds())
+	fmt.Printf("until a host was admitted and took jobs, seconds: %s\n", ready.spread())
 	fmt.Printf("memory of the %d brokers' nodes, MB: %s before, %s after\n", peers, before.spread(), after.spread())
 	fmt.Printf("warnings of the brokers' nodes meanwhile: %s\n", tellWarnings(carriers))
 	fmt.Printf("warnings of the new hosts: %s\n", tellWarnings(f.nodes[peers:]))
 	return nil
 }
 
-// count pings until all hosts answer, and says when the first new one did and when half of them.
-func (f *fleet) count(ctx context.Context, began time.Time, all int) (counted, first, half time.Duration, err error) {
+// count pings until all hosts answer, and says when that was.
+func (f *fleet) count(ctx context.Context, began time.Time, all int) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	for {
 		names, _, err := f.answer(ctx)
-		if err != nil {
-			return 0, 0, 0, fmt.Errorf("%d of %d after %s: %w", len(names), all, settleLimit, err)
-		}
-		at := time.Since(began)
-		if first == 0 && len(names) > peers {
-			first = at
-		}
-		if half == 0 && len(names)-peers >= (all-peers)/2 {
-			half = at
-		}
-		if len(names) == all {
-			return at, first, half, nil
+		if err == nil && len(names) == all {
+			return time.Since(began), nil
 		}
 		if err := wait(ctx, stampedeLook); err != nil {
-			return 0, 0, 0, fmt.Errorf("%d of %d after %s: %w", len(names), all, settleLimit, err)
+			return 0, fmt.Errorf("%d of %d after %s: %w", len(names), all, settleLimit, err)
 		}
 	}
 }
