@@ -67,7 +67,7 @@ func (f *fleet) newcomer(ctx context.Context, round int) (took time.Duration, er
 	number := 1000 + len(f.nodes)*10 + round // a name that nobody had
 	began, started, failed := time.Now(), make(chan *process, 1), make(chan error, 1)
 	go func() {
-		p, err := f.start(ctx, number, "0", "--join", "@"+f.tokens["member"])
+		p, err := f.start(ctx, number, "--join", "@"+f.tokens["member"])
 		failed <- err
 		started <- p
 	}()
@@ -99,7 +99,7 @@ const exitSilent = 5
 
 // again starts a node from its disk.
 func (f *fleet) again(ctx context.Context, i int) error {
-	p, err := f.start(ctx, i+1, "0")
+	p, err := f.start(ctx, i+1)
 	if err == nil {
 		f.nodes[i] = p
 	}

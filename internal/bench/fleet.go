@@ -29,6 +29,9 @@ type fleet struct {
 	binary, dir string
 	tokens      map[string]string // role: file
 	nodes       []*process
+
+	mu    sync.Mutex
+	ports map[int][]string // by host: gossip, broker, routes
 }
 
 func (f *fleet) home() string { return filepath.Join(f.dir, "home") }
@@ -76,7 +79,7 @@ func (f *fleet) addSeveral(ctx context.Context, n int) error {
 	first, nodes, errs := len(f.nodes)+1, make([]*process, n), make([]error, n)
 	var all sync.WaitGroup
 	for i := range n {
-		all.Go(func() { nodes[i], errs[i] = f.start(ctx, first+i, "0", "--join", "@"+f.tokens["member"]) })
+		all.Go(func() { nodes[i], errs[i] = f.start(ctx, first+i, "--join", "@"+f.tokens["member"]) })
 	}
 	all.Wait()
 	for _, p := range nodes {
@@ -96,7 +99,7 @@ func (f *fleet) add(ctx context.Context, i int) error {
 	if i <= peers {
 		role = "peer"
 	}
-	p, err := f.start(ctx, i, "0", "--join", "@"+f.tokens[role])
+	p, err := f.start(ctx, i, "--join", "@"+f.tokens[role])
 	if err == nil {
 		f.nodes = append(f.nodes, p)
 	}
@@ -108,14 +111,14 @@ func (f *fleet) found(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(f.dir, "fleet.toml"), nil, 0o600); err != nil {
 		return err
 	}
-	port, err := freePort()
+	place, err := f.place(1)
 	if err != nil {
 		return err
 	}
-	if _, err := f.output(ctx, append([]string{"init", "bench"}, f.place(1, port)...)...); err != nil {
+	if _, err := f.output(ctx, append([]string{"init", "bench"}, place...)...); err != nil {
 		return err
 	}
-	p, err := f.start(ctx, 1, port)
+	p, err := f.start(ctx, 1)
 	if err != nil {
 		return err
 	}
@@ -134,15 +137,33 @@ func (f *fleet) found(ctx context.Context) error {
 	return nil
 }
 
-func (f *fleet) place(i int, brokerPort string) []string {
+// place is where host i is. Its ports stay the same, as on a real host: back under another address, a node is let into the
+// mesh only when the old one is known to be gone.
+func (f *fleet) place(i int) ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ports == nil {
+		f.ports = map[int][]string{}
+	}
+	for len(f.ports[i]) < 3 {
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		f.ports[i] = append(f.ports[i], port)
+	}
 	name := "web" + strconv.Itoa(i)
 	return []string{"--data", filepath.Join(f.dir, name), "--name", name, "--listen", "127.0.0.1", "--advertise", "127.0.0.1",
-		"--gossip-port", "0", "--route-port", "0", "--broker-port", brokerPort}
+		"--gossip-port", f.ports[i][0], "--broker-port", f.ports[i][1], "--route-port", f.ports[i][2]}, nil
 }
 
 // start starts host i and waits until it takes jobs.
-func (f *fleet) start(ctx context.Context, i int, brokerPort string, more ...string) (*process, error) {
-	cmd := f.run(context.Background(), append(append([]string{"node"}, f.place(i, brokerPort)...), more...)...)
+func (f *fleet) start(ctx context.Context, i int, more ...string) (*process, error) {
+	place, err := f.place(i)
+	if err != nil {
+		return nil, err
+	}
+	cmd := f.run(context.Background(), append(append([]string{"node"}, place...), more...)...)
 	p, err := startProcess(ctx, cmd, func(line string) bool { return strings.Contains(line, "msg=ready") })
 	if err != nil {
 		return nil, fmt.Errorf("web%d: %w", i, err)
