@@ -234,8 +234,10 @@ func (g *Gate) decide(ctx context.Context, roster identity.Roster, signer identi
 		Signer: signer, Plugin: j.Plugin, Action: j.Action, Change: action.Kind == plugin.Change, Args: args,
 		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100, Seconded: seconded,
 	}
-	if fleet := g.Fleet(); len(j.Targets) > 0 && fleet > 0 {
-		q.Share = 100 * float64(len(j.Targets)) / float64(fleet)
+	if len(j.Targets) > 0 { // to count the fleet takes as long as it is large, and a ping to everyone needs no share
+		if fleet := g.Fleet(); fleet > 0 {
+			q.Share = 100 * float64(len(j.Targets)) / float64(fleet)
+		}
 	}
 	if twin := g.Twin(); twin != "" && q.Change {
 		return policy.Answer{By: fmt.Sprintf("another machine uses this host's key (%s), so neither changes anything; remove the copied data directory there, or revoke the key: fleet node revoke %s", twin, g.Self().Name)}

@@ -64,6 +64,26 @@ func (w world) job(t testing.TB, change func(*job.Job)) []byte {
 	return signed
 }
 
+// To count the fleet takes time on every host, in proportion to its size, so a job without targets must not need it.
+func TestTheFleetIsCountedForTargetsOnly(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		targets int
+		counted bool
+	}{{"to everyone", 0, false}, {"to exact targets", 1, true}} {
+		w, counted := newWorld(t), false
+		w.gate.Fleet = func() int { counted = true; return 9 }
+		d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) {
+			for range tt.targets {
+				j.Targets = append(j.Targets, w.self.ID)
+			}
+		}))
+		if d.Verdict != Pass || counted != tt.counted {
+			t.Errorf("%s: %v, counted %t", tt.name, d.Verdict, counted)
+		}
+	}
+}
+
 type actions struct{}
 
 func (actions) Action(p, a string) (plugin.Action, bool) {
