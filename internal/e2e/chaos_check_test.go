@@ -17,14 +17,18 @@ type trouble struct {
 	cutOff  bool                // for a while no broker may be reached: exit code 1
 	power   bool                // who is gone lost its power: a change may fail there, for systemd ends before the node does
 	thrown  []string            // hosts that were thrown away, in the middle of whatever they did
-	refuses string              // a host that may refuse
+	refuses string              // a host that may refuse changes
+	clock   map[string][]string // by admin, as gone: the hosts that may refuse whatever he asks, as one of the two clocks is off
 	away    []string            // hosts that may be not expected: their nodes stop in order, come or are forgotten meanwhile
 }
 
 func gone(hosts ...string) trouble { return trouble{gone: map[string][]string{"": hosts}} }
 
-func (tr trouble) mayMiss(admin, host string) bool {
-	return slices.Contains(tr.gone[""], host) || slices.Contains(tr.gone[admin], host)
+func (tr trouble) mayMiss(admin, host string) bool { return concerns(tr.gone, admin, host) }
+
+// concerns reports whether a trouble of these hosts is that admin's too.
+func concerns(hosts map[string][]string, admin, host string) bool {
+	return slices.Contains(hosts[""], host) || slices.Contains(hosts[admin], host)
 }
 
 // judge verifies one call: every host of the fleet is named once, in one state, the states add up, and the exit code says
@@ -53,6 +57,8 @@ func (tr trouble) judge(t *testing.T, admin string, c call, all []string) {
 		case h.State == "failed" && tr.power && tr.mayMiss(admin, h.Host) && c.tag != "":
 			failed = true
 		case h.State == "refused" && h.Host == tr.refuses && c.tag != "":
+			want = max(want, 7)
+		case h.State == "refused" && concerns(tr.clock, admin, h.Host) && strings.Contains(h.Message, "clock"):
 			want = max(want, 7)
 		default:
 			bad(h.Host + " is " + h.State + ": it had no trouble")

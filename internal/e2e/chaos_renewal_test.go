@@ -56,7 +56,8 @@ func indexOf(c call, host string) int {
 }
 
 func TestReplacedBrokers(t *testing.T) {
-	c := newChaos(t, 3, 2)
+	binary := binary(t)
+	c := newChaos(t, binary, 3, 2)
 	c.run(t, "the nodes are restarted in order", restarted)
-	c.run(t, "autoscaling replaces every broker", replaced(binary(t)))
+	c.run(t, "autoscaling replaces every broker", replaced(binary))
 }

@@ -25,9 +25,7 @@ import (
 //   - zero lost: what an admin was told is done is in the file; what he was not told of, and what he was told is lost, stands
 //     in the host's audit under the id of the job that he was given
 //
-// A stepped clock is not among them: containers have this machine's clock, which is not ours to set, and a time namespace
-// moves only the clocks that nobody signs with. With fake clocks it is shown by TestJudge ("expired", "from the future",
-// …) of node/gate and by the replay tests of internal/attack.
+// A stepped clock needs a binary of its own: TestSteppedClocks.
 
 const counter = `[Unit]
 Description=counts itself as %i
@@ -46,9 +44,9 @@ type chaos struct {
 }
 
 // newChaos founds a fleet of peers and members, web1 to webN, with ann's and bob's machines behind them.
-func newChaos(t *testing.T, peers, members int) *chaos {
+func newChaos(t *testing.T, binary string, peers, members int) *chaos {
 	n := peers + members
-	a, token := found(t, lab.Config{Hosts: n + 2})
+	a, token := found(t, lab.Config{Hosts: n + 2, Binary: binary})
 	c := &chaos{l: a.l, nodes: hosts(1, n), peers: hosts(1, peers), admins: map[string]string{"ann": hosts(n+1, n+1)[0], "bob": hosts(n+2, n+2)[0]}}
 	a.join(token, c.peers[1:]...)
 	for name, machine := range c.admins {
@@ -209,7 +207,7 @@ func (c *chaos) run(t *testing.T, name string, do func(s scenario, brokers []str
 }
 
 func TestChaos(t *testing.T) {
-	c := newChaos(t, 4, 3)
+	c := newChaos(t, binary(t), 4, 3)
 	c.run(t, "kill -9 of a broker", func(s scenario, brokers []string) trouble {
 		c.kill9(s.T, brokers[0])
 		return gone(brokers[0])

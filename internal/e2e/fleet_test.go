@@ -19,14 +19,14 @@ import (
 )
 
 // binary builds fleet as it is shipped: static, so that it runs on any of the hosts.
-func binary(t *testing.T) string {
+func binary(t *testing.T, more ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fleet")
 	root, err := lab.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-trimpath", "-o", path, ".")
+	build := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-o", path}, more, []string{"."})...)
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build fleet: %v\n%s", err, out)
@@ -43,7 +43,9 @@ type admin struct {
 // found brings up n hosts and founds the fleet on web1, which runs the agent as a service. It returns the first token.
 func found(t *testing.T, cfg lab.Config) (admin, string) {
 	t.Helper()
-	cfg.Binary = binary(t)
+	if cfg.Binary == "" {
+		cfg.Binary = binary(t)
+	}
 	a := admin{t, labtest.Up(t, cfg)}
 	token := a.l.Must("web1", "fleet", "init", "acme")
 	a.l.Must("web1", "fleet", "node", "install")

@@ -186,6 +186,12 @@ func (l *Lab) Cut(ctx context.Context, host string, others ...string) error {
 	return l.filter(ctx, host, rules, "--noflush")
 }
 
+// Shield drops what others begin: connections and datagrams to the host. What the host itself begins by TCP works, as behind a
+// strict firewall or NAT. It is undone by Heal and by a restart of the host. The host must be running.
+func (l *Lab) Shield(ctx context.Context, host string) error {
+	return l.filter(ctx, host, "-A INPUT ! -i lo -p tcp --syn -j DROP\n-A INPUT ! -i lo -p udp -j DROP\n", "--noflush")
+}
+
 // Heal ends all cuts that were made on the host, by taking every rule out of its packet filter. A cut between two
 // hosts is healed where it was made.
 func (l *Lab) Heal(ctx context.Context, host string) error { return l.filter(ctx, host, "") }

@@ -216,6 +216,9 @@ func (l *Lab) Pause(host string) { l.t.Helper(); l.check(l.Lab.Pause(l.ctx, host
 // Unpause ends a Pause.
 func (l *Lab) Unpause(host string) { l.t.Helper(); l.check(l.Lab.Unpause(l.ctx, host)) }
 
+// Shield drops what others begin.
+func (l *Lab) Shield(host string) { l.t.Helper(); l.check(l.Lab.Shield(l.ctx, host)) }
+
 // Cut drops all packets between a host and the others named, or everyone.
 func (l *Lab) Cut(host string, others ...string) {
 	l.t.Helper()
