@@ -30,7 +30,7 @@ func (t *table) bury(id string, now time.Time) (m Member, known bool) {
 	t.mu.Unlock()
 	if known && !stays {
 		t.log.Info("member is forgotten, as an admin wishes", "id", id, "name", m.Host, "since", m.Since)
-		t.signal()
+		t.changed()
 	}
 	return m, known
 }

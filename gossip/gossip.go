@@ -44,8 +44,10 @@ type Gossip struct {
 	old     []Member // forgotten, but their addresses are tried while alone
 
 	// touched by one goroutine at a time: maintain, then Run
-	saved   []savedMember // as last written
-	unsaved bool          // the last attempt failed
+	saved        []savedMember // as last written
+	savedAt      time.Time     // when
+	savedVersion int64         // of the table, as last compared with the file
+	unsaved      bool          // the last attempt failed
 }
 
 type missing struct {

@@ -52,7 +52,7 @@ const (
 	// fileRefresh is how old the times of living members in the members file may get before it is written just for them.
 	fileRefresh = 5 * time.Minute
 	// changeSpacing is the least time between two calls of OnChange, so that a hundred nodes joining are a few calls.
-	changeSpacing = 20 * time.Millisecond
+	changeSpacing = 100 * time.Millisecond
 	// defaultForget and defaultForgetEphemeral are how long members that are gone stay known.
 	defaultForget          = 72 * time.Hour
 	defaultForgetEphemeral = time.Hour

@@ -161,8 +161,9 @@ func readMembers(path string) ([]savedMember, error) {
 // saveMembers writes the file if it says something else than the last time. That those alive have been seen since then is
 // written every fileRefresh.
 func (g *Gossip) saveMembers() {
-	if g.cfg.MembersFile == "" {
-		return
+	version := g.table.version.Load()
+	if g.cfg.MembersFile == "" || !g.unsaved && version == g.savedVersion && time.Since(g.savedAt) < fileRefresh {
+		return // with thousands of members comparing alone takes its time
 	}
 	g.mu.Lock()
 	members := toFile(g.table.list(), g.old, g.cfg.Self.ID)
@@ -173,6 +174,7 @@ func (g *Gossip) saveMembers() {
 	})
 	g.mu.Unlock()
 	if same {
+		g.savedVersion = version
 		return
 	}
 	b, err := encodeMembers(members)
@@ -186,7 +188,7 @@ func (g *Gossip) saveMembers() {
 		g.unsaved = true
 		return
 	}
-	g.unsaved, g.saved = false, members
+	g.unsaved, g.saved, g.savedAt, g.savedVersion = false, members, time.Now(), version
 }
 
 // toFile is what the file holds: all members but this node, and old ones as far as there is room, sorted by id.

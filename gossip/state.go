@@ -150,7 +150,7 @@ func (t *table) learn(said []Member) {
 		t.log.Info("others know of members that are gone", "count", unknown)
 	}
 	if changed {
-		t.signal()
+		t.changed()
 	}
 }
 

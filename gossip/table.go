@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -31,6 +32,8 @@ type table struct {
 	forgetOthers    time.Duration
 	signal          func() // something changed; must not block
 	clash           func() // this node's own id is claimed from elsewhere; must not block
+
+	version atomic.Int64 // counts the changes
 
 	mu        sync.Mutex
 	members   map[string]Member
@@ -87,7 +90,7 @@ func (t *table) heard(n *memberlist.Node) {
 	if !known || old.State != m.State {
 		t.tell(m)
 	}
-	t.signal()
+	t.changed()
 }
 
 // gone takes in that memberlist has given up on a node, or that the node has left.
@@ -105,8 +108,14 @@ func (t *table) gone(n *memberlist.Node) {
 	t.mu.Unlock()
 	if m != old {
 		t.tell(m)
-		t.signal()
+		t.changed()
 	}
+}
+
+// changed is called after each change of the members, without the lock.
+func (t *table) changed() {
+	t.version.Add(1)
+	t.signal()
 }
 
 func (t *table) tell(m Member) {
@@ -133,7 +142,7 @@ func (t *table) conflict(stays, refused *memberlist.Node) {
 	if news {
 		t.log.Warn("one node id is claimed from two addresses; a cloned data directory must be removed before its host joins",
 			"id", stays.Name, "name", meta.Host, "addr", addr, "other", other, "self", stays.Name == t.self)
-		t.signal()
+		t.changed()
 		if stays.Name == t.self {
 			t.clash()
 		}
@@ -183,7 +192,7 @@ func (t *table) forget() (forgotten []Member) {
 		t.log.Info("member is forgotten", "id", m.ID, "name", m.Host, "since", m.Since)
 	}
 	if len(forgotten) > 0 {
-		t.signal()
+		t.changed()
 	}
 	return forgotten
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"fleet/identity"
 	"fleet/job"
 )
 
@@ -49,7 +50,9 @@ func (n *Node) kickMesh() {
 
 func (n *Node) reconcile(ctx context.Context) {
 	members := n.welcome()
-	n.cast(ctx, members)
+	if n.self.Load().Role == identity.Peer {
+		n.cast(ctx, members)
+	}
 	if n.broker != nil {
 		judge := n.rosterChanged.Swap(false)
 		if judge {
