@@ -16,6 +16,11 @@ import (
 	"fleet/job"
 )
 
+const (
+	// notYet is between two questions to brokers whose nodes do not answer yet, and notEver after how long they count as a try.
+	notYet, notEver = 200 * time.Millisecond, 6 * time.Second
+)
+
 // patience is how long each try of a question to the brokers' nodes waits.
 func patience() []time.Duration {
 	return []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, 4 * time.Second}
@@ -119,11 +124,13 @@ func explain(err error) error {
 func (c *Client) Close() { c.conn.Close() }
 
 // inquire asks the brokers, up to three times within six seconds: an answer gets lost when a broker goes, or judges its
-// connections anew after the roster changed. So whatever is asked must do no harm when it is asked twice.
+// connections anew after the roster changed. So whatever is asked must do no harm when it is asked twice. A broker that has
+// just started is there before its node answers; that one is asked until the six seconds are over.
 func (c *Client) inquire(ctx context.Context, subject string, question []byte) ([]byte, error) {
 	var failed error
-	for _, limit := range patience() {
-		limited, cancel := context.WithTimeout(ctx, limit)
+	limits, began := patience(), time.Now()
+	for len(limits) > 0 {
+		limited, cancel := context.WithTimeout(ctx, limits[0])
 		m, err := c.conn.RequestWithContext(limited, subject, question)
 		cancel()
 		if err == nil {
@@ -133,9 +140,11 @@ func (c *Client) inquire(ctx context.Context, subject string, question []byte) (
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if errors.Is(err, nats.ErrNoResponders) { // the broker is there before its node has taken up the service
-			pause(ctx, 300*time.Millisecond)
+		if errors.Is(err, nats.ErrNoResponders) && time.Since(began) < notEver {
+			pause(ctx, notYet)
+			continue
 		}
+		limits = limits[1:]
 	}
 	return nil, failed
 }

@@ -134,6 +134,7 @@ func (n *Node) connect(urls []string) bool {
 		n.log.Warn("other brokers not taken", "error", err)
 	}
 	n.serving = nil // they end with the old connection
+	n.serves.Store(false)
 	if err := old.Drain(); err != nil {
 		old.Close()
 	}

@@ -68,7 +68,8 @@ func (n *Node) reconcile(ctx context.Context) {
 	}
 	n.follow(n.servers(members))
 	n.tellMesh()
-	if nc := n.conn.Load(); n.broker != nil && nc != nil && n.serving == nil {
+	if nc := n.conn.Load(); n.broker != nil && nc != nil && n.serving == nil && n.knowsAll(members) {
+		n.serves.Store(true)
 		n.serve(nc)
 	}
 }

@@ -1,6 +1,8 @@
 package node_test
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -109,4 +111,48 @@ func TestAPeerHasToGossip(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "gossip = false") {
 		t.Errorf("%v", err)
 	}
+}
+
+// A broker that has just come back must not say who is there before it knows who is on the other brokers: whoever is not
+// named is not missed.
+func TestARestartedBrokerNamesHostsWithoutGossip(t *testing.T) {
+	f := fleettest.New(t)
+	f.First().Start()
+	c := f.Client()
+	second := f.Join("web2", f.Token(identity.Record{Role: identity.Peer}))
+	f.Config = func(c *node.Config) { c.Outbound = true }
+	f.Join("outside", f.Token(identity.Record{Role: identity.Member}))
+	f.Config = nil
+	f.Await(c, 3)
+	second.Stop()
+	f.Await(c, 2)
+	for range 3 {
+		if err := os.Remove(filepath.Join(second.Dir, "presence.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err) // it is as a crash may leave it: written every half minute
+		}
+		process := second.StartProcess()
+		direct := connectTo(t, f, c, "web2")
+		run, err := direct.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Timeout: patience}, nil)
+		if err != nil || !slices.ContainsFunc(run.Outcomes, func(o client.Outcome) bool { return o.Name == "outside" && o.State == job.OK }) {
+			t.Errorf("the first answer of a broker that was restarted: %+v, %v", run.Outcomes, err)
+		}
+		direct.Close()
+		process.Kill()
+	}
+}
+
+// connectTo connects to the broker of that host alone, as soon as it carries one.
+func connectTo(t *testing.T, f *fleettest.Fleet, c *client.Client, host string) *client.Client {
+	t.Helper()
+	var direct *client.Client
+	until(t, host+" carries a broker", func() bool {
+		members, err := c.Members(t.Context())
+		i := slices.IndexFunc(members, func(m job.Member) bool { return m.Name == host && m.Presence == job.Alive && m.Broker != "" })
+		if err != nil || i < 0 {
+			return false
+		}
+		direct, err = client.Connect(t.Context(), client.Config{Root: f.Root.Public(), Key: f.Admin, Brokers: []string{members[i].Broker}, Log: slog.New(slog.DiscardHandler)})
+		return err == nil
+	})
+	return direct
 }

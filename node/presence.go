@@ -9,14 +9,19 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/broker"
+	"fleet/gossip"
 	"fleet/identity"
 	"fleet/job"
 	"fleet/node/presence"
 )
 
 const (
-	// presenceTick is how often a broker's connections are looked through.
-	presenceTick = 500 * time.Millisecond
+	// presenceTick is how often a broker's connections are looked through for those that have ended, and presenceSpacing the
+	// least time between two looks. One that comes is looked at as soon as that allows.
+	presenceTick, presenceSpacing = 500 * time.Millisecond, 50 * time.Millisecond
+	// completeFor is how long a node that has just begun to carry a broker waits for what the other carriers know, before it
+	// says who is there. One of them may hang.
+	completeFor = 4 * time.Second
 	// presenceSave is how often what is known is written to disk, if it has changed.
 	presenceSave = 30 * time.Second
 	// presenceFile is where, in the data directory.
@@ -30,17 +35,26 @@ const (
 type connections struct {
 	*presence.Table
 	broker chan *broker.Broker // the one that this node carries from now on, nil for none
+	news   chan struct{}       // there is something to tell
 }
 
 func (n *Node) newConnections() *connections {
 	if n.self.Load().Role != identity.Peer {
 		return nil
 	}
-	c := &connections{presence.New(n.self.Load().ID, n.log), make(chan *broker.Broker)}
+	c := &connections{presence.New(n.self.Load().ID, n.log), make(chan *broker.Broker), make(chan struct{}, 1)}
 	if err := c.Load(time.Now(), n.config.Dir.file(presenceFile)); err != nil {
 		n.log.Error("presence", "error", err)
 	}
 	return c
+}
+
+// wake has the connections looked through soon. It never blocks.
+func (c *connections) wake() {
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
 }
 
 // carry says which broker this node carries from now on. The mesh loop calls it.
@@ -57,10 +71,11 @@ func (n *Node) presenceLoop(ctx context.Context) {
 	if c == nil {
 		return
 	}
-	tick, save := time.NewTicker(presenceTick), time.NewTicker(presenceSave)
-	defer tick.Stop()
+	look, save := time.NewTimer(presenceTick), time.NewTicker(presenceSave)
+	defer look.Stop()
 	defer save.Stop()
 	var carried *broker.Broker
+	var looked time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -71,9 +86,14 @@ func (n *Node) presenceLoop(ctx context.Context) {
 		case <-save.C:
 			n.savePresence()
 			continue
-		case <-tick.C:
+		case <-c.news:
+			look.Reset(max(0, presenceSpacing-time.Since(looked)))
+			continue
+		case <-look.C:
 		}
 		now := time.Now()
+		looked = now
+		look.Reset(presenceTick)
 		if carried != nil {
 			went, came := carried.Changes()
 			c.Own(now, went, connectedHosts(came))
@@ -117,12 +137,36 @@ func (n *Node) hearPresence(nc *nats.Conn) error {
 		return nil
 	}
 	_, heard := nc.Subscribe(job.PresenceSubject("*"), func(m *nats.Msg) {
-		if err := c.Hear(time.Now(), lastToken(m.Subject), m.Data); err != nil {
+		asked, err := c.Hear(time.Now(), lastToken(m.Subject), m.Data)
+		if err != nil {
 			n.log.Warn("presence", "error", err)
+		}
+		if asked {
+			c.wake()
+		}
+		if n.carriesBroker.Load() && !n.serves.Load() {
+			n.kickMesh() // this may have been what it waits for
 		}
 	})
 	_, left := nc.Subscribe(job.LeaveSubject("*"), func(m *nats.Msg) { c.Leave(time.Now(), lastToken(m.Subject)) })
+	c.Ask()
+	c.wake()
 	return errors.Join(heard, left)
+}
+
+// knowsAll reports whether this node, which carries a broker, knows who is connected to the others: before that it must not
+// say who is there, for whoever is not named is not missed.
+func (n *Node) knowsAll(members []gossip.Member) bool {
+	if time.Since(n.role.taken) > completeFor {
+		return true
+	}
+	var carriers []identity.ID
+	for _, m := range members {
+		if id := identity.ID(m.ID); m.State == gossip.Alive && m.Broker && id != n.self.Load().ID {
+			carriers = append(carriers, id)
+		}
+	}
+	return n.connected.Complete(carriers)
 }
 
 // lastToken is who speaks: brokers let a node publish there under its own id alone.

@@ -27,6 +27,7 @@ const (
 // role is what the mesh loop keeps in mind about who carries a broker.
 type role struct {
 	connected time.Time            // when this node was on a broker last
+	taken     time.Time            // since when it carries one
 	surplus   time.Time            // since when this node's broker is one too many; zero: it is not
 	dialed    map[string]time.Time // routes, and when each was wanted last
 }
@@ -84,13 +85,13 @@ func (n *Node) takeRole(ctx context.Context) {
 	c := n.config
 	b, err := broker.Start(ctx, broker.Config{
 		Name: n.self.Load().ID, Client: netip.AddrPortFrom(c.Bind, c.BrokerPort), Route: netip.AddrPortFrom(c.Bind, c.RoutePort),
-		Root: n.me.Root, Credentials: n.credentials, Roster: n.currentRoster, Log: n.log,
+		Root: n.me.Root, Credentials: n.credentials, Roster: n.currentRoster, OnNode: n.connected.wake, Log: n.log,
 	})
 	if err != nil {
 		n.log.Error("cannot carry a broker; trying again", "error", err)
 		return
 	}
-	n.broker = b
+	n.broker, n.role.taken = b, time.Now()
 	n.carry(ctx, b)
 	n.carriesBroker.Store(true)
 	if err := n.gossip.SetBroker(true, b.ClientAddr().Port(), b.RouteAddr().Port()); err != nil {
@@ -106,6 +107,7 @@ func (n *Node) layDownRole(ctx context.Context) {
 		s.Unsubscribe()
 	}
 	n.serving = nil
+	n.serves.Store(false)
 	self := n.self.Load().ID
 	n.follow(ranked(self, others(n.welcome(), self)))
 	n.drain(ctx)

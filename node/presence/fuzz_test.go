@@ -28,7 +28,7 @@ func FuzzHear(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		table := New(idOf("a"), slog.New(slog.DiscardHandler))
 		table.Carry(time.UnixMilli(10), true)
-		if table.Hear(time.UnixMilli(10), idOf("b"), raw) != nil {
+		if _, err := table.Hear(time.UnixMilli(10), idOf("b"), raw); err != nil {
 			return
 		}
 		table.Tick(time.UnixMilli(11))

@@ -8,13 +8,14 @@ import (
 )
 
 // Hear takes in what another peer says; from is the peer that the subject names, which its broker has seen the certificate of.
-func (t *Table) Hear(now time.Time, from identity.ID, raw []byte) error {
+// Asked is that it wants to hear all that this one knows, which Say gives next.
+func (t *Table) Hear(now time.Time, from identity.ID, raw []byte) (asked bool, err error) {
 	if from == t.self {
-		return nil
+		return false, nil
 	}
 	m, hosts, err := decode(raw)
 	if err != nil {
-		return fmt.Errorf("presence as told by %s: %w", from, err)
+		return false, fmt.Errorf("presence as told by %s: %w", from, err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -22,18 +23,18 @@ func (t *Table) Hear(now time.Time, from identity.ID, raw []byte) error {
 		t.said.asked = true
 	}
 	if m.Seq == 0 {
-		return nil
+		return m.Ask, nil
 	}
 	s := t.teller(now, from, m)
 	if s == nil {
-		return nil
+		return m.Ask, nil
 	}
 	if m.Part == 0 {
 		t.takeChanges(now, s, hosts)
 	} else {
 		t.takePart(now, s, m, hosts)
 	}
-	return nil
+	return m.Ask, nil
 }
 
 // teller returns the peer that speaks, or nil where this was heard before. It sees to the numbers.
@@ -55,6 +56,18 @@ func (t *Table) teller(now time.Time, from identity.ID, m message) *teller {
 	}
 	s.seq, s.heard = m.Seq, now
 	return s
+}
+
+// Complete reports whether all of these peers have told all that is connected to their brokers.
+func (t *Table) Complete(peers []identity.ID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range peers {
+		if s := t.tellers[id]; s == nil || s.gap || s.whole != nil {
+			return false
+		}
+	}
+	return true
 }
 
 func (t *Table) takeChanges(now time.Time, s *teller, hosts []Host) {

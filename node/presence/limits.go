@@ -34,7 +34,7 @@ const (
 	// wholeEvery is how often the whole is told unasked, in case something went wrong that the numbers do not show.
 	wholeEvery = 10 * time.Minute
 	// wholeAgain is the least time between two wholes, and between two questions for one.
-	wholeAgain = 5 * time.Second
+	wholeAgain = time.Second
 	// keepEphemeral and keepOthers are how long a host that is gone stays known, as in gossip.
 	keepEphemeral = time.Hour
 	keepOthers    = 72 * time.Hour

@@ -41,6 +41,13 @@ func (t *Table) Carry(now time.Time, on bool) {
 	}
 }
 
+// Ask has the others asked for all that they know, with the next message: this peer begins to hear them.
+func (t *Table) Ask() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.said.ask, t.said.wanted = true, time.Time{}
+}
+
 // Say returns what is to be told to the other peers now, each a message; usually nothing.
 func (t *Table) Say(now time.Time) [][]byte {
 	t.mu.Lock()

@@ -49,7 +49,7 @@ func (m *mesh) pass(d time.Duration) {
 					if other == name || m.mute[name] {
 						continue
 					}
-					if err := q.Hear(m.now, idOf(name), raw); err != nil {
+					if _, err := q.Hear(m.now, idOf(name), raw); err != nil {
 						m.t.Fatal(err)
 					}
 				}
@@ -252,6 +252,32 @@ func TestALostMessageIsAskedFor(t *testing.T) {
 	m.want("webx connected")
 }
 
+// A peer that was restarted knows all that is connected elsewhere only when each of the others has told the whole of it.
+func TestComplete(t *testing.T) {
+	m := newMesh(t, "a", "b", "c")
+	m.connect("a", m.host("x", identity.Member))
+	m.pass(3 * time.Second)
+	m.peers["b"] = New(idOf("b"), slog.New(slog.DiscardHandler))
+	m.peers["b"].Carry(m.now, true)
+	others := []identity.ID{idOf("a"), idOf("c")}
+	if m.peers["b"].Complete(others) {
+		t.Error("it has heard nobody yet")
+	}
+	if !m.peers["b"].Complete(nil) {
+		t.Error("there is nobody else")
+	}
+	m.mute["c"] = true
+	m.pass(3 * time.Second)
+	if got := m.view("b"); got != "webx connected" || m.peers["b"].Complete(others) || !m.peers["b"].Complete(others[:1]) {
+		t.Errorf("it has heard %q of one of two", got)
+	}
+	delete(m.mute, "c")
+	m.pass(3 * time.Second)
+	if !m.peers["b"].Complete(others) {
+		t.Error("both have told all")
+	}
+}
+
 // A whole larger than a message comes in pieces, and ten thousand are no burden.
 func TestTenThousand(t *testing.T) {
 	m := newMesh(t, "a", "b")
@@ -286,7 +312,7 @@ func TestALiarIsBounded(t *testing.T) {
 	liar.Own(m.now, nil, []Host{m.host("x", identity.Member)})
 	liar.Own(m.now, []identity.ID{idOf("x")}, nil) // x is gone, it says
 	for _, raw := range liar.Say(m.now) {
-		if err := m.peers["a"].Hear(m.now, idOf("e"), raw); err != nil {
+		if _, err := m.peers["a"].Hear(m.now, idOf("e"), raw); err != nil {
 			t.Fatal(err)
 		}
 	}
