@@ -33,7 +33,7 @@ func benchIdle(ctx context.Context, o options, dir string) error {
 	}
 	fmt.Print(t.String())
 	fmt.Println("bytes: all that crosses loopback, so also what other programs send there; a packet counts once, with its headers")
-	fmt.Println("memory: VmRSS, of which the program's own text is shared by all processes of one machine")
+	fmt.Println("memory: VmRSS; its own: RssAnon, without the pages of the program, which the kernel can drop and read again")
 	fmt.Println("wanted: under 0.2 % of a core; a member under 25 MB, a broker's node under 35 MB")
 	return nil
 }
@@ -53,7 +53,7 @@ func (f *fleet) idle(ctx context.Context, d time.Duration, t *table) error {
 		return err
 	}
 	took := time.Since(began).Seconds()
-	var cpu, memory [2]series // of those that may carry a broker, and of members
+	var cpu, memory, own [2]series // of those that may carry a broker, and of members
 	for i := range f.nodes {
 		kind := 0
 		if i >= peers {
@@ -61,6 +61,7 @@ func (f *fleet) idle(ctx context.Context, d time.Duration, t *table) error {
 		}
 		cpu[kind].add(100 * (after.cpu[i] - before.cpu[i]).Seconds() / took)
 		memory[kind].add(float64(after.memory[i]) / 1e6)
+		own[kind].add(float64(after.own[i]) / 1e6)
 	}
 	nodes := float64(len(f.nodes))
 	percent := func(s series) string {
@@ -73,13 +74,15 @@ func (f *fleet) idle(ctx context.Context, d time.Duration, t *table) error {
 	t.cell("packets a second and node", fmt.Sprintf("%.1f", float64(after.packets-before.packets)/took/nodes))
 	t.cell("member: memory, MB", memory[1].spread())
 	t.cell("broker's node: memory, MB", memory[0].spread())
+	t.cell("member: its own memory, MB", own[1].spread())
+	t.cell("broker's node: its own memory, MB", own[0].spread())
 	return nil
 }
 
 // usage is what all nodes have used up to now.
 type usage struct {
 	cpu            []time.Duration
-	memory         []int64
+	memory, own    []int64
 	bytes, packets int64
 }
 
@@ -87,10 +90,11 @@ func (f *fleet) usage() (u usage, err error) {
 	for _, p := range f.nodes {
 		cpu, err := p.cpu()
 		memory, err2 := p.resident()
-		if err := errors.Join(err, err2); err != nil {
+		own, err3 := p.own()
+		if err := errors.Join(err, err2, err3); err != nil {
 			return u, err
 		}
-		u.cpu, u.memory = append(u.cpu, cpu), append(u.memory, memory)
+		u.cpu, u.memory, u.own = append(u.cpu, cpu), append(u.memory, memory), append(u.own, own)
 	}
 	u.bytes, u.packets, err = loopback()
 	return u, err

@@ -124,19 +124,25 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, errors.Join(err, err2)
 }
 
-// resident reads VmRSS, in bytes.
-func (p *process) resident() (int64, error) {
+// resident is its VmRSS, in bytes.
+func (p *process) resident() (int64, error) { return p.status("VmRSS") }
+
+// own is its RssAnon, in bytes: what it has of resident memory beside the pages of its program, which all share that run it.
+func (p *process) own() (int64, error) { return p.status("RssAnon") }
+
+// status reads a size from /proc/PID/status (proc(5)).
+func (p *process) status(field string) (int64, error) {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
 			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 			return kb << 10, err
 		}
 	}
-	return 0, fmt.Errorf("process %d has no VmRSS", p.cmd.Process.Pid)
+	return 0, fmt.Errorf("process %d has no %s", p.cmd.Process.Pid, field)
 }
 
 // stopAll asks all to end at the same time, kills those that do not, and returns when all have ended.
