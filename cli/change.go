@@ -254,6 +254,7 @@ func (e *env) question(ctx context.Context, text string) (bool, error) {
 // sendAll runs the batches one after another. What an interrupt left over is told as not started.
 func (w work) sendAll(ctx context.Context, r report.Run, batches [][]client.Target) error {
 	var failed error
+	fleet := r.Expected
 	for i, batch := range batches {
 		if failed == nil && i > 0 && w.o.scope.sleep > 0 {
 			failed = pause(ctx, w.o.scope.sleep)
@@ -268,7 +269,7 @@ func (w work) sendAll(ctx context.Context, r report.Run, batches [][]client.Targ
 			continue
 		}
 		request := w.request()
-		request.Targets = batch
+		request.Targets, request.Fleet = batch, fleet
 		noMatch := r.NoMatch
 		more := ""
 		if len(batches) > 1 {

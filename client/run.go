@@ -10,8 +10,13 @@ import (
 )
 
 // directTargets is up to how many hosts are addressed each on its own subject. Beyond it, one message for all is
-// cheaper; the list of targets inside the job decides either way.
-const directTargets = 100
+// cheaper for the admin's line, and the list of targets in the job keeps the others out of it. But all of them get it, and
+// verify it, and a change of a large fleet goes out in many portions: then each target has its own, if the fleet has more
+// than fewOf times as many hosts. So what brokers carry for a change grows with the hosts, and not with their square.
+const (
+	directTargets = 100
+	fewOf         = 4
+)
 
 // Run signs the job, sends it and gathers the ends. It returns when every live host has answered, after r.Timeout, or
 // when ctx ends; then it returns the run so far together with ctx's error, and hosts go on with what they have
@@ -159,7 +164,7 @@ func (g *gathering) subjects() []string {
 	default:
 		return []string{job.AllSubject}
 	}
-	if len(ids) > directTargets {
+	if len(ids) > directTargets && g.request.Fleet <= fewOf*len(ids) {
 		return []string{job.AllSubject}
 	}
 	subjects := make([]string, len(ids))

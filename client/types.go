@@ -18,6 +18,8 @@ type Request struct {
 	Filter filter.Filter
 	// Targets are the exact hosts, from a plan; nil asks whoever matches Filter.
 	Targets []Target
+	// Fleet is among how many hosts they were planned; 0 is not known. In a large one each target is addressed by itself.
+	Fleet int
 	// Timeout is how long to wait for live hosts that owe an answer, from the moment the job was sent.
 	Timeout time.Duration
 	// TTL is how long a host may still start the job; at most job.MaxLife. 0 is DefaultTTL.

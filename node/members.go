@@ -20,7 +20,8 @@ func (n *Node) answerMembers(m *nats.Msg) []byte {
 	list.Protocol = job.Asked(m.Data)
 	raw, err := list.Encode()
 	if err != nil {
-		n.log.Error("list of hosts not sent", "error", err)
+		n.log.Error("list of hosts not sent", "error", err) // a shorter one would leave hosts unnamed
+		return nil
 	}
 	return raw
 }

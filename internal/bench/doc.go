@@ -1,17 +1,24 @@
-// Command bench measures the real fleet binary as whole processes, beside floors taken in the same rounds, and prints a
-// table; scripts/bench runs it. It is no test: it asserts nothing but that every answer is complete.
+// Command bench measures the real fleet binary beside floors taken in the same run, and prints tables; scripts/bench runs it.
+// It is no test: it asserts nothing but that every answer is complete. It has parts, each with a fleet of its own in a
+// directory of its own; without a name all of them run, one after another:
 //
-// It founds a fleet in a directory of its own, with one process of `fleet node` per host on loopback, and lets it grow
-// to each size asked for. The first three hosts may carry a broker, the others are members. At each size it runs every
-// command some times to warm up, then all commands in turn, round by round, so that what else the machine does falls on
-// all of them alike; it shows the median, the smallest and the largest.
+//	commands   whole processes of the client, while a fleet of real processes grows
+//	converge   how long it takes until a ping tells of a new host, a crash, a host that is back
+//	idle       CPU time, bytes and memory of nodes that have nothing to do
+//	stampede   many hosts started at once with one token
+//	simulated  `fleet sim` with thousands of hosts, and the death of a broker under a thousand
+//
+// A fleet of processes is one of `fleet node` per host on loopback. The first three hosts may carry a broker, the others are
+// members. Commands are measured in turn, round by round, so that what else the machine does falls on all of them alike;
+// the median, the smallest and the largest are shown.
 //
 // The floors say what a time is to be compared with:
 //
 //	fleet version     a process that does nothing: what the kernel and Go's runtime take
-//	bare NATS         a process that asks N others over one nats-server with mutual TLS 1.3 and waits for N answers
-//	the same, signed  and each question and answer is signed with Ed25519 and verified, as fleet's are
+//	NATS              one that asks N others over one nats-server and waits for N answers of 300 bytes; bare, or with mutual TLS 1.3
+//	signed            each question and answer is signed with Ed25519 too, and verified
+//	sealed            and each answer is sealed to the asker with HPKE, as fleet's are: what fleet would be if it did nothing else
 //
-// Resident memory is VmRSS from /proc, after the fleet was left alone for a while. All that was started is ended by its
-// process id and the directory is removed, also on Ctrl-C.
+// Beside `fleet sim` the floor is shaped as that is: N connections in one process, the asker in the same, the broker in another.
+// All that was started is ended by its process id and the directories are removed, also on Ctrl-C.
 package main

@@ -3,7 +3,7 @@
 //
 // Each peer has a Table. Beside a broker it is fed with the broker's own connections, and says what changes to the other
 // peers, on fleet.presence.PEER: changes as they come, at least a heartbeat every two seconds, and the whole when somebody
-// asks and every ten minutes. Messages of one peer are numbered, so a lost one is noticed and the whole is asked for.
+// asks (told at once, but not more than once a second) and every ten minutes. Messages of one peer are numbered, so a lost one is noticed and the whole is asked for.
 // Peers without a broker only listen, so that they know whom to miss when they have to carry one.
 //
 // A host is connected while any broker says so, and a few seconds longer: it may be on its way to another. Then it has

@@ -122,6 +122,10 @@ func (t *Table) takePart(now time.Time, s *teller, m message, hosts []Host) {
 func (t *Table) add(to map[identity.ID]Host, h Host) {
 	_, known := to[h.Node]
 	if !known && t.size() >= maxHosts {
+		if !t.full {
+			t.full = true
+			t.log.Error("hosts that do not gossip are left out of answers: there are more than this release can name", "most", maxHosts)
+		}
 		return
 	}
 	to[h.Node] = h

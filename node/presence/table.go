@@ -21,6 +21,7 @@ type Table struct {
 	leaving map[identity.ID]time.Time // said goodbye
 	buried  map[identity.ID]burial    // forgotten by an admin
 	dirty   bool                      // the file is behind
+	full    bool                      // more hosts were told of than are known; said once
 	said    voice
 }
 

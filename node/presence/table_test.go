@@ -302,6 +302,8 @@ func TestTenThousand(t *testing.T) {
 func TestALiarIsBounded(t *testing.T) {
 	m := newMesh(t, "a")
 	m.connect("a", m.host("x", identity.Member))
+	var said strings.Builder
+	m.peers["a"].log = slog.New(slog.NewTextHandler(&said, nil))
 	liar := New(idOf("e"), slog.New(slog.DiscardHandler))
 	liar.Carry(m.now, true)
 	var phantoms []Host
@@ -323,6 +325,9 @@ func TestALiarIsBounded(t *testing.T) {
 	i := slices.IndexFunc(hosts, func(h Host) bool { return h.Name == "webx" })
 	if i < 0 || hosts[i].State != Connected {
 		t.Error("a host that is there is not listed")
+	}
+	if strings.Count(said.String(), "more than this release can name") != 1 {
+		t.Errorf("of those left out it says %q", said.String())
 	}
 }
 
