@@ -20,7 +20,7 @@ const (
 	// settleLimit bounds how long it may take until everybody answers.
 	settleLimit = 3 * time.Minute
 	// growAtOnce is how many hosts are started at one time once all that may carry a broker are there.
-	growAtOnce = 8
+	growAtOnce = 4
 	lookAgain  = 50 * time.Millisecond // between two pings that wait for something
 )
 
