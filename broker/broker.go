@@ -31,7 +31,6 @@ type Config struct {
 	Root        identity.PublicKey[identity.Root]
 	Credentials func() identity.Credentials // asked at each handshake, so that renewed certificates are used
 	Roster      func() identity.Roster      // asked at each handshake
-	OnNode      func()                      // called when a node is let in; it must not block, and may be nil
 	Log         *slog.Logger
 }
 
@@ -210,9 +209,6 @@ func (d *door) Check(conn server.ClientAuthentication) bool {
 	conn.RegisterUser(&server.User{Permissions: permissions(p), ConnectionDeadline: p.Until})
 	if p.Node != nil {
 		d.presence.note(conn, *p.Node)
-		if d.OnNode != nil {
-			d.OnNode()
-		}
 	}
 	return true
 }

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// presenceTick is how often a broker's connections are looked through for those that have ended, and presenceSpacing the
-	// least time between two looks. One that comes is looked at as soon as that allows.
+	// presenceTick is how often a broker's connections are looked through, and presenceSpacing the least time between two looks,
+	// for peers that ask. Who connects for a moment only, as somebody with a stolen key may, is no host that will be missed.
 	presenceTick, presenceSpacing = 500 * time.Millisecond, 50 * time.Millisecond
 	// completeFor is how long a node that has just begun to carry a broker waits for what the other carriers know, before it
 	// says who is there. One of them may hang.
@@ -35,7 +35,7 @@ const (
 type connections struct {
 	*presence.Table
 	broker chan *broker.Broker // the one that this node carries from now on, nil for none
-	news   chan struct{}       // there is something to tell
+	news   chan struct{}       // somebody wants to be told all, or this peer to ask for it
 }
 
 func (n *Node) newConnections() *connections {
@@ -49,7 +49,7 @@ func (n *Node) newConnections() *connections {
 	return c
 }
 
-// wake has the connections looked through soon. It never blocks.
+// wake has what there is to tell told soon. It never blocks.
 func (c *connections) wake() {
 	select {
 	case c.news <- struct{}{}:

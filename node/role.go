@@ -85,7 +85,7 @@ func (n *Node) takeRole(ctx context.Context) {
 	c := n.config
 	b, err := broker.Start(ctx, broker.Config{
 		Name: n.self.Load().ID, Client: netip.AddrPortFrom(c.Bind, c.BrokerPort), Route: netip.AddrPortFrom(c.Bind, c.RoutePort),
-		Root: n.me.Root, Credentials: n.credentials, Roster: n.currentRoster, OnNode: n.connected.wake, Log: n.log,
+		Root: n.me.Root, Credentials: n.credentials, Roster: n.currentRoster, Log: n.log,
 	})
 	if err != nil {
 		n.log.Error("cannot carry a broker; trying again", "error", err)

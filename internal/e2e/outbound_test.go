@@ -17,6 +17,7 @@ func TestOutboundOnly(t *testing.T) {
 	a.l.Write("web3", "/etc/fleet/fleet.toml", 0o644, "[node]\ngossip = false\n")
 	a.join(a.l.Must("web1", "fleet", "token", "create"), "web3")
 
+	a.l.Must("web1", "sh", "-ec", "until fleet ping -o name | grep -q web3; do sleep 0.1; done") // known within a second
 	out, _ := a.fleet(0, "ping")
 	a.want(out, "web3", "3 replies")
 	if open := a.l.Must("web3", "ss", "-Hlntup"); strings.Contains(open, "fleet") {
@@ -41,6 +42,7 @@ func TestOutboundOnly(t *testing.T) {
 		a.l.Start("web3")
 		a.l.Must("web3", "sh", "-ec", "until fleet doctor >/dev/null; do sleep 0.2; done")
 		a.l.Shield("web3")
+		a.l.Must("web1", "sh", "-ec", "until fleet ping -o name | grep -q web3; do sleep 0.1; done") // known within a second
 		out, _ := a.fleet(0, "ping")
 		a.want(out, "web3", "3 replies")
 	})
