@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,7 @@ type fleet struct {
 
 	mu    sync.Mutex
 	ports map[int][]string // by host: gossip, broker, routes
+	port  int              // the next to try
 }
 
 func (f *fleet) home() string { return filepath.Join(f.dir, "home") }
@@ -146,7 +148,7 @@ func (f *fleet) place(i int) ([]string, error) {
 		f.ports = map[int][]string{}
 	}
 	for len(f.ports[i]) < 3 {
-		port, err := freePort()
+		port, err := f.nextPort()
 		if err != nil {
 			return nil, err
 		}
@@ -155,6 +157,23 @@ func (f *fleet) place(i int) ([]string, error) {
 	name := "web" + strconv.Itoa(i)
 	return []string{"--data", filepath.Join(f.dir, name), "--name", name, "--listen", "127.0.0.1", "--advertise", "127.0.0.1",
 		"--gossip-port", f.ports[i][0], "--broker-port", f.ports[i][1], "--route-port", f.ports[i][2]}, nil
+}
+
+// firstPort is below those that the kernel gives to outgoing connections (ip_local_port_range, 32768 and up as a rule): one of
+// these could be taken between being found free and being used.
+const firstPort = 12_000
+
+// nextPort is a port that nobody listens on. The caller holds f.mu.
+func (f *fleet) nextPort() (string, error) {
+	for f.port = max(f.port, firstPort); f.port < 32_768; f.port++ {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)))
+		if err == nil {
+			port := strconv.Itoa(f.port)
+			f.port++
+			return port, l.Close()
+		}
+	}
+	return "", errors.New("no port is free")
 }
 
 // start starts host i and waits until it takes jobs.
