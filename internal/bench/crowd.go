@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"fleet/internal/proc"
 )
 
 // The floor beside `fleet sim`: as many connections in one process, the one that asks in the same process, and the broker in
@@ -120,8 +122,8 @@ func (c crowd) run(ctx context.Context, rounds int) error {
 
 // cpu is what this process has used, and the broker's.
 func (c crowd) cpu() (here, broker time.Duration, err error) {
-	here, err = cpuOf(os.Getpid())
-	broker, err2 := cpuOf(c.broker)
+	here, err = proc.CPU(os.Getpid())
+	broker, err2 := proc.CPU(c.broker)
 	return here, broker, errors.Join(err, err2)
 }
 

@@ -2,19 +2,19 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"fleet/internal/proc"
 )
 
 const (
@@ -104,46 +104,14 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// clockTick is the unit of the times in /proc/PID/stat: a hundredth of a second for programs on Linux (USER_HZ, proc(5)).
-const clockTick = 10 * time.Millisecond
-
 // cpu is the user and system time that it has used.
-func (p *process) cpu() (time.Duration, error) { return cpuOf(p.cmd.Process.Pid) }
+func (p *process) cpu() (time.Duration, error) { return proc.CPU(p.cmd.Process.Pid) }
 
-func cpuOf(pid int) (time.Duration, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // its name may hold blanks
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("process %d has no times", pid)
-	}
-	user, err := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * clockTick, errors.Join(err, err2)
-}
+// resident is what it has of memory, in bytes.
+func (p *process) resident() (int64, error) { return proc.Memory(p.cmd.Process.Pid, "VmRSS") }
 
-// resident is its VmRSS, in bytes.
-func (p *process) resident() (int64, error) { return p.status("VmRSS") }
-
-// own is its RssAnon, in bytes: what it has of resident memory beside the pages of its program, which all share that run it.
-func (p *process) own() (int64, error) { return p.status("RssAnon") }
-
-// status reads a size from /proc/PID/status (proc(5)).
-func (p *process) status(field string) (int64, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, field+":"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, fmt.Errorf("process %d has no %s", p.cmd.Process.Pid, field)
-}
+// own is that without the pages of its program, which all share that run it.
+func (p *process) own() (int64, error) { return proc.Memory(p.cmd.Process.Pid, "RssAnon") }
 
 // stopAll asks all to end at the same time, kills those that do not, and returns when all have ended.
 func stopAll(all []*process) {

@@ -1,0 +1,47 @@
+// Package proc reads what a process uses from Linux's /proc, for those who measure: `fleet sim` and scripts/bench.
+package proc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tick is the unit of the times in /proc/PID/stat. Linux has fixed it for programs at a hundredth of a second (USER_HZ, proc(5)).
+const tick = 10 * time.Millisecond
+
+// CPU is the user and system time that a process has used, fields 14 and 15 of its stat (proc(5)). It fails where the process
+// has ended and on other systems.
+func CPU(pid int) (time.Duration, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // behind its name, which may hold blanks
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("process %d has no times", pid)
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * tick, errors.Join(err, err2)
+}
+
+// Memory is a size in bytes from a process's status (proc(5)): VmRSS is what is resident, RssAnon what of that is its own and no
+// page of a file. It fails as CPU does.
+func Memory(pid int, field string) (int64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
+			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, fmt.Errorf("process %d has no %s", pid, field)
+}

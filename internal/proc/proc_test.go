@@ -1,0 +1,26 @@
+package proc
+
+import (
+	"os"
+	"testing"
+)
+
+func TestOfThisProcess(t *testing.T) {
+	rss, err := Memory(os.Getpid(), "VmRSS")
+	own, err2 := Memory(os.Getpid(), "RssAnon")
+	if err != nil || err2 != nil || own <= 0 || own >= rss {
+		t.Errorf("%d of %d bytes are its own: %v, %v", own, rss, err, err2)
+	}
+	before, err := CPU(os.Getpid())
+	for used := before; err == nil && used == before; used, err = CPU(os.Getpid()) { // work until a tick has passed
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := Memory(os.Getpid(), "VmNothing"); err == nil {
+		t.Error("a field that there is not")
+	}
+	if _, err := CPU(1 << 30); err == nil {
+		t.Error("a process that there is not")
+	}
+}
