@@ -81,7 +81,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.detail, "detail", false, "commands: print every single time")
 	hosts := flags.String("hosts", "1,10,50,100", "`sizes` of a fleet of processes, growing")
 	simulated := flags.String("simulated", "1000,5000,10000", "`sizes` of a simulated fleet, growing")
-	idle := flags.String("idle", "10,100,250", "`sizes` of a fleet that is left alone, growing; on two cores more than 300 do not come to rest")
+	idle := flags.String("idle", "10,100,250", "`sizes` of a fleet that is left alone, growing; on two cores 250 come to rest, 400 do not")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
