@@ -41,6 +41,7 @@ func TestHabits(t *testing.T) {
 	set, files := parseTree(t)
 	for _, f := range files {
 		if f.test {
+			inFakeTime(t, set, f)
 			continue
 		}
 		prints := f.dir == "cli" || f.dir == "internal/lab" || f.dir == "internal/fleettest" || f.tree.Name.Name == "main" // lab: the image's build, as it goes; fleettest: a test binary that is a node
@@ -67,6 +68,18 @@ func TestHabits(t *testing.T) {
 			return true
 		})
 	}
+}
+
+// inFakeTime reports a test that takes fake time from testing/synctest itself.
+func inFakeTime(t *testing.T, set *token.FileSet, f file) {
+	ast.Inspect(f.tree, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Test" {
+			if of, ok := s.X.(*ast.Ident); ok && of.Name == "synctest" {
+				t.Errorf("%s: fake time is internal/bubble's: the race detector breaks down in synctest.Test", set.Position(n.Pos()))
+			}
+		}
+		return true
+	})
 }
 
 // Package variables are constants in all but name: of a kind that does not change, and never assigned to.

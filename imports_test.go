@@ -51,6 +51,7 @@ var mayImport = map[string]string{
 	"internal/proc":           "",
 	// For tests and people who work on fleet; no package above may import these.
 	"internal/attack":       "",
+	"internal/bubble":       "",
 	"internal/mixed":        "",
 	"internal/fleettest":    "client facts gossip identity job node plugins plugins/jobs plugins/plugin plugins/rpcutil",
 	"internal/e2e":          "",

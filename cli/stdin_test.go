@@ -10,8 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"fleet/internal/bubble"
 )
 
 func TestWhatHoldsAList(t *testing.T) {
@@ -55,7 +56,7 @@ func TestWhatHoldsAList(t *testing.T) {
 
 // Where nobody writes, fleet says so after a second and gives up after its patience; it never goes on without a list.
 func TestStdinThatNobodyWritesTo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		defer w.Close()
 		var errs bytes.Buffer
@@ -82,7 +83,7 @@ func TestSlowStdin(t *testing.T) {
 		first time.Duration
 	}{{"begun in time", nil, stdinPatience - time.Second}, {"--nodes -", []string{"-"}, time.Hour}} {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				r, w := io.Pipe()
 				go func() {
 					<-time.After(tt.first)
@@ -102,7 +103,7 @@ func TestSlowStdin(t *testing.T) {
 }
 
 func TestStdinInterrupted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		defer w.Close()
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"fleet/internal/bubble"
 	"fleet/node"
 )
 
@@ -37,7 +37,7 @@ func (s *told) count(line string) int {
 
 // A node whose loops hang is not said to live, so that the supervisor ends it; nor is one said to live by habit.
 func TestAHungLoopStopsThePings(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		h := node.Health{Text: "web1: 3 hosts alive"}
 		set := func(live error, text string) {

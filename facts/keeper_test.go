@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"fleet/internal/bubble"
 )
 
 // counter is a Collect that takes a second and counts.
@@ -30,7 +32,7 @@ func (c *counter) collect(ctx context.Context, _ Config) Snapshot {
 }
 
 func TestKeeperTimer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		k := newKeeper(Config{Log: slog.New(slog.NewTextHandler(&log, nil))}, time.Minute, (&counter{}).collect)
 		k.Refresh(t.Context())
@@ -53,7 +55,7 @@ func TestKeeperTimer(t *testing.T) {
 }
 
 func TestKeeperSharesACollection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		k := newKeeper(Config{}, 0, (&counter{}).collect)
 		var wg sync.WaitGroup
 		for range 10 {
@@ -71,7 +73,7 @@ func TestKeeperSharesACollection(t *testing.T) {
 }
 
 func TestKeeperCancelled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		k := newKeeper(Config{}, 0, (&counter{}).collect)
 		k.Refresh(t.Context())
 		ctx, cancel := context.WithCancel(t.Context())

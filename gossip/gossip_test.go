@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"fleet/internal/bubble"
 )
 
 var testKey = []byte(strings.Repeat("k", 32))
@@ -38,7 +40,7 @@ func idOf(i int) string   { return fmt.Sprintf("n%d", i) }
 // inBubble runs a scenario in fake time and stops all its nodes at the end; synctest fails if one of their goroutines
 // stays.
 func inBubble(t *testing.T, scenario func(t *testing.T, m *mesh)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		m := &mesh{t, newNetwork(), map[string]*testNode{}}
 		defer func() {
 			for _, n := range m.nodes {

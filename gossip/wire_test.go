@@ -7,8 +7,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"fleet/internal/bubble"
 )
 
 func TestMetaBytes(t *testing.T) {
@@ -181,7 +182,7 @@ func FuzzDigest(f *testing.F) {
 }
 
 func TestMemberlistLogsThroughSlog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		l := newLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {

@@ -15,6 +15,7 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/bubble"
 	"fleet/job"
 	"fleet/job/filter"
 )
@@ -37,7 +38,7 @@ func TestAccounting(t *testing.T) {
 	}
 	for seed := first; seed < last; seed++ {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { tell(t, seed) })
+			bubble.Test(t, func(t *testing.T) { tell(t, seed) })
 		})
 	}
 }

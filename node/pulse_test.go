@@ -5,10 +5,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"fleet/internal/bubble"
 )
 
 func TestPulse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var p pulse
 		if err := p.hung(); err != nil {
 			t.Errorf("nothing runs yet: %v", err)

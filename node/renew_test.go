@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/bubble"
 	"fleet/internal/wire"
 )
 
@@ -48,7 +49,7 @@ func solitary(t *testing.T, issued time.Time) *Node {
 
 // renewing runs the loop in a bubble of fake time until f returns.
 func renewing(t *testing.T, age time.Duration, f func(n *Node)) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		n := solitary(t, time.Now().Add(-age))
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

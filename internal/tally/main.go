@@ -7,9 +7,6 @@
 // A ledger line is a verdict (pass, fail or skip), a tab, and the name; for a skip another tab and the reason. Every test
 // and every subtest is one line. A package that fails without a failed test (it does not build, its TestMain gave up) is one
 // line too, so nothing that went wrong can be missing from the sum.
-//
-// One failure is not ours: Go's race detector itself breaks down at times where a test uses testing/synctest
-// (go.dev/issue/78156). Such a package has one line with the verdict again, and the caller has to run it again.
 package main
 
 import (
@@ -56,9 +53,6 @@ type pkg struct {
 	ledger                  []string            // written when the package ends
 	passed, failed, skipped int
 }
-
-// detectorFault is what the race detector says when it breaks down. What it says of a race is something else.
-const detectorFault = "ThreadSanitizer: CHECK failed"
 
 type tally struct {
 	ledger, out io.Writer
@@ -163,14 +157,8 @@ func (t *tally) failed(e event, p *pkg) {
 		return
 	}
 	// What no test ended with, a panic for one, is under the test that ran then.
-	var said strings.Builder
 	for _, lines := range p.output {
-		said.WriteString(strings.Join(lines, ""))
-	}
-	io.WriteString(t.out, said.String())
-	if strings.Contains(said.String(), detectorFault) {
-		p.ledger = []string{"again\t" + e.Package}
-		return
+		io.WriteString(t.out, strings.Join(lines, ""))
 	}
 	p.ledger = append(p.ledger, "fail\t"+e.Package)
 }

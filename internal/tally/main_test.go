@@ -39,10 +39,6 @@ func TestTally(t *testing.T) {
 {"Action":"output","Package":"p","Test":"TestA","Output":"panic: gone\n"}
 {"Action":"fail","Package":"p"}
 `, "fail\tp\n", []string{"panic: gone"}},
-		{"the race detector breaks down", `{"Action":"pass","Package":"p","Test":"TestA"}
-{"Action":"output","Package":"p","Test":"TestB","Output":"ThreadSanitizer: CHECK failed: tsan_rtl.cpp:346\n"}
-{"Action":"fail","Package":"p"}
-`, "again\tp\n", []string{"CHECK failed"}},
 		{"a race is a failure", `{"Action":"output","Package":"p","Test":"TestB","Output":"WARNING: DATA RACE\n"}
 {"Action":"fail","Package":"p","Test":"TestB"}
 {"Action":"fail","Package":"p"}

@@ -11,8 +11,9 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"fleet/internal/bubble"
 )
 
 func open(t testing.TB, dir string) *Log {
@@ -303,7 +304,7 @@ func TestACrashLeavesAChainThatHolds(t *testing.T) {
 }
 
 func TestAFloodIsCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		l := open(t, dir)
 		for range 1000 {

@@ -11,8 +11,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"fleet/internal/bubble"
 )
 
 func TestRunAnswers(t *testing.T) {
@@ -183,7 +184,7 @@ func (s *scripted) run(_ context.Context, c command) (output, error) {
 func TestLockIsWaitedFor(t *testing.T) {
 	locked := output{code: 100, stderr: "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 42 (apt-get)\n"}
 	c := command{argv: []string{"apt-get", "update"}}
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		s := &scripted{t: t, answers: map[string][]output{"apt-get update": {locked, locked, {stdout: "done"}}}}

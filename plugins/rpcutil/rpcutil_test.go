@@ -7,9 +7,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"fleet/internal/bubble"
 	"fleet/plugins/plugin"
 )
 
@@ -127,7 +127,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%s %.20s", tt.action, tt.argument), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				p := New(&fakeHost{})
 				a, _ := p.Declaration().Action(tt.action)
 				args := plugin.Args{}

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"fleet/internal/bubble"
 	"fleet/plugins/plugin"
 )
 
@@ -234,7 +234,7 @@ func TestSystemd(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				b := newFakeBus("web.service")
 				b.set("web.service", tt.unit)
 				b.onJob = tt.job
@@ -256,7 +256,7 @@ func TestSystemd(t *testing.T) {
 }
 
 func TestSystemdComesUpAfterACrash(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newFakeBus("web.service")
 		b.onJob = func(_ string, props map[string]any) (string, error) {
 			maps.Copy(props, map[string]any{"ActiveState": "activating", "SubState": "auto-restart"})
@@ -271,7 +271,7 @@ func TestSystemdComesUpAfterACrash(t *testing.T) {
 
 // A crash loop whose process is new at each look is no start, though it runs whenever one looks.
 func TestSystemdDoesNotStayUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		b := newFakeBus("web.service")
 		b.onJob = func(_ string, props map[string]any) (string, error) {
 			props["Type"] = "simple"
