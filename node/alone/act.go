@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"fleet/internal/wire"
 	"fleet/plugins/plugin"
@@ -16,9 +17,18 @@ import (
 // errBegun says that the action has begun before: it runs at most once.
 var errBegun = errors.New("it has begun before")
 
+// heed is how long an action may go on when its time is over or it was told to stop: longer than package managers need to leave their
+// databases whole (plugins/packages: 10 s, and as long for a second look).
+const heed = 30 * time.Second
+
 // Act is the process: it runs the action in the directory of the job, at most once, and leaves the result there. When ctx ends, the
-// action is told to stop. An error means that nothing ran, or that the result could not be written.
+// action is told to stop; one that goes on all the same is left behind after half a minute, and the process must end then. An error
+// means that nothing ran, or that the result could not be written.
 func Act(ctx context.Context, dir string, get func(plugin string) (plugin.Plugin, bool)) error {
+	return actWithin(ctx, dir, get, heed)
+}
+
+func actWithin(ctx context.Context, dir string, get func(plugin string) (plugin.Plugin, bool), heed time.Duration) error {
 	unlock, err := hold(filepath.Join(dir, lockFile))
 	if err != nil {
 		return err
@@ -46,12 +56,31 @@ func Act(ctx context.Context, dir string, get func(plugin string) (plugin.Plugin
 	}
 	limited, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
-	x := plugin.Safely(limited, p, plugin.Call{Action: action.Name, Args: args, Output: &capped{f: out, left: maxOutput}})
+	x := heeded(limited, heed, func() plugin.Result {
+		return plugin.Safely(limited, p, plugin.Call{Action: action.Name, Args: args, Output: &capped{f: out, left: maxOutput}})
+	})
 	end := result{
 		State: x.State, Message: x.Message, Data: x.Data,
 		Stopped: ctx.Err() != nil, TimedOut: ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded),
 	}
 	return leave(dir, end)
+}
+
+// heeded is the result of run, or a failure where run does not end within heed of the end of ctx; then it goes on.
+func heeded(ctx context.Context, heed time.Duration, run func() plugin.Result) plugin.Result {
+	ended := make(chan plugin.Result, 1)
+	go func() { ended <- run() }()
+	select {
+	case x := <-ended:
+		return x
+	case <-ctx.Done():
+	}
+	select {
+	case x := <-ended:
+		return x
+	case <-time.After(heed):
+		return plugin.Failf("it went on for %s after it was told to stop, and was given up; look at what it left, and whether it still runs", heed)
+	}
 }
 
 // leave writes the result. Outputs that cannot be encoded, or find no room, are left out, and the message says so.

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}()
-	err := Act(ctx, dir, func(name string) (plugin.Plugin, bool) { return probe{dir}, name == "probe" })
+	err := actWithin(ctx, dir, func(name string) (plugin.Plugin, bool) { return probe{dir}, name == "probe" }, 100*time.Millisecond)
 	if err != nil {
 		os.Stderr.WriteString(err.Error() + "\n")
 		os.Exit(1)
@@ -52,7 +52,7 @@ func (probe) Declaration() plugin.Declaration {
 		return plugin.Action{Name: name, Description: "x", Kind: plugin.Change, Alone: alone, Inputs: []plugin.Input{{Name: "n", Type: plugin.Integer, Optional: true}}}
 	}
 	return plugin.Declaration{Name: "probe", Description: "x", Timeout: time.Minute, Actions: []plugin.Action{
-		action("count", true), action("hold", true), action("panic", true), action("die", true), action("odd", true), action("here", false),
+		action("count", true), action("hold", true), action("panic", true), action("die", true), action("odd", true), action("deaf", true), action("here", false),
 	}}
 }
 
@@ -67,6 +67,8 @@ func (p probe) Run(ctx context.Context, call plugin.Call) plugin.Result {
 	case "hold":
 		<-ctx.Done()
 		return plugin.Failf("stopped")
+	case "deaf":
+		select {}
 	case "panic":
 		panic("as told")
 	case "die":
@@ -177,6 +179,33 @@ func TestTheActionGoesOnWithoutTheAgent(t *testing.T) {
 	}
 	if end, err := again.Wait(t.Context(), id); err != nil || end.State != plugin.Failed || !end.Stopped || end.TimedOut {
 		t.Errorf("%+v, %v", end, err)
+	}
+}
+
+// An action that heeds neither its time limit nor who tells it to stop is given up, and its process ends.
+func TestADeafActionIsGivenUp(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		limit    time.Duration
+		told     bool
+		timedOut bool
+	}{{"its time is over", 50 * time.Millisecond, false, true}, {"it is told to stop", time.Minute, true, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			r, c := runner(t, itself{}), call("deaf")
+			c.Limit = tt.limit
+			begin(t, r, c)
+			until(t, func() bool { return r.ran(t) == 1 })
+			if tt.told {
+				if err := os.WriteFile(r.file(id, "told"), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			end, err := r.Wait(t.Context(), id)
+			if err != nil || end.State != plugin.Failed || end.TimedOut != tt.timedOut || end.Stopped != tt.told || !strings.Contains(end.Message, "given up") {
+				t.Errorf("%+v, %v", end, err)
+			}
+			until(t, func() bool { return r.gone(id) })
+		})
 	}
 }
 
