@@ -72,7 +72,7 @@ func (f *fleet) newcomer(ctx context.Context, round int) (took time.Duration, er
 		started <- p
 	}()
 	name := fmt.Sprintf("web%d", number)
-	err = f.until(ctx, name+" answers", func(names []string, _ int) bool { return slices.Contains(names, name) })
+	err = f.until(ctx, lookAgain, name+" answers", func(names []string, _ int) bool { return slices.Contains(names, name) })
 	took = time.Since(began)
 	if startErr := <-failed; startErr != nil {
 		return 0, startErr
@@ -86,7 +86,7 @@ func (f *fleet) newcomer(ctx context.Context, round int) (took time.Duration, er
 func (f *fleet) crash(ctx context.Context, i int) (time.Duration, error) {
 	began := time.Now()
 	f.nodes[i].kill()
-	err := f.until(ctx, "the others answer", func(names []string, exit int) bool { return exit == exitSilent && len(names) == len(f.nodes)-1 })
+	err := f.until(ctx, lookAgain, "the others answer", func(names []string, exit int) bool { return exit == exitSilent && len(names) == len(f.nodes)-1 })
 	took := time.Since(began)
 	if err != nil {
 		return 0, err
@@ -110,13 +110,13 @@ func (f *fleet) again(ctx context.Context, i int) error {
 func (f *fleet) comeback(ctx context.Context, _ int) (time.Duration, error) {
 	i := len(f.nodes) - 1
 	f.nodes[i].kill()
-	if err := f.until(ctx, "the others answer", func(names []string, exit int) bool { return exit == exitSilent && len(names) == len(f.nodes)-1 }); err != nil {
+	if err := f.until(ctx, lookAgain, "the others answer", func(names []string, exit int) bool { return exit == exitSilent && len(names) == len(f.nodes)-1 }); err != nil {
 		return 0, err
 	}
 	began, failed := time.Now(), make(chan error, 1)
 	go func() { failed <- f.again(ctx, i) }()
 	name := fmt.Sprintf("web%d", i+1)
-	err := f.until(ctx, name+" answers", func(names []string, _ int) bool { return slices.Contains(names, name) })
+	err := f.until(ctx, lookAgain, name+" answers", func(names []string, _ int) bool { return slices.Contains(names, name) })
 	took := time.Since(began)
 	if startErr := <-failed; startErr != nil {
 		return 0, startErr

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +32,7 @@ type fleet struct {
 
 	mu    sync.Mutex
 	ports map[int][]string // by host: gossip, broker, routes
-	port  int              // the next to try
+	port  int              // the last of them
 }
 
 func (f *fleet) home() string { return filepath.Join(f.dir, "home") }
@@ -148,32 +147,15 @@ func (f *fleet) place(i int) ([]string, error) {
 		f.ports = map[int][]string{}
 	}
 	for len(f.ports[i]) < 3 {
-		port, err := f.nextPort()
+		port, err := freePort(max(f.port+1, fleetPorts))
 		if err != nil {
 			return nil, err
 		}
-		f.ports[i] = append(f.ports[i], port)
+		f.port, f.ports[i] = port, append(f.ports[i], strconv.Itoa(port))
 	}
 	name := "web" + strconv.Itoa(i)
 	return []string{"--data", filepath.Join(f.dir, name), "--name", name, "--listen", "127.0.0.1", "--advertise", "127.0.0.1",
 		"--gossip-port", f.ports[i][0], "--broker-port", f.ports[i][1], "--route-port", f.ports[i][2]}, nil
-}
-
-// firstPort is below those that the kernel gives to outgoing connections (ip_local_port_range, 32768 and up as a rule): one of
-// these could be taken between being found free and being used.
-const firstPort = 12_000
-
-// nextPort is a port that nobody listens on. The caller holds f.mu.
-func (f *fleet) nextPort() (string, error) {
-	for f.port = max(f.port, firstPort); f.port < 32_768; f.port++ {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(f.port)))
-		if err == nil {
-			port := strconv.Itoa(f.port)
-			f.port++
-			return port, l.Close()
-		}
-	}
-	return "", errors.New("no port is free")
 }
 
 // start starts host i and waits until it takes jobs.
@@ -202,20 +184,24 @@ func (f *fleet) answer(ctx context.Context) (names []string, exit int, err error
 
 // settled returns when a ping is answered by every host, and by nobody else.
 func (f *fleet) settled(ctx context.Context) error {
-	return f.until(ctx, fmt.Sprintf("all %d hosts answer", len(f.nodes)), func(names []string, exit int) bool { return exit == 0 && len(names) == len(f.nodes) })
+	return f.until(ctx, lookAgain, fmt.Sprintf("all %d hosts answer", len(f.nodes)), func(names []string, exit int) bool { return exit == 0 && len(names) == len(f.nodes) })
 }
 
-// until pings again and again until good says so of an answer.
-func (f *fleet) until(ctx context.Context, what string, good func(names []string, exit int) bool) error {
+// until pings again and again, with a pause between, until good says so of an answer.
+func (f *fleet) until(ctx context.Context, pause time.Duration, what string, good func(names []string, exit int) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
-	for heard := 0; ; {
+	heard, ended := 0, 0
+	for {
 		names, exit, err := f.answer(ctx)
-		if err == nil && good(names, exit) {
-			return nil
+		if err == nil {
+			if good(names, exit) {
+				return nil
+			}
+			heard, ended = len(names), exit
 		}
-		if heard = len(names); ctx.Err() != nil || wait(ctx, lookAgain) != nil {
-			return fmt.Errorf("not within %s: %s; the last ping was answered by %d and ended with %d", settleLimit, what, heard, exit)
+		if err := wait(ctx, pause); err != nil {
+			return fmt.Errorf("not within %s: %s; the last ping was answered by %d and ended with %d: %w", settleLimit, what, heard, ended, err)
 		}
 	}
 }

@@ -43,18 +43,18 @@ func startFloor(ctx context.Context, dir string, plain bool) (*floor, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := freePort(floorPorts)
 	if err != nil {
 		return nil, err
 	}
-	f := &floor{self: self, dir: dir, cert: filepath.Join(dir, "pair.pem"), url: "tls://127.0.0.1:" + port}
+	f := &floor{self: self, dir: dir, cert: filepath.Join(dir, "pair.pem"), url: fmt.Sprintf("tls://127.0.0.1:%d", port)}
 	if plain {
-		f.url = "nats://127.0.0.1:" + port
+		f.url = fmt.Sprintf("nats://127.0.0.1:%d", port)
 	}
 	if err := errors.Join(os.Mkdir(dir, 0o700), writePair(f.cert)); err != nil {
 		return nil, err
 	}
-	return f, f.start(ctx, "broker", port)
+	return f, f.start(ctx, "broker", strconv.Itoa(port))
 }
 
 // start starts a process of the floor and waits until it is ready.

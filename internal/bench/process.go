@@ -130,13 +130,21 @@ func stopAll(all []*process) {
 	wg.Wait()
 }
 
-// freePort is a TCP port of loopback that nobody uses now.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// Ports are below those that the kernel gives to outgoing connections (ip_local_port_range, 32768 and up as a rule): one of
+// these could be taken between being found free and being used.
+const (
+	floorPorts = 11_000 // from here on
+	fleetPorts = 12_000
+	endOfPorts = 32_768
+)
+
+// freePort is the first TCP port of loopback from one on that nobody listens on.
+func freePort(from int) (int, error) {
+	for port := from; port < endOfPorts; port++ {
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	return 0, fmt.Errorf("no port from %d to %d is free", from, endOfPorts-1)
 }

@@ -31,7 +31,9 @@ func benchStampede(ctx context.Context, o options, dir string) error {
 	began := time.Now()
 	coming := make(chan error, 1)
 	go func() { coming <- f.addSeveral(ctx, o.stampede) }()
-	counted, err := f.count(ctx, began, peers+o.stampede)
+	all := peers + o.stampede
+	err = f.until(ctx, stampedeLook, fmt.Sprintf("all %d hosts answer", all), func(names []string, _ int) bool { return len(names) == all })
+	counted := time.Since(began)
 	comeErr := <-coming
 	if err := errors.Join(err, comeErr); err != nil {
 		return err
@@ -50,21 +52,6 @@ func benchStampede(ctx context.Context, o options, dir string) error {
 	fmt.Printf("warnings of the brokers' nodes meanwhile: %s\n", tellWarnings(carriers))
 	fmt.Printf("warnings of the new hosts: %s\n", tellWarnings(f.nodes[peers:]))
 	return nil
-}
-
-// count pings until all hosts answer, and says when that was.
-func (f *fleet) count(ctx context.Context, began time.Time, all int) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, settleLimit)
-	defer cancel()
-	for {
-		names, _, err := f.answer(ctx)
-		if err == nil && len(names) == all {
-			return time.Since(began), nil
-		}
-		if err := wait(ctx, stampedeLook); err != nil {
-			return 0, fmt.Errorf("%d of %d after %s: %w", len(names), all, settleLimit, err)
-		}
-	}
 }
 
 // residents is the resident memory of each process, in MB.
