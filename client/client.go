@@ -16,10 +16,9 @@ import (
 	"fleet/job"
 )
 
-const (
-	// notYet is between two questions to brokers whose nodes do not answer yet, and notEver after how long they count as a try.
-	notYet, notEver = 200 * time.Millisecond, 6 * time.Second
-)
+// A broker that has just started takes connections before its node answers: startPause is between two questions to it, and
+// startPatience after how long they count as tries.
+const startPause, startPatience = 200 * time.Millisecond, 6 * time.Second
 
 // patience is how long each try of a question to the brokers' nodes waits.
 func patience() []time.Duration {
@@ -140,8 +139,8 @@ func (c *Client) inquire(ctx context.Context, subject string, question []byte) (
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if errors.Is(err, nats.ErrNoResponders) && time.Since(began) < notEver {
-			pause(ctx, notYet)
+		if errors.Is(err, nats.ErrNoResponders) && time.Since(began) < startPatience {
+			pause(ctx, startPause)
 			continue
 		}
 		limits = limits[1:]
