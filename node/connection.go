@@ -133,11 +133,10 @@ func (n *Node) connect(urls []string) bool {
 	if err := nc.SetServerPool(n.following); err != nil {
 		n.log.Warn("other brokers not taken", "error", err)
 	}
-	n.serving = nil // they end with the old connection
-	n.serves.Store(false)
 	if err := old.Drain(); err != nil {
 		old.Close()
 	}
+	n.serveNoMore() // on the old connection, which has begun to answer what it has and to end
 	return true
 }
 

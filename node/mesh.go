@@ -69,7 +69,6 @@ func (n *Node) reconcile(ctx context.Context) {
 	n.follow(n.servers(members))
 	n.tellMesh()
 	if nc := n.conn.Load(); n.broker != nil && nc != nil && n.serving == nil && n.knowsAll(members) {
-		n.serves.Store(true)
 		n.serve(nc)
 	}
 }
@@ -89,10 +88,18 @@ func (n *Node) services() map[string]func(*nats.Msg) []byte {
 	}
 }
 
-// serve takes up the services.
+// serve takes up the services, all or none; what fails is tried again with the next turn of the mesh loop.
 func (n *Node) serve(nc *nats.Conn) {
+	var failed error
+	listen := func(sub *nats.Subscription, err error) {
+		if err != nil {
+			failed = errors.Join(failed, err)
+			return
+		}
+		n.serving = append(n.serving, sub)
+	}
 	for subject, answer := range n.services() {
-		sub, err := nc.QueueSubscribe(subject, "brokers", func(m *nats.Msg) {
+		listen(nc.QueueSubscribe(subject, "brokers", func(m *nats.Msg) {
 			// A peer may answer anywhere, so it must not be talked into answering on a subject that means something.
 			if !strings.HasPrefix(m.Reply, "_INBOX.") {
 				return
@@ -100,17 +107,22 @@ func (n *Node) serve(nc *nats.Conn) {
 			if raw := answer(m); raw != nil {
 				m.Respond(raw)
 			}
-		})
-		if err != nil {
-			n.log.Error("cannot answer for the mesh", "subject", subject, "error", err)
-			return
-		}
-		n.serving = append(n.serving, sub)
+		}))
 	}
-	sub, err := nc.Subscribe(job.WaitNewSubject, n.hearWaiting)
-	if err != nil {
-		n.log.Error("cannot hear of jobs that wait for approval", "error", err)
+	listen(nc.Subscribe(job.WaitNewSubject, n.hearWaiting))
+	if failed != nil {
+		n.log.Error("cannot answer for the mesh yet; trying again", "error", failed)
+		n.serveNoMore()
 		return
 	}
-	n.serving = append(n.serving, sub)
+	n.serves.Store(true)
+}
+
+// serveNoMore lays the services down. Those of a connection that drains or is closed end by themselves.
+func (n *Node) serveNoMore() {
+	for _, s := range n.serving {
+		s.Unsubscribe()
+	}
+	n.serving = nil
+	n.serves.Store(false)
 }

@@ -89,7 +89,7 @@ type Node struct {
 	jobs      []*nats.Subscription
 
 	carriesBroker atomic.Bool
-	serves        atomic.Bool                   // the mesh loop has something in serving
+	serves        atomic.Bool                   // serving is whole; for those beside the mesh loop
 	carried       atomic.Pointer[broker.Broker] // the broker as the mesh loop left it, for those who only count
 	subscribed    atomic.Bool                   // to jobs
 	pulse         pulse

@@ -103,11 +103,7 @@ func (n *Node) takeRole(ctx context.Context) {
 // layDownRole tells the mesh first, goes elsewhere as the other nodes do, and stops the broker when they have.
 func (n *Node) layDownRole(ctx context.Context) {
 	n.announceEnd()
-	for _, s := range n.serving {
-		s.Unsubscribe()
-	}
-	n.serving = nil
-	n.serves.Store(false)
+	n.serveNoMore()
 	self := n.self.Load().ID
 	n.follow(ranked(self, others(n.welcome(), self)))
 	n.drain(ctx)
