@@ -20,8 +20,8 @@ const (
 	packetSize = 64 << 10
 	// receiveBuffer is what the kernel may hold of packets that wait, as memberlist's own transport asks for.
 	receiveBuffer = 2 << 20
-	// acceptPause is between two attempts to take a connection, after one failed.
-	acceptPause = 50 * time.Millisecond
+	// faultPause is between two attempts to take a packet or a connection, after one failed.
+	faultPause = 50 * time.Millisecond
 )
 
 // transport is a UDP socket for packets and a TCP socket for exchanges of the whole state, on one port. memberlist's own
@@ -76,6 +76,7 @@ func (t *transport) receive() {
 			return
 		case err != nil:
 			t.log.Printf("[ERR] packet not read: %v", err)
+			t.rest()
 			continue
 		case n == 0:
 			continue
@@ -98,10 +99,7 @@ func (t *transport) accept() {
 				return
 			}
 			t.log.Printf("[ERR] connection not taken: %v", err)
-			select { // as a rule there are no file descriptors left
-			case <-time.After(acceptPause):
-			case <-t.closed:
-			}
+			t.rest() // as a rule there are no file descriptors left
 			continue
 		}
 		select {
@@ -110,6 +108,14 @@ func (t *transport) accept() {
 			c.Close()
 			return
 		}
+	}
+}
+
+// rest waits after a fault, so that one that stays does not take a whole core.
+func (t *transport) rest() {
+	select {
+	case <-time.After(faultPause):
+	case <-t.closed:
 	}
 }
 
