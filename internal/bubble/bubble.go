@@ -13,9 +13,10 @@ import (
 )
 
 // Test is synctest.Test on one processor. The number of processors is the whole process's: a test that uses this, and each
-// test above it, must not be parallel.
+// test above it, must not be parallel, and is failed if it is.
 func Test(t *testing.T, f func(*testing.T)) {
 	t.Helper()
+	t.Setenv("FLEET_IN_BUBBLE", "1") // it fails in a parallel test, which is what it is for; nobody reads the variable
 	before := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(before)
 	synctest.Test(t, f)
