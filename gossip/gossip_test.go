@@ -140,9 +140,7 @@ func (m *mesh) stop(i int) {
 
 // crash ends node i as seen from outside: from now on nobody reaches it and it reaches nobody.
 func (m *mesh) crash(i int) {
-	m.net.mu.Lock()
-	delete(m.net.hosts, m.nodes[idOf(i)].Addr().String())
-	m.net.mu.Unlock()
+	m.net.crash(m.nodes[idOf(i)].Addr().String())
 	m.stop(i)
 }
 

@@ -28,14 +28,25 @@ type host struct {
 	addr    netip.AddrPort
 	packets chan *memberlist.Packet
 	streams chan net.Conn
+	open    []net.Conn // all that it dialled or was dialled by; also those that have ended
 }
 
 func (n *network) attach(addr string) *host {
-	h := &host{n, netip.MustParseAddrPort(addr), make(chan *memberlist.Packet, 1024), make(chan net.Conn, 64)}
+	h := &host{net: n, addr: netip.MustParseAddrPort(addr), packets: make(chan *memberlist.Packet, 1024), streams: make(chan net.Conn, 64)}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.hosts[addr] = h
 	return h
+}
+
+// crash ends what a host says to others and hears from them in this moment: nobody reaches it, and its connections end.
+func (n *network) crash(addr string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, conn := range n.hosts[addr].open {
+		conn.Close()
+	}
+	delete(n.hosts, addr)
 }
 
 // split lets only those talk who are on the same side; side says which.
@@ -113,6 +124,9 @@ func (n *network) dial(from, to string) net.Conn {
 	ours, theirs := net.Pipe()
 	select {
 	case h.streams <- theirs:
+		for _, end := range []*host{h, n.hosts[from]} {
+			end.open = append(end.open, ours, theirs)
+		}
 		return ours
 	default:
 		return nil
