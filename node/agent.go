@@ -61,7 +61,6 @@ func (n *Node) handle(signed []byte) {
 	ctx, cancel := context.WithTimeout(n.acting, filterTime)
 	d := n.gate.Judge(ctx, signed)
 	cancel()
-	n.auditDecision(&d, signed)
 	if d.Verdict == gate.Drop {
 		n.stats.dropped.Add(1)
 		n.counts.add(droppedMessages, string(d.Dropped))
@@ -76,7 +75,7 @@ func (n *Node) handle(signed []byte) {
 	case gate.NoMatch:
 		n.stats.unmatched.Add(1)
 		a.end(job.Reply{Kind: job.NoMatch})
-	case gate.Willing:
+	case gate.WouldRun:
 		a.end(job.Reply{Kind: job.Result, State: job.OK})
 	case gate.Seen:
 		n.stats.repeated.Add(1)
@@ -100,7 +99,7 @@ func (n *Node) run(a *answer, passed gate.Passed) {
 	action, _ := declaration.Action(call.Action)
 	limit := declaration.Limit(action)
 	if action.Kind == plugin.Change {
-		a.log.Info("job runs", "args", n.shownArgs(a.decision.Job))
+		a.log.Info("job runs", "args", a.decision.Shown)
 		n.noteStart(a)
 		a.accepted()
 	} else {

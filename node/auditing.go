@@ -2,16 +2,12 @@ package node
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
-	"strings"
 	"time"
 
 	"fleet/identity"
 	"fleet/job"
 	"fleet/node/audit"
-	"fleet/node/gate"
-	"fleet/plugins/plugin"
 	"fleet/plugins/rpcutil"
 )
 
@@ -32,54 +28,10 @@ func (n *Node) auditStop() {
 	}
 }
 
-// auditDecision writes what the gate decided. For a change that may run, the line is on disk when it returns, or d has
-// become a refusal. A read that may run gets its one line when it has ended.
-func (n *Node) auditDecision(d *gate.Decision, signed []byte) {
-	if d.Verdict == gate.Pass && !d.Change {
-		return
-	}
-	e := n.entryOf(*d)
-	e.Event = audit.Decided
-	var err error
-	switch d.Verdict {
-	case gate.Drop:
-		hash := job.HashOf(signed)
-		n.audit.AddLimited(audit.Entry{Event: audit.Dropped, Hash: hex.EncodeToString(hash[:]), Message: d.Err.Error()})
-		return
-	case gate.Seen:
-		e.Event, e.Args = audit.Repeated, nil
-		n.audit.AddLimited(e)
-		return
-	case gate.NoMatch:
-		e.Decision = audit.NoMatch
-	case gate.Willing:
-		e.Decision = audit.WouldRun
-	case gate.Pass:
-		e.Decision = audit.Run
-	default:
-		e.Decision = audit.Refuse
-		if !d.Claim.First { // not claimed: whoever has a copy of the job can bring it here again and again
-			n.audit.AddLimited(e)
-			return
-		}
-	}
-	if d.Change {
-		err = n.audit.AddDurable(e)
-	} else {
-		n.audit.Add(e)
-	}
-	if err != nil && d.Verdict == gate.Pass && !n.config.AuditOptional {
-		d.Verdict, d.Reason = gate.Refuse, job.ReasonAudit
-		d.Message = fmt.Sprintf("%v; until it can, this host changes nothing: look at %s", err, n.config.Dir.file(auditDir))
-		e.Decision, e.Reason = audit.Refuse, string(d.Reason) // in case that only the disk's word was missing
-		n.audit.Add(e)
-	}
-}
-
 // auditOutcome writes how an action ended.
 func (n *Node) auditOutcome(a *answer, r job.Reply) {
-	e := n.entryOf(a.decision)
-	e.Event, e.State, e.Message, e.TookUS = audit.Ended, string(r.State), r.Message, time.Since(a.start).Microseconds()
+	e := a.decision.Entry(audit.Ended)
+	e.State, e.Message, e.TookUS = string(r.State), r.Message, time.Since(a.start).Microseconds()
 	if a.decision.Change {
 		e.Args, e.By, e.Second = nil, "", "" // they stand in the decision
 		n.audit.AddDurable(e)
@@ -112,27 +64,6 @@ func (n *Node) auditRoster() {
 // auditDocument writes why a document that somebody offered was not taken.
 func (n *Node) auditDocument(refused error) {
 	n.audit.AddLimited(audit.Entry{Event: audit.Document, Decision: audit.Refuse, Message: refused.Error()})
-}
-
-// entryOf is what all lines about a job have.
-func (n *Node) entryOf(d gate.Decision) audit.Entry {
-	e := audit.Entry{
-		Job: d.Job.ID, Hash: hex.EncodeToString(d.Hash[:]), Signer: d.Signer.Name, Plugin: d.Job.Plugin, Action: d.Job.Action,
-		Args: n.shownArgs(d.Job), Reason: string(d.Reason), By: d.By, Second: strings.Join(d.Seconds, ", "),
-	}
-	if !d.Signer.Key.IsZero() {
-		e.Key = string(d.Signer.Key.ID())
-	}
-	if d.Message != d.By {
-		e.Message = d.Message
-	}
-	return e
-}
-
-// shownArgs are a job's arguments as they may be logged and audited.
-func (n *Node) shownArgs(j job.Job) plugin.Args {
-	action, _ := actions{n}.Action(j.Plugin, j.Action)
-	return action.Shown(j.Args)
 }
 
 // Audit answers those who read the audit from afar.

@@ -79,7 +79,7 @@ func (r *runs) cancelEarly(id string) {
 func (n *Node) noteStart(a *answer) {
 	j := a.decision.Job
 	e := journal.Entry{
-		Signer: a.decision.Signer.Name, Plugin: j.Plugin, Action: j.Action, Args: n.shownArgs(j), Came: a.start.UTC(),
+		Signer: a.decision.Signer.Name, Plugin: j.Plugin, Action: j.Action, Args: a.decision.Shown, Came: a.start.UTC(),
 	}
 	for _, t := range j.Targets {
 		e.Targets = append(e.Targets, string(t))

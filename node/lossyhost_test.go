@@ -169,8 +169,8 @@ func (h *lossyHost) boot() {
 	}
 	n.gate = &gate.Gate{
 		Root: h.w.root.Public(), Self: func() identity.NodeIdentity { return h.self }, Since: h.booted, Roster: n.currentRoster, Host: lossyFacts{h},
-		Plugins: actions{n}, Journal: lossyJournal{n.journal, h, dead}, Policy: func() (policy.File, error) { return policy.File{}, nil },
-		Fleet: func() int { return len(h.w.hosts) }, Twin: func() string { return "" }, Now: h.now, Seal: identity.NewSealKey(),
+		Plugins: actions{n}, Journal: lossyJournal{n.journal, h, dead}, Audit: n.audit, Policy: func() (policy.File, error) { return policy.File{}, nil },
+		Fleet: func() int { return len(h.w.hosts) }, DuplicateKey: func() string { return "" }, Now: h.now, Seal: identity.NewSealKey(),
 	}
 	n.conn.Store(inProcess(h.w.t, h.w.far))
 	h.node, h.dead, h.cut = n, dead, false

@@ -161,8 +161,8 @@ func New(c Config) (*Node, error) {
 	}
 	n.gate = &gate.Gate{
 		Root: n.me.Root, Self: func() identity.NodeIdentity { return *n.self.Load() }, Since: n.me.Admitted,
-		Roster: n.currentRoster, Host: host{n}, Plugins: actions{n}, Journal: n.journal,
-		Policy: (&policyFile{path: c.Policy}).current, Fleet: n.fleetSize, Twin: n.twin, Now: time.Now, Seal: n.me.Seal,
+		Roster: n.currentRoster, Host: host{n}, Plugins: actions{n}, Journal: n.journal, Audit: n.audit, AuditOptional: c.AuditOptional,
+		Policy: (&policyFile{path: c.Policy}).current, Fleet: n.fleetSize, DuplicateKey: n.twin, Now: time.Now, Seal: n.me.Seal,
 	}
 	return n, nil
 }

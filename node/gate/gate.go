@@ -11,12 +11,13 @@ import (
 	"fleet/identity"
 	"fleet/job"
 	"fleet/job/filter"
+	"fleet/node/audit"
 	"fleet/node/journal"
 	"fleet/plugins/plugin"
 	"fleet/policy"
 )
 
-// Gate holds what is needed to judge a job. All fields are required.
+// Gate holds what is needed to judge a job. All fields but AuditOptional are required.
 type Gate struct {
 	Root    identity.PublicKey[identity.Root]
 	Self    func() identity.NodeIdentity // this node, by its certificate
@@ -25,15 +26,18 @@ type Gate struct {
 	Host    filter.Host                  // what filters look at
 	Plugins Plugins
 	Journal Journal
+	Audit   Audit
+	// AuditOptional lets changes run also where the decision cannot be written down; otherwise they are refused.
+	AuditOptional bool
 	// Policy is the host's own policy file, read anew where it changed. With an error the host refuses changes.
 	Policy func() (policy.File, error)
 	// Fleet is how many hosts the fleet has, as far as this one knows; rules about shares of the fleet go by it.
 	Fleet func() int
-	// Twin says that another machine uses this host's key, and where; "" if none does. Then this host refuses changes: nobody
-	// can say which of the two was meant.
-	Twin func() string
-	Now  func() time.Time
-	Seal identity.SealKey // opens the secret arguments of jobs for this host
+	// DuplicateKey says where another machine uses this host's key; "" if none does. While one does, this host refuses changes:
+	// nobody can say which of the two was meant.
+	DuplicateKey func() string
+	Now          func() time.Time
+	Seal         identity.SealKey // opens the secret arguments of jobs for this host
 }
 
 // Plugins knows the actions of this host.
@@ -50,16 +54,23 @@ type Journal interface {
 	Find(id string) (journal.Claim, bool)
 }
 
+// Audit is where decisions are written down; see package audit. An error means that the line is not there.
+type Audit interface {
+	Add(audit.Entry) error
+	AddDurable(audit.Entry) error // the line is on disk when it returns
+	AddLimited(audit.Entry) error // for what anybody can cause as often as he likes: only the first lines of a minute are written
+}
+
 // Verdict is what is to be done with a job.
 type Verdict int
 
 const (
-	Drop    Verdict = iota // not verified: count and log, never answer
-	Refuse                 // verified, but it may not run here: tell the signer Reason and Message
-	NoMatch                // verified, and not for this host
-	Seen                   // a copy of one that was claimed before: Claim says how that one stands
-	Willing                // a job in match mode that would pass: say so
-	Pass                   // run it
+	Drop     Verdict = iota // not verified: count and log, never answer
+	Refuse                  // verified, but it may not run here: tell the signer Reason and Message
+	NoMatch                 // verified, and not for this host
+	Seen                    // a copy of one that was claimed before: Claim says how that one stands
+	WouldRun                // a job in match mode that would pass: say so
+	Pass                    // run it
 )
 
 // Dropped is why a message was dropped.
@@ -73,20 +84,21 @@ const (
 
 // Decision is the outcome of Judge.
 type Decision struct {
-	Verdict Verdict
-	Err     error      // why dropped, for the log
-	Dropped Dropped    // the same, for counting
-	Reason  job.Reason // why refused, for programs
-	Message string     // why refused, for people
-	Claim   journal.Claim
-	Change  bool     // the claim is durable, and waits for a result
-	By      string   // the line of policy that decided, for people; "" where it was not asked
-	Seconds []string // admins who signed the job too, and might run it
+	Verdict   Verdict
+	Err       error      // why dropped, for the log
+	Dropped   Dropped    // the same, for counting
+	Reason    job.Reason // why refused, for programs
+	Message   string     // why refused, for people
+	Claim     journal.Claim
+	Change    bool     // the claim is durable, and waits for a result
+	By        string   // the line of policy that decided, for people; "" where it was not asked
+	CoSigners []string // admins who signed the job too, and might run it
 
 	Job    job.Job // not set when dropped
 	Hash   job.Hash
 	Signer identity.AdminEntry
-	Passed Passed // set when Verdict is Pass
+	Shown  plugin.Args // the job's arguments as they may be logged: none that is secret
+	Passed Passed      // set when Verdict is Pass
 }
 
 // Passed is a job that may run here, now, once. Only Judge makes one that is not empty.
@@ -103,97 +115,92 @@ func (p Passed) Call() (pluginName string, call plugin.Call) {
 	return p.plugin, plugin.Call{Action: p.action, Args: p.args}
 }
 
-// Judge decides about one signed job, in the order of the package comment. It may block while a filter asks a data
-// function; ctx bounds that.
+// Judge decides about one signed job, in the steps of the package comment, and writes the decision into the audit. It blocks
+// for the disk, and while a filter asks a data function; ctx bounds the latter.
 func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
-	now := g.Now()
-
-	// size, strict decode
+	now, roster := g.Now(), g.Roster()
+	// 1. size and strict decoding
 	unverified, err := job.Decode(signed)
 	if err != nil {
-		return Decision{Err: err, Dropped: Malformed}
+		return g.drop(signed, Malformed, err)
 	}
-	// signer in roster
-	roster := g.Roster()
+	// 2. signer in the roster
 	signer, ok := roster.Admin(unverified.Signer())
 	if !ok {
-		return Decision{Err: fmt.Errorf("signer %s of job %s is not in roster version %d", unverified.Signer(), unverified.ID(), roster.Version), Dropped: Stranger}
+		return g.drop(signed, Stranger, fmt.Errorf("signer %s of job %s is not in roster version %d", unverified.Signer(), unverified.ID(), roster.Version))
 	}
-	// signature
+	// 3. signature
 	j, err := unverified.Verify(signer.Key)
 	if err != nil {
-		return Decision{Err: fmt.Errorf("job %s: %w", unverified.ID(), err), Dropped: Forged}
-	}
-
-	d := Decision{Job: j, Hash: unverified.Hash(), Signer: signer}
-	// fleet
-	if j.Fleet != g.Root.ID() {
-		return d.refuse(job.ReasonFleet, "job is for fleet %s and this host is in %s", j.Fleet, g.Root.ID())
+		return g.drop(signed, Forged, fmt.Errorf("job %s: %w", unverified.ID(), err))
 	}
 	action, exists := g.Plugins.Action(j.Plugin, j.Action)
-	d.Change = j.Mode == job.Run && exists && action.Kind == plugin.Change
-	// time; a copy of a job that was claimed in time is answered by how that one stands, also when it is late: nobody may be
-	// told that a job has expired which has run
+	d := Decision{Job: j, Hash: unverified.Hash(), Signer: signer, Shown: action.Shown(j.Args)}
+	// 4. fleet
+	if j.Fleet != g.Root.ID() {
+		return g.refuse(d, job.ReasonFleet, "job is for fleet %s and this host is in %s", j.Fleet, g.Root.ID())
+	}
+	// 5. time; a copy of a job that was claimed in time is answered by how that one stands, also when the copy is late: nobody
+	// may be told that a job has expired which has run
+	change := j.Mode == job.Run && exists && action.Kind == plugin.Change
 	if reason, err := checkTime(j, now); err != nil {
 		if claim, claimed := g.Journal.Find(j.ID); claimed {
-			d.Verdict, d.Claim = Seen, claim
-			return d
+			d.Change = change
+			return g.seen(d, claim)
 		}
-		d.Change = false
-		return d.refuse(reason, "%v", err)
+		return g.refuse(d, reason, "%v", err)
 	}
-	// seen before
-	if d.Claim, err = g.claim(j, d.Change, now); err != nil {
-		d.Change = false
-		return d.refuse(job.ReasonJournal, "%v", err)
+	// 6. claim: only the first of an id goes on
+	claim, err := g.claim(j, change, now)
+	if err != nil {
+		return g.refuse(d, job.ReasonJournal, "%v", err)
 	}
-	if !d.Claim.First {
-		d.Verdict = Seen
-		return d
+	if d.Change = change; !claim.First {
+		return g.seen(d, claim)
 	}
-	// target, filter
+	d.Claim = claim
+	// 7. targets and filter
 	match, err := g.selects(ctx, j)
 	if err != nil {
-		return d.refuse(job.ReasonFilter, "%v", err)
+		return g.refuse(d, job.ReasonFilter, "%v", err)
 	}
 	if !match {
-		d.Verdict = NoMatch
-		return d
+		return g.end(d, NoMatch, audit.NoMatch)
 	}
-	// policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
-	full, badArgs := g.arguments(j, action)
-	args := action.Public(full)
+	// 8. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
+	args, badArgs := g.arguments(j, action)
+	public := action.Public(args)
 	if badArgs != nil {
-		args = action.Public(j.Args)
+		public = action.Public(j.Args)
 	}
-	seconded := j.Mode == job.Match // a second key is asked for when it is to run
-	for _, second := range unverified.Approvers(roster) {
-		// A second signature counts only of somebody who may do it too.
-		if g.decide(ctx, roster, second, j, action, args, true).Allowed {
-			seconded, d.Seconds = true, append(d.Seconds, second.Name)
-		}
-	}
-	answer := g.decide(ctx, roster, signer, j, action, args, seconded)
+	d.CoSigners = g.coSigners(ctx, roster, unverified, j, action, public)
+	answer := g.decide(ctx, roster, signer, j, action, public, len(d.CoSigners) > 0 || j.Mode == job.Match) // a second key is asked for when it is to run
 	d.By = answer.By
+	if answer.Waits {
+		return g.refuse(d, job.ReasonSecond, "needs the signature of a second admin (%s)", answer.By)
+	}
 	if !answer.Allowed {
-		if answer.Waits {
-			return d.refuse(job.ReasonSecond, "needs the signature of a second admin (%s)", answer.By)
-		}
-		return d.refuse(job.ReasonPolicy, "%s", answer.By)
+		return g.refuse(d, job.ReasonPolicy, "%s", answer.By)
 	}
-	// action exists
+	// 9. action exists
 	if !exists {
-		return d.refuse(job.ReasonAction, "this host has no action %s %s", j.Plugin, j.Action)
+		return g.refuse(d, job.ReasonAction, "this host has no action %s %s", j.Plugin, j.Action)
 	}
-	// arguments
+	// 10. arguments
 	if badArgs != nil {
-		return d.refuse(job.ReasonArguments, "%v", badArgs)
+		return g.refuse(d, job.ReasonArguments, "%v", badArgs)
 	}
+	// 11. mode: a job in match mode asks only whether it would run
 	if j.Mode == job.Match {
-		d.Verdict = Willing
-		return d
+		return g.end(d, WouldRun, audit.WouldRun)
 	}
-	d.Verdict, d.Passed = Pass, Passed{plugin: j.Plugin, action: j.Action, args: full}
+	// 12. audit: the line of a change is on disk before it runs; a read's only line is written when it has ended
+	if d.Change {
+		if err := g.write(d, audit.Run); err != nil && !g.AuditOptional {
+			return g.refuse(d, job.ReasonAudit, "%v; this host changes nothing until it can: free some space there", err)
+		}
+	}
+	d.Verdict, d.Passed = Pass, Passed{plugin: j.Plugin, action: j.Action, args: args}
 	return d
 }
 
@@ -223,24 +230,29 @@ func (g *Gate) arguments(j job.Job, action plugin.Action) (plugin.Args, error) {
 	return action.Check(all)
 }
 
-func (d Decision) refuse(reason job.Reason, format string, args ...any) Decision {
-	d.Verdict, d.Reason, d.Message = Refuse, reason, fmt.Sprintf(format, args...)
-	return d
+// coSigners are the admins who signed the job too. A second signature counts only of somebody who may do it too.
+func (g *Gate) coSigners(ctx context.Context, roster identity.Roster, u job.Unverified, j job.Job, action plugin.Action, args plugin.Args) (names []string) {
+	for _, second := range u.Approvers(roster) {
+		if g.decide(ctx, roster, second, j, action, args, true).Allowed {
+			names = append(names, second.Name)
+		}
+	}
+	return names
 }
 
 // decide asks the host's policy file and the roster.
-func (g *Gate) decide(ctx context.Context, roster identity.Roster, signer identity.AdminEntry, j job.Job, action plugin.Action, args plugin.Args, seconded bool) policy.Answer {
+func (g *Gate) decide(ctx context.Context, roster identity.Roster, signer identity.AdminEntry, j job.Job, action plugin.Action, args plugin.Args, coSigned bool) policy.Answer {
 	q := policy.Question{
 		Signer: signer, Plugin: j.Plugin, Action: j.Action, Change: action.Kind == plugin.Change, Args: args,
-		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100, Seconded: seconded,
+		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100, Seconded: coSigned,
 	}
 	if len(j.Targets) > 0 { // to count the fleet takes as long as it is large, and a ping to everyone needs no share
 		if fleet := g.Fleet(); fleet > 0 {
 			q.Share = 100 * float64(len(j.Targets)) / float64(fleet)
 		}
 	}
-	if twin := g.Twin(); twin != "" && q.Change {
-		return policy.Answer{By: fmt.Sprintf("another machine uses this host's key (%s), so neither changes anything; remove the copied data directory there, or revoke the key: fleet node revoke %s", twin, g.Self().Name)}
+	if other := g.DuplicateKey(); other != "" && q.Change {
+		return policy.Answer{By: fmt.Sprintf("another machine uses this host's key (%s), so neither changes anything; remove the copied data directory there, or revoke the key: fleet node revoke %s", other, g.Self().Name)}
 	}
 	byRoster := func() policy.Answer { return policy.Roster(ctx, roster, q) }
 	file, err := g.Policy()

@@ -24,11 +24,12 @@ type world struct {
 	root  identity.PrivateKey[identity.Root]
 	admin identity.PrivateKey[identity.Admin]
 	self  identity.NodeIdentity
+	audit *notes
 }
 
 func newWorld(t testing.TB) world {
 	t.Helper()
-	w := world{root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin]()}
+	w := world{audit: &notes{}, root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin]()}
 	w.self = identity.NodeIdentity{Name: "web1", ID: identity.NewKey[identity.Node]().Public().ID()}
 	j, err := journal.Open(t.TempDir(), now.Add(-time.Hour), now)
 	if err != nil {
@@ -44,7 +45,7 @@ func newWorld(t testing.TB) world {
 		},
 		Host: host{}, Plugins: actions{}, Journal: j, Now: func() time.Time { return now },
 		Policy: func() (policy.File, error) { return policy.File{}, nil }, Fleet: func() int { return 9 },
-		Twin: func() string { return "" },
+		DuplicateKey: func() string { return "" }, Audit: w.audit,
 	}
 	return w
 }
@@ -118,7 +119,7 @@ func TestJudge(t *testing.T) {
 	}{
 		{"a good change", nil, Pass, "", ""},
 		{"a good read", func(j *job.Job) { j.Action = "status" }, Pass, "", ""},
-		{"match mode runs nothing", func(j *job.Job) { j.Mode = job.Match }, Willing, "", ""},
+		{"match mode runs nothing", func(j *job.Job) { j.Mode = job.Match }, WouldRun, "", ""},
 		{"another fleet", func(j *job.Job) { j.Fleet = "other" }, Refuse, job.ReasonFleet, "this host is in"},
 		{"from the future", func(j *job.Job) { shift(j, job.MaxSkew+time.Second) }, Refuse, job.ReasonClock, "set the clock of this host or of yours"},
 		{"a clock an hour off", func(j *job.Job) { shift(j, time.Hour) }, Refuse, job.ReasonClock, "signed at 2026-03-01 13:00:00 UTC and here it is 2026-03-01 12:00:00 UTC, 1h0m0s earlier"},
@@ -328,9 +329,9 @@ func FuzzSignedJob(f *testing.F) {
 }
 
 // While another machine has this host's key nobody can say which of the two is meant: it looks, and changes nothing.
-func TestAHostWithATwinChangesNothing(t *testing.T) {
+func TestAHostWithADuplicateKeyChangesNothing(t *testing.T) {
 	w := newWorld(t)
-	w.gate.Twin = func() string { return "10.0.0.9" }
+	w.gate.DuplicateKey = func() string { return "10.0.0.9" }
 	d := w.gate.Judge(t.Context(), w.job(t, nil))
 	if d.Verdict != Refuse || d.Reason != job.ReasonPolicy || !strings.Contains(d.Message, "another machine uses this host's key (10.0.0.9)") || !strings.Contains(d.Message, "fleet node revoke web1") {
 		t.Errorf("a change: %v %s %q", d.Verdict, d.Reason, d.Message)

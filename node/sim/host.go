@@ -51,9 +51,9 @@ func newHost(w *World, number int, how nature) (*host, error) {
 	}
 	h.gate = gate.Gate{
 		Root: w.config.Root, Self: func() identity.NodeIdentity { return h.self }, Since: w.born,
-		Roster: w.currentRoster, Host: facade{h}, Plugins: w.actions, Journal: &h.memory,
+		Roster: w.currentRoster, Host: facade{h}, Plugins: w.actions, Journal: &h.memory, Audit: unaudited{},
 		Policy: func() (policy.File, error) { return policy.File{}, nil },
-		Fleet:  func() int { return len(w.hosts) }, Twin: func() string { return "" }, Now: time.Now, Seal: seal,
+		Fleet:  func() int { return len(w.hosts) }, DuplicateKey: func() string { return "" }, Now: time.Now, Seal: seal,
 	}
 	return h, nil
 }
@@ -123,7 +123,7 @@ func (h *host) handle(signed []byte) {
 		a.end(job.Reply{Kind: job.Refused, State: job.Denied, Reason: d.Reason, Message: d.Message})
 	case gate.NoMatch:
 		a.end(job.Reply{Kind: job.NoMatch})
-	case gate.Willing:
+	case gate.WouldRun:
 		h.lag()
 		a.end(job.Reply{Kind: job.Result, State: job.OK})
 	case gate.Seen:

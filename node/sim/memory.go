@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"fleet/node/audit"
 	"fleet/node/journal"
 )
 
@@ -69,3 +70,10 @@ func (m *memory) end(id string, reply []byte) {
 	c.running, c.reply = false, reply
 	m.claims[id] = c
 }
+
+// unaudited stands in for an audit: nobody reads what was decided on hosts that do not exist.
+type unaudited struct{}
+
+func (unaudited) Add(audit.Entry) error        { return nil }
+func (unaudited) AddDurable(audit.Entry) error { return nil }
+func (unaudited) AddLimited(audit.Entry) error { return nil }
