@@ -20,12 +20,12 @@ import (
 // import. A new line here is a decision; docs/ARCHITECTURE.md draws the same.
 var mayImport = map[string]string{
 	".":                       "cli",
-	"cli":                     "cli/report client facts gossip identity internal/proc job job/filter node node/alone node/audit node/checkup node/metrics node/sim plugins plugins/plugin plugins/rpcutil plugins/service/nearest policy",
+	"cli":                     "cli/report client facts gossip identity internal/proc job job/filter node node/detached node/audit node/checkup node/metrics node/sim plugins plugins/plugin plugins/rpcutil plugins/service/nearest policy",
 	"cli/report":              "client identity job job/filter node/audit node/checkup plugins/plugin",
 	"client":                  "identity internal/wire job job/filter",
-	"node":                    "broker facts gossip identity internal/wire job job/filter node/alone node/audit node/gate node/journal node/metrics node/presence plugins plugins/jobs plugins/plugin plugins/rpcutil policy",
+	"node":                    "broker facts gossip identity internal/wire job job/filter node/detached node/audit node/gate node/journal node/metrics node/presence plugins plugins/jobs plugins/plugin plugins/rpcutil policy",
 	"node/gate":               "identity job job/filter node/audit node/journal plugins/plugin policy",
-	"node/alone":              "identity internal/wire job plugins/plugin",
+	"node/detached":           "identity internal/wire job plugins/plugin",
 	"node/audit":              "",
 	"node/journal":            "",
 	"node/presence":           "identity internal/wire",
@@ -74,15 +74,15 @@ var onlyIn = map[string]string{
 	"github.com/goccy/go-yaml":          "cli/report facts",
 	"github.com/fxamacker/cbor/v2":      "internal/wire",
 	"github.com/oklog/ulid/v2":          "job",
-	"github.com/coreos/go-systemd/v22":  "cli node/alone plugins/service", // cli: tells systemd that the node is ready
-	"github.com/godbus/dbus/v5":         "node/alone",                     // values of a unit's properties
+	"github.com/coreos/go-systemd/v22":  "cli node/detached plugins/service", // cli: tells systemd that the node is ready
+	"github.com/godbus/dbus/v5":         "node/detached",                     // values of a unit's properties
 	"github.com/shirou/gopsutil/v4":     "plugins/service",
 	"go.etcd.io/bbolt":                  "node/journal",
 	"golang.org/x/crypto":               "identity", // keys locked with a passphrase, keys in ssh-agent
 	"golang.org/x/sync":                 "gossip internal/lab",
 	"golang.org/x/sys":                  "internal/lab/labdelay", // a TUN device
 	"golang.org/x/term":                 "cli internal/lab/labctl",
-	"os/exec":                           "cli facts node/alone plugins/packages plugins/service internal/bench internal/fleettest internal/lab internal/lab/labctl",
+	"os/exec":                           "cli facts node/detached plugins/packages plugins/service internal/bench internal/fleettest internal/lab internal/lab/labctl",
 	"net/http":                          "facts node/metrics", // the cloud's metadata service; metrics on loopback
 	"log":                               "gossip",             // memberlist wants one
 	"unsafe":                            "",

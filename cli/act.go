@@ -6,14 +6,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"fleet/node/alone"
+	"fleet/node/detached"
 	"fleet/plugins"
 
 	ucli "github.com/urfave/cli/v2"
 )
 
-// aloneDir is where, in a node's directory, actions are that run in processes of their own.
-const aloneDir = "jobs"
+// detachedDir is where, in a node's directory, actions are that run in processes of their own.
+const detachedDir = "jobs"
 
 func actVerb() verb {
 	return verb{
@@ -29,7 +29,7 @@ func actVerb() verb {
 			if err != nil {
 				return faultf("%w", err)
 			}
-			if err := alone.Act(in.Context, in.Args().First(), set.Get); err != nil {
+			if err := detached.Act(in.Context, in.Args().First(), set.Get); err != nil {
 				return faultf("%w", err)
 			}
 			return nil
@@ -37,15 +37,15 @@ func actVerb() verb {
 	}
 }
 
-// aloneRunner starts this program anew for each such action.
-func aloneRunner(data string, log *slog.Logger) (*alone.Runner, error) {
+// detachedRunner starts this program anew for each such action.
+func detachedRunner(data string, log *slog.Logger) (*detached.Runner, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("this program's own file: %w", err)
 	}
-	jobs, err := filepath.Abs(filepath.Join(data, aloneDir))
+	jobs, err := filepath.Abs(filepath.Join(data, detachedDir))
 	if err != nil {
 		return nil, err
 	}
-	return alone.New(jobs, alone.System(log), func(id string) []string { return []string{self, "node", "act", filepath.Join(jobs, id)} }, log)
+	return detached.New(jobs, detached.System(log), func(id string) []string { return []string{self, "node", "act", filepath.Join(jobs, id)} }, log)
 }

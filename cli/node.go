@@ -145,7 +145,7 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 	if err := e.admit(ctx, dir, o); err != nil {
 		return err
 	}
-	runner, err := aloneRunner(o.place.data, o.log)
+	runner, err := detachedRunner(o.place.data, o.log)
 	if err != nil {
 		return faultf("%w", err)
 	}
@@ -153,7 +153,7 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 		Dir: dir, Bind: o.place.listen, Advertise: o.place.advertised(),
 		GossipPort: o.place.gossipPort, BrokerPort: o.place.brokerPort, RoutePort: o.place.routePort,
 		Seeds: o.seeds, Pinned: o.pinned, Facts: o.facts, FactsEvery: o.every,
-		Policy: policyPath, AuditOptional: o.auditOptional, Alone: runner, Outbound: o.outbound,
+		Policy: policyPath, AuditOptional: o.auditOptional, Detached: runner, Outbound: o.outbound,
 		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
 		Version: Version(), Booted: bootTime(), Log: o.log,
 		Profile: o.pace, Metrics: o.metric,

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/job"
-	"fleet/node/alone"
+	"fleet/node/detached"
 	"fleet/node/gate"
 	"fleet/plugins/plugin"
 )
@@ -106,25 +106,25 @@ func (n *Node) run(a *answer, passed gate.Passed) {
 		slow := time.AfterFunc(slowRead, a.accepted)
 		defer slow.Stop()
 	}
-	if !action.Alone || n.config.Alone == nil {
+	if !action.Detached || n.config.Detached == nil {
 		defer a.whileRunning(func() string { return "" })()
 		n.finish(a, limit, n.runHere(a.decision.Job.ID, p, call, limit))
-	} else if end, stays := n.runAlone(a, limit, name, call); stays {
+	} else if end, stays := n.runDetached(a, limit, name, call); stays {
 		n.finish(a, limit, end)
-		n.config.Alone.End(a.decision.Job.ID)
+		n.config.Detached.End(a.decision.Job.ID)
 	}
 }
 
 // runHere runs an action in this process.
-func (n *Node) runHere(id string, p plugin.Plugin, call plugin.Call, limit time.Duration) alone.End {
+func (n *Node) runHere(id string, p plugin.Plugin, call plugin.Call, limit time.Duration) detached.End {
 	ctx, cancel := context.WithTimeout(n.runs.begin(n.acting, id), limit)
 	defer cancel()
 	result := plugin.Safely(ctx, p, call)
-	return alone.End{Result: result, TimedOut: errors.Is(ctx.Err(), context.DeadlineExceeded), Stopped: errors.Is(context.Cause(ctx), errCancelled)}
+	return detached.End{Result: result, TimedOut: errors.Is(ctx.Err(), context.DeadlineExceeded), Stopped: errors.Is(context.Cause(ctx), errCancelled)}
 }
 
 // finish answers with how an action ended.
-func (n *Node) finish(a *answer, limit time.Duration, end alone.End) {
+func (n *Node) finish(a *answer, limit time.Duration, end detached.End) {
 	n.stats.ran.Add(1)
 	reply := replyOf(end.Result)
 	switch failed := end.State == plugin.Failed; {

@@ -11,7 +11,7 @@
 //	connection.go the connection to one
 //	auditing.go   what was decided and done, for audit/ to keep
 //	agent.go      a job arrives: gate, plugin, signed reply
-//	outlive.go    changes in processes of their own: begun, waited for, taken up by the next agent
+//	detach.go     changes in processes of their own: begun, waited for, taken up by the next agent
 //	jobs.go       what is told of jobs later, and how one is cancelled
 //	members.go    who is there, for those who ask
 //	documents.go  the roster and other signed documents, fetched when gossip says that somebody has a newer one

@@ -17,8 +17,8 @@ import (
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/job"
-	"fleet/node/alone"
 	"fleet/node/audit"
+	"fleet/node/detached"
 	"fleet/node/gate"
 	"fleet/node/journal"
 	"fleet/plugins"
@@ -28,16 +28,16 @@ import (
 type Config struct {
 	Dir *DataDir // its directory, of a host that was admitted (Join)
 
-	Bind       netip.Addr    // where to listen; the unspecified address means everywhere
-	Advertise  netip.Addr    // what others are told to reach; the zero Addr lets gossip find out
-	GossipPort uint16        // 0: any that is free, as for the next two
-	BrokerPort uint16        // used only while it carries a broker
-	RoutePort  uint16        // the same
-	Seeds      []string      // gossip addresses of others, beside those that it remembers
-	Outbound   bool          // it does not gossip, and listens nowhere: all it has is its connection to a broker; not for peers
-	Alone      *alone.Runner // runs actions that outlive this process; nil: all run in it, and end with it
-	Pinned     bool          // preferred to carry a broker
-	Settle     time.Duration // how long things stay as they are before a broker moves, or a node to another; 0: broker.Settle
+	Bind       netip.Addr       // where to listen; the unspecified address means everywhere
+	Advertise  netip.Addr       // what others are told to reach; the zero Addr lets gossip find out
+	GossipPort uint16           // 0: any that is free, as for the next two
+	BrokerPort uint16           // used only while it carries a broker
+	RoutePort  uint16           // the same
+	Seeds      []string         // gossip addresses of others, beside those that it remembers
+	Outbound   bool             // it does not gossip, and listens nowhere: all it has is its connection to a broker; not for peers
+	Detached   *detached.Runner // runs actions that outlive this process; nil: all run in it, and end with it
+	Pinned     bool             // preferred to carry a broker
+	Settle     time.Duration    // how long things stay as they are before a broker moves, or a node to another; 0: broker.Settle
 	Profile    gossip.Profile
 
 	Facts      facts.Config
@@ -324,10 +324,10 @@ func (n *Node) forgetLoop(ctx context.Context) {
 				n.counts.add(journalErrors, "")
 				n.log.Warn("journal not cleaned", "error", err)
 			}
-			if n.config.Alone == nil {
+			if n.config.Detached == nil {
 				continue
 			}
-			if err := n.config.Alone.Forget(now); err != nil {
+			if err := n.config.Detached.Forget(now); err != nil {
 				n.log.Warn("old output not cleared away", "error", err)
 			}
 		}

@@ -44,7 +44,7 @@ func (p *probe) Declaration() plugin.Declaration {
 		action("count", plugin.Change), action("hold", plugin.Change), action("wait", plugin.Read), action("tell", plugin.Read), action("panic", plugin.Read),
 		action("panic_change", plugin.Change), action("late", plugin.Read),
 	}}
-	d.Actions[0].Alone, d.Actions[1].Alone = true, true // where the node is given a runner
+	d.Actions[0].Detached, d.Actions[1].Detached = true, true // where the node is given a runner
 	d.Actions[6].Timeout = 50 * time.Millisecond
 	return d
 }

@@ -50,8 +50,8 @@ func (c *checker) action(a plugin.Action) {
 	c.must(a.Kind == plugin.Read || a.Kind == plugin.Change, "has the unknown kind %q", a.Kind)
 	c.must(a.Timeout >= 0, "has a negative time limit")
 	c.must(slices.Contains([]plugin.Display{"", plugin.DisplayAlways, plugin.DisplayOK, plugin.DisplayFailed}, a.Display), "has the unknown display %q", a.Display)
-	c.must(!a.Alone || a.Kind == plugin.Change, "runs alone, which is for changes")
-	c.must(!a.Alone || !slices.ContainsFunc(a.Inputs, func(in plugin.Input) bool { return in.Secret }), "runs alone and has a secret input: that would lie on disk")
+	c.must(!a.Detached || a.Kind == plugin.Change, "runs detached, which is for changes")
+	c.must(!a.Detached || !slices.ContainsFunc(a.Inputs, func(in plugin.Input) bool { return in.Secret }), "runs detached and has a secret input: that would lie on disk")
 	c.inputs(a.Inputs)
 
 	outputs := map[string]bool{}

@@ -220,10 +220,10 @@ func TestNewRefuses(t *testing.T) {
 		{func(d *plugin.Declaration) { d.Actions[0].Description = "" }, "action status has no description"},
 		{func(d *plugin.Declaration) { d.Actions[0].Kind = "" }, `has the unknown kind ""`},
 		{func(d *plugin.Declaration) { d.Actions[0].Timeout = -1 }, "has a negative time limit"},
-		{func(d *plugin.Declaration) { d.Actions[0].Kind, d.Actions[0].Alone = plugin.Read, true }, "runs alone, which is for changes"},
+		{func(d *plugin.Declaration) { d.Actions[0].Kind, d.Actions[0].Detached = plugin.Read, true }, "runs detached, which is for changes"},
 		{func(d *plugin.Declaration) {
-			d.Actions[0].Kind, d.Actions[0].Alone, name(d).Secret = plugin.Change, true, true
-		}, "runs alone and has a secret input: that would lie on disk"},
+			d.Actions[0].Kind, d.Actions[0].Detached, name(d).Secret = plugin.Change, true, true
+		}, "runs detached and has a secret input: that would lie on disk"},
 		{func(d *plugin.Declaration) { d.Actions[0].Display = "never" }, `has the unknown display "never"`},
 		{func(d *plugin.Declaration) { d.Actions[0].Outputs[1].Name = "ensure" }, "has the output ensure twice"},
 		{func(d *plugin.Declaration) { d.Actions[0].Summaries[0].Output = "ensured" }, `sums up "ensured", which is no output of it`},

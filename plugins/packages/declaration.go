@@ -33,7 +33,7 @@ func Declaration() plugin.Declaration {
 				Summaries:   packageSummaries(),
 			},
 			{
-				Name: "install", Kind: plugin.Change, Alone: true, Timeout: changeLimit,
+				Name: "install", Kind: plugin.Change, Detached: true, Timeout: changeLimit,
 				Description: "Install a package, or bring it to the given version, also an older one",
 				Inputs: []plugin.Input{packageInput(), {
 					Name: "version", Prompt: "Version", Type: plugin.String, Optional: true, Positional: true,
@@ -43,19 +43,19 @@ func Declaration() plugin.Declaration {
 				Outputs: changeOutputs(), Summaries: packageSummaries(),
 			},
 			{
-				Name: "update", Kind: plugin.Change, Alone: true, Timeout: changeLimit,
+				Name: "update", Kind: plugin.Change, Detached: true, Timeout: changeLimit,
 				Description: "Refresh the lists and bring an installed package to the newest version; skipped where it is absent",
 				Inputs:      []plugin.Input{packageInput()},
 				Outputs:     changeOutputs(), Summaries: packageSummaries(),
 			},
 			{
-				Name: "uninstall", Kind: plugin.Change, Alone: true, Timeout: changeLimit,
+				Name: "uninstall", Kind: plugin.Change, Detached: true, Timeout: changeLimit,
 				Description: "Remove a package and what needs it; changed configuration files stay",
 				Inputs:      []plugin.Input{packageInput()},
 				Outputs:     removeOutputs(), Summaries: ensureSummary(),
 			},
 			{
-				Name: "purge", Kind: plugin.Change, Alone: true, Timeout: changeLimit,
+				Name: "purge", Kind: plugin.Change, Detached: true, Timeout: changeLimit,
 				Description: "Remove a package, what needs it and, where the manager can, its configuration files",
 				Inputs:      []plugin.Input{packageInput()},
 				Outputs:     removeOutputs(), Summaries: ensureSummary(),
@@ -85,7 +85,7 @@ func Declaration() plugin.Declaration {
 				Summaries: []plugin.Summary{{Output: "count", By: plugin.CountValues}},
 			},
 			{
-				Name: "refresh", Kind: plugin.Change, Alone: true, Timeout: changeLimit, Display: plugin.DisplayFailed,
+				Name: "refresh", Kind: plugin.Change, Detached: true, Timeout: changeLimit, Display: plugin.DisplayFailed,
 				Description: "Fetch the lists of what the repositories have",
 				Outputs:     []plugin.Output{provider()},
 			},

@@ -57,9 +57,9 @@ type Action struct {
 	Display     Display // "" is DisplayAlways
 	Summaries   []Summary
 	Timeout     time.Duration // 0: the plugin's
-	// Alone says that the action runs in a process of its own: the end of the agent neither ends it nor loses its answer. It is for
+	// Detached says that the action runs in a process of its own: the end of the agent neither ends it nor loses its answer. It is for
 	// changes that need nothing of the node, and have no secret inputs: what the process needs lies on disk.
-	Alone bool
+	Detached bool
 }
 
 // Input is one argument of an action.

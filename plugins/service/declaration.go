@@ -56,7 +56,7 @@ func Declaration() plugin.Declaration {
 // action declares one action. All take the same input; a change also tells what was before.
 func action(name, description string, kind plugin.Kind) plugin.Action {
 	a := plugin.Action{
-		Name: name, Description: description, Kind: kind, Alone: kind == plugin.Change, Display: plugin.DisplayAlways,
+		Name: name, Description: description, Kind: kind, Detached: kind == plugin.Change, Display: plugin.DisplayAlways,
 		Inputs: []plugin.Input{{
 			Name: "service", Prompt: "Service name",
 			Description: "under systemd nginx is nginx.service; sockets, timers and paths are named in full",

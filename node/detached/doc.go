@@ -1,4 +1,4 @@
-// Package alone runs actions in processes of their own, so that the end of the agent neither ends them nor loses their answer.
+// Package detached runs actions in processes of their own, so that the end of the agent neither ends them nor loses their answer.
 //
 // Each has a directory, DATA/jobs/ID, which only the node's user can read. The agent writes what to run into it and starts
 // `fleet node act`, as a unit of systemd where it can (unit.go). Agent and process meet in files only, so that neither needs the
@@ -14,4 +14,4 @@
 //
 // Who finds neither a result nor a holder of the lock knows that the action was cut off. A pid is signalled only while its lock is
 // held, so that it cannot be another process's.
-package alone
+package detached

@@ -1,4 +1,4 @@
-package alone
+package detached
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	dirEnv = "ALONE_TEST_DIR" // the test binary is the process too
+	dirEnv = "DETACHED_TEST_DIR" // the test binary is the process too
 	id     = "01M8ECYHY3CMGEQK924NP89792"
 )
 
@@ -48,8 +48,8 @@ func TestMain(m *testing.M) {
 type probe struct{ dir string }
 
 func (probe) Declaration() plugin.Declaration {
-	action := func(name string, alone bool) plugin.Action {
-		return plugin.Action{Name: name, Description: "x", Kind: plugin.Change, Alone: alone, Inputs: []plugin.Input{{Name: "n", Type: plugin.Integer, Optional: true}}}
+	action := func(name string, detached bool) plugin.Action {
+		return plugin.Action{Name: name, Description: "x", Kind: plugin.Change, Detached: detached, Inputs: []plugin.Input{{Name: "n", Type: plugin.Integer, Optional: true}}}
 	}
 	return plugin.Declaration{Name: "probe", Description: "x", Timeout: time.Minute, Actions: []plugin.Action{
 		action("count", true), action("hold", true), action("panic", true), action("die", true), action("odd", true), action("deaf", true), action("here", false),
@@ -272,7 +272,7 @@ func act(r *Runner, id string) (string, error) {
 	return string(out), err
 }
 
-// What cannot be started has not run, and does not run later; what must not run alone does not.
+// What cannot be started has not run, and does not run later; what must not run detached does not.
 func TestNothingBegins(t *testing.T) {
 	r := runner(t, itself{errors.New("no processes left")})
 	if err := r.Begin(t.Context(), id, nil, call("count")); err == nil || !strings.Contains(err.Error(), "no processes left") {

@@ -1,4 +1,4 @@
-package alone
+package detached
 
 import (
 	"context"
@@ -144,8 +144,8 @@ func find(c Call, get func(string) (plugin.Plugin, bool)) (plugin.Plugin, plugin
 		return nil, plugin.Action{}, nil, fmt.Errorf("no plugin %q here", c.Plugin)
 	}
 	action, ok := p.Declaration().Action(c.Action)
-	if !ok || !action.Alone {
-		return nil, action, nil, fmt.Errorf("%s has no action %q that runs alone", c.Plugin, c.Action)
+	if !ok || !action.Detached {
+		return nil, action, nil, fmt.Errorf("%s has no action %q that runs detached", c.Plugin, c.Action)
 	}
 	args, err := action.Check(c.Args)
 	return p, action, args, err

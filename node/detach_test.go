@@ -10,7 +10,7 @@ import (
 	"fleet/internal/fleettest"
 	"fleet/job"
 	"fleet/node"
-	"fleet/node/alone"
+	"fleet/node/detached"
 	"fleet/plugins/plugin"
 )
 
@@ -18,7 +18,7 @@ import (
 type beside struct{ p plugin.Plugin }
 
 func (b beside) Start(_ context.Context, _ string, argv []string) error {
-	go alone.Act(context.Background(), argv[0], func(string) (plugin.Plugin, bool) { return b.p, true })
+	go detached.Act(context.Background(), argv[0], func(string) (plugin.Plugin, bool) { return b.p, true })
 	return nil
 }
 
@@ -30,12 +30,12 @@ func outliving(t *testing.T, p *probe) (f *fleettest.Fleet, c *client.Client, we
 	c = f.Client()
 	p.name, p.dir = "web2", t.TempDir()
 	dir := filepath.Join(t.TempDir(), "jobs")
-	r, err := alone.New(dir, beside{p}, func(id string) []string { return []string{filepath.Join(dir, id)} }, discard)
+	r, err := detached.New(dir, beside{p}, func(id string) []string { return []string{filepath.Join(dir, id)} }, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.Plugin = func(string) []plugin.Plugin { return []plugin.Plugin{p} }
-	f.Config = func(c *node.Config) { c.Alone = r }
+	f.Config = func(c *node.Config) { c.Detached = r }
 	web2 = f.Join("web2", f.Token(identity.Record{Role: identity.Member}))
 	f.Await(c, 2)
 	return f, c, web2
