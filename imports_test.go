@@ -23,7 +23,7 @@ var mayImport = map[string]string{
 	"cli":                     "cli/report client facts gossip identity internal/proc job job/filter node node/detached node/audit node/checkup node/metrics node/sim plugins plugins/plugin plugins/rpcutil plugins/service/nearest policy",
 	"cli/report":              "client identity job job/filter node/audit node/checkup plugins/plugin",
 	"client":                  "identity internal/wire job job/filter",
-	"node":                    "broker facts gossip identity internal/wire job job/filter node/detached node/audit node/gate node/journal node/metrics node/presence plugins plugins/jobs plugins/plugin plugins/rpcutil policy",
+	"node":                    "broker facts gossip identity internal/logkey internal/wire job job/filter node/audit node/detached node/gate node/journal node/metrics node/presence plugins plugins/jobs plugins/plugin plugins/rpcutil policy",
 	"node/gate":               "identity job job/filter node/audit node/journal plugins/plugin policy",
 	"node/detached":           "identity internal/wire job plugins/plugin",
 	"node/audit":              "",
@@ -48,6 +48,7 @@ var mayImport = map[string]string{
 	"plugins/service":         "plugins/plugin plugins/service/nearest",
 	"plugins/service/nearest": "",
 	"internal/wire":           "",
+	"internal/logkey":         "",
 	"internal/proc":           "",
 	// For tests and people who work on fleet; no package above may import these.
 	"internal/attack":       "",

@@ -7,6 +7,7 @@ import (
 
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -16,7 +17,7 @@ func (n *Node) admit(raw []byte) []byte {
 	now, roster := time.Now(), *n.roster.Load()
 	req, record, err := identity.OpenJoinRequest(n.me.Root.ID(), roster, raw)
 	if err != nil {
-		n.log.Warn("admission: request dropped", "error", err)
+		n.log.Warn("admission: request dropped", logkey.Error, err)
 		n.auditAdmission(identity.JoinRequest{}, err)
 		return identity.Refuse(err.Error())
 	}
@@ -27,7 +28,7 @@ func (n *Node) admit(raw []byte) []byte {
 		err = n.nameIsFree(req.Name, req.Key.ID())
 	}
 	if err != nil {
-		log.Warn("admission refused", "error", err)
+		log.Warn("admission refused", logkey.Error, err)
 		n.auditAdmission(req, err)
 		return identity.Refuse(err.Error())
 	}
@@ -36,7 +37,7 @@ func (n *Node) admit(raw []byte) []byte {
 	}
 	answer, err := n.admission(req, record, now)
 	if err != nil {
-		log.Error("admission failed", "error", err)
+		log.Error("admission failed", logkey.Error, err)
 		n.auditAdmission(req, err)
 		return identity.Refuse("this peer could not admit the host: " + err.Error())
 	}

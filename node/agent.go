@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node/detached"
 	"fleet/node/gate"
@@ -67,7 +68,7 @@ func (n *Node) handle(signed []byte) {
 		n.log.Warn("job dropped", "error", d.Err)
 		return
 	}
-	log := n.log.With(keyJob, d.Job.ID, keySigner, d.Signer.Name, keyPlugin, d.Job.Plugin, keyAction, d.Job.Action)
+	log := n.log.With(logkey.Job, d.Job.ID, logkey.Signer, d.Signer.Name, logkey.Plugin, d.Job.Plugin, logkey.Action, d.Job.Action)
 	a := answer{n: n, decision: d, signed: signed, start: start, log: log}
 	switch d.Verdict {
 	case gate.Refuse:

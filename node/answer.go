@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node/gate"
 )
@@ -73,7 +74,7 @@ func (a *answer) end(r job.Reply) {
 	case a.decision.Change:
 		if err := a.n.journal.EndChange(id, signed, string(r.State), time.Now().UTC()); err != nil {
 			a.n.counts.add(journalErrors, "")
-			a.log.Error("result not kept on disk; it is known until this node stops", "error", err)
+			a.log.Error("result not kept on disk; it is known until this node stops", logkey.Error, err)
 			a.n.recent.put(id, signed)
 		}
 	default:
@@ -119,7 +120,7 @@ func (a *answer) sign(r job.Reply) []byte {
 	r.Took, r.Time = time.Since(a.start).Microseconds(), time.Now().UnixMilli()
 	signed, err := r.Sign(*a.n.creds.Load())
 	if err != nil { // a bug: replyOf makes only what can be signed
-		a.log.Error("reply cannot be signed", "error", err)
+		a.log.Error("reply cannot be signed", logkey.Error, err)
 		r = job.Reply{Protocol: r.Protocol, Kind: job.Result, State: job.Failed, Job: r.Job, Time: r.Time, Message: "the action ended, and its answer could not be encoded"}
 		signed, _ = r.Sign(*a.n.creds.Load())
 	}
@@ -133,14 +134,14 @@ func (a *answer) send(signed []byte) {
 	}
 	sealed, err := job.SealReply(a.decision.Job, a.decision.Hash, signed)
 	if err != nil {
-		a.log.Error("reply cannot be sealed", "error", err)
+		a.log.Error("reply cannot be sealed", logkey.Error, err)
 		return
 	}
 	subject := job.ReplySubject(a.n.self.Load().ID, a.decision.Signer.Key.ID(), a.decision.Job.ID)
 	err = nc.Publish(subject, sealed)
 	a.n.counts.replied(err)
 	if err != nil {
-		a.log.Warn("reply not sent; the asker asks again", "error", err)
+		a.log.Warn("reply not sent; the asker asks again", logkey.Error, err)
 	}
 }
 

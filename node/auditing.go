@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node/audit"
 	"fleet/plugins/rpcutil"
@@ -24,7 +25,7 @@ func (n *Node) auditStart() {
 func (n *Node) auditStop() {
 	n.audit.AddDurable(audit.Entry{Event: audit.Stop})
 	if err := n.audit.Close(); err != nil {
-		n.log.Warn("audit not closed in order", "error", err)
+		n.log.Warn("audit not closed in order", logkey.Error, err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -88,7 +89,7 @@ func (n *Node) follow(urls []string) {
 	at := nc.ConnectedUrl() // before the pool is replaced: then it is one of the new servers, whichever it is connected to
 	if !slices.Equal(urls, n.following) {
 		if err := nc.SetServerPool(urls); err != nil {
-			n.log.Warn("new brokers not taken", "error", err)
+			n.log.Warn("new brokers not taken", logkey.Error, err)
 			return
 		}
 		n.following, n.moveAfter = urls, time.Now().Add(n.config.Settle+rand.N(n.config.Settle))
@@ -98,7 +99,7 @@ func (n *Node) follow(urls []string) {
 	case !slices.Contains(urls, at):
 		if !n.connect(urls) {
 			if err := nc.ForceReconnect(); err != nil {
-				n.log.Warn("not connected to another broker yet", "error", err)
+				n.log.Warn("not connected to another broker yet", logkey.Error, err)
 			}
 		}
 	case at != urls[0] && time.Now().After(n.moveAfter):
@@ -118,7 +119,7 @@ func (n *Node) connect(urls []string) bool {
 	n.conn.Store(nc) // before a job can come that has to be answered
 	n.jobs = nil
 	if err := errors.Join(n.listen(nc), n.hearDocuments(nc), n.hearPresence(nc), n.hearMesh(nc), nc.Flush()); err != nil {
-		n.log.Error("cannot listen for jobs", "error", err)
+		n.log.Error("cannot listen for jobs", logkey.Error, err)
 		n.conn.Store(old)
 		n.jobs = jobs
 		nc.Close()
@@ -131,7 +132,7 @@ func (n *Node) connect(urls []string) bool {
 		return true
 	}
 	if err := nc.SetServerPool(n.following); err != nil {
-		n.log.Warn("other brokers not taken", "error", err)
+		n.log.Warn("other brokers not taken", logkey.Error, err)
 	}
 	if err := old.Drain(); err != nil {
 		old.Close()
@@ -154,7 +155,7 @@ func (n *Node) dial(urls []string) (*nats.Conn, error) {
 			n.log.Info("broker found again", "broker", nc.ConnectedUrl())
 			n.outside.lookAgain()
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) { n.log.Warn("connection", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) { n.log.Warn("connection", logkey.Error, err) }),
 	)
 }
 
@@ -168,7 +169,7 @@ func refusal(err error) error {
 
 func (n *Node) lostBroker(_ *nats.Conn, err error) {
 	if err != nil { // nil: closed by this node itself
-		n.log.Warn("broker lost, looking for another", "error", err)
+		n.log.Warn("broker lost, looking for another", logkey.Error, err)
 		n.kickMesh()
 	}
 }

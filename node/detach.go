@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node/detached"
 	"fleet/node/gate"
@@ -45,7 +46,7 @@ func (n *Node) await(a *answer, told int64) (end detached.End, stays bool) {
 	context.AfterFunc(cancelled, func() {
 		if errors.Is(context.Cause(cancelled), errCancelled) {
 			if err := n.config.Detached.Stop(ctx, id); err != nil {
-				a.log.Error("the action was not told to stop", "error", err)
+				a.log.Error("the action was not told to stop", logkey.Error, err)
 			}
 		}
 	})
@@ -99,7 +100,7 @@ func (n *Node) resume() {
 	for _, left := range n.config.Detached.Left() {
 		a, limit, err := n.answerTo(left)
 		if err != nil {
-			n.log.Error("an action of before is not taken up", keyJob, left.ID, "error", err)
+			n.log.Error("an action of before is not taken up", logkey.Job, left.ID, logkey.Error, err)
 			continue
 		}
 		n.journal.Resume(left.ID)
@@ -129,7 +130,7 @@ func (n *Node) answerTo(left detached.Left) (*answer, time.Duration, error) {
 	}
 	d := gate.Decision{Job: j, Hash: u.Hash(), Signer: identity.AdminEntry{Name: left.Call.Signer, Key: key}, Change: true}
 	d.Claim.First = true
-	log := n.log.With(keyJob, j.ID, keySigner, d.Signer.Name, keyPlugin, j.Plugin, keyAction, j.Action)
+	log := n.log.With(logkey.Job, j.ID, logkey.Signer, d.Signer.Name, logkey.Plugin, j.Plugin, logkey.Action, j.Action)
 	log.Info("job is taken up again")
 	return &answer{n: n, decision: d, signed: left.Signed, start: time.UnixMilli(left.Call.Came), log: log}, left.Call.Limit, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/internal/wire"
 	"fleet/job"
 )
@@ -44,7 +45,7 @@ func (n *Node) fetch(ctx context.Context, refs []gossip.Ref) {
 			err = n.keep(raw)
 		}
 		if err != nil && !errors.Is(err, gossip.ErrOlder) && ctx.Err() == nil {
-			n.log.Warn("document not fetched; the next exchange tries again", "kind", ref.Kind, "name", ref.Name, "version", ref.Version, "error", err)
+			n.log.Warn("document not fetched; the next exchange tries again", "kind", ref.Kind, "name", ref.Name, "version", ref.Version, logkey.Error, err)
 		}
 	}
 }
@@ -113,11 +114,11 @@ func (n *Node) takeDocument(m *nats.Msg) []byte {
 		return []byte(err.Error())
 	}
 	if err := errors.Join(m.Respond(nil), nc.FlushTimeout(requestTimeout)); err != nil {
-		n.log.Warn("the admin may not know that the document was taken", "error", err)
+		n.log.Warn("the admin may not know that the document was taken", logkey.Error, err)
 	}
 	if changed {
 		if err := n.use(m.Data); err != nil {
-			n.log.Error("document not in force", "error", err)
+			n.log.Error("document not in force", logkey.Error, err)
 		}
 	}
 	return nil
@@ -131,7 +132,7 @@ func (n *Node) hearDocuments(nc *nats.Conn) error {
 			n.auditDocument(err)
 		}
 		if err != nil && !errors.Is(err, gossip.ErrOlder) {
-			n.log.Warn("announced document not taken", "error", err)
+			n.log.Warn("announced document not taken", logkey.Error, err)
 		}
 	})
 	return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fleet/gossip"
+	"fleet/internal/logkey"
 	"fleet/node/metrics"
 )
 
@@ -91,7 +92,7 @@ func (n *Node) metricsLoop(ctx context.Context) {
 			err = metrics.Serve(ctx, l, source, n.log)
 		}
 		if err != nil {
-			n.log.Error("metrics and health cannot be shown; trying again", keyError, err, "again in", metricsAgain)
+			n.log.Error("metrics and health cannot be shown; trying again", logkey.Error, err, logkey.Retry, metricsAgain)
 		}
 		select {
 		case <-ctx.Done():

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node/journal"
 	"fleet/plugins/jobs"
@@ -86,7 +87,7 @@ func (n *Node) noteStart(a *answer) {
 	}
 	if err := n.journal.Start(j.ID, e); err != nil {
 		n.counts.add(journalErrors, "")
-		a.log.Error("what this job is will not be known to those who ask for it later", "error", err)
+		a.log.Error("what this job is will not be known to those who ask for it later", logkey.Error, err)
 	}
 }
 

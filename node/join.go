@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -49,7 +50,7 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 		if errors.Is(err, identity.ErrOtherFleet) {
 			return Membership{}, fmt.Errorf("not admitted: %w; check that the token is for this fleet", err)
 		}
-		log.Warn("no broker admitted this host yet", "error", err, "again in", wait)
+		log.Warn("no broker admitted this host yet", logkey.Error, err, logkey.Retry, wait)
 		select {
 		case <-ctx.Done():
 			return Membership{}, fmt.Errorf("not admitted: %w; is a peer running there, and its broker port open to this host?", err)

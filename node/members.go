@@ -11,6 +11,7 @@ import (
 
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -20,7 +21,7 @@ func (n *Node) answerMembers(m *nats.Msg) []byte {
 	list.Protocol = job.Asked(m.Data)
 	raw, err := list.Encode()
 	if err != nil {
-		n.log.Error("list of hosts not sent", "error", err) // a shorter one would leave hosts unnamed
+		n.log.Error("list of hosts not sent", logkey.Error, err) // a shorter one would leave hosts unnamed
 		return nil
 	}
 	return raw

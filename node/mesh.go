@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -63,7 +64,7 @@ func (n *Node) reconcile(ctx context.Context) {
 			err = errors.Join(err, n.broker.Reload()) // who is not welcome any more is disconnected
 		}
 		if err != nil {
-			n.log.Error("broker", "error", err)
+			n.log.Error("broker", logkey.Error, err)
 		}
 	}
 	n.follow(n.servers(members))

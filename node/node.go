@@ -16,6 +16,7 @@ import (
 	"fleet/facts"
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node/audit"
 	"fleet/node/detached"
@@ -131,7 +132,7 @@ func New(c Config) (*Node, error) {
 		return nil, fmt.Errorf("%s is the key of another node than its certificate", c.Dir.file(keyFile))
 	}
 	n.self.Store(&self)
-	n.log = n.log.With(keyHost, self.Name)
+	n.log = n.log.With(logkey.Host, self.Name)
 	n.creds.Store(&identity.Credentials{Key: n.me.Key, Chain: n.me.Chain})
 	if n.audit, err = audit.Open(c.Dir.file(auditDir), n.log); err != nil {
 		return nil, err
@@ -293,7 +294,7 @@ func (n *Node) stopListening() {
 	n.subscribed.Store(false)
 	for _, s := range n.jobs {
 		if err := s.Unsubscribe(); err != nil {
-			n.log.Warn("subscription", "error", err)
+			n.log.Warn("subscription", logkey.Error, err)
 		}
 	}
 }
@@ -307,7 +308,7 @@ func (n *Node) joinMesh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, joinWait)
 	defer cancel()
 	if _, err := n.gossip.Join(ctx, seeds); err != nil {
-		n.log.Warn("nobody of the mesh answers yet", "error", err)
+		n.log.Warn("nobody of the mesh answers yet", logkey.Error, err)
 	}
 }
 
@@ -322,13 +323,13 @@ func (n *Node) forgetLoop(ctx context.Context) {
 		case now := <-tick.C:
 			if err := n.journal.Forget(now); err != nil {
 				n.counts.add(journalErrors, "")
-				n.log.Warn("journal not cleaned", "error", err)
+				n.log.Warn("journal not cleaned", logkey.Error, err)
 			}
 			if n.config.Detached == nil {
 				continue
 			}
 			if err := n.config.Detached.Forget(now); err != nil {
-				n.log.Warn("old output not cleared away", "error", err)
+				n.log.Warn("old output not cleared away", logkey.Error, err)
 			}
 		}
 	}

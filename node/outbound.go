@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -67,7 +68,7 @@ func (n *Node) openOutside() error {
 		return err
 	}
 	if n.outside.addrs, err = decodeBrokersFile(raw); err != nil {
-		n.log.Error("brokers of the last time", "file", n.config.Dir.file(brokersFile), "error", err) // those of the admission are left
+		n.log.Error("brokers of the last time", "file", n.config.Dir.file(brokersFile), logkey.Error, err) // those of the admission are left
 	}
 	return nil
 }
@@ -103,7 +104,7 @@ func (n *Node) askLoop(ctx context.Context) {
 		if raw, err := n.request(ctx, job.MeshSubject, nil); err != nil {
 			wait = askSoon
 			if !errors.Is(err, errNoBroker) && ctx.Err() == nil {
-				n.log.Warn("how the mesh stands is not known anew", "error", err)
+				n.log.Warn("how the mesh stands is not known anew", logkey.Error, err)
 			}
 		} else {
 			n.takeMesh(ctx, raw)
@@ -134,7 +135,7 @@ func (n *Node) takeMesh(ctx context.Context, raw []byte) {
 		err = n.keepBrokers(m.Brokers)
 	}
 	if err != nil {
-		n.log.Warn("news of the mesh", "error", err)
+		n.log.Warn("news of the mesh", logkey.Error, err)
 		return
 	}
 	if len(m.Digest) == 0 {
@@ -142,7 +143,7 @@ func (n *Node) takeMesh(ctx context.Context, raw []byte) {
 	}
 	refs, err := n.docs.Missing(m.Digest)
 	if err != nil {
-		n.log.Warn("news of the mesh", "error", err)
+		n.log.Warn("news of the mesh", logkey.Error, err)
 		return
 	}
 	n.fetch(ctx, refs)
@@ -173,7 +174,7 @@ func (n *Node) keepBrokers(addrs []string) error {
 func (n *Node) answerMesh(*nats.Msg) []byte {
 	raw, err := job.Mesh{Brokers: n.brokers(), Digest: n.docs.Digest()}.Encode()
 	if err != nil {
-		n.log.Error("how the mesh stands was not told", "error", err)
+		n.log.Error("how the mesh stands was not told", logkey.Error, err)
 	}
 	return raw
 }
@@ -190,7 +191,7 @@ func (n *Node) tellMesh() {
 		return
 	}
 	if err := nc.Publish(job.MeshNewSubject, n.answerMesh(nil)); err != nil {
-		n.log.Warn("nodes that do not gossip hear of the brokers later", "error", err)
+		n.log.Warn("nodes that do not gossip hear of the brokers later", logkey.Error, err)
 		return
 	}
 	n.outside.told = now

@@ -11,6 +11,7 @@ import (
 	"fleet/broker"
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node/presence"
 )
@@ -44,7 +45,7 @@ func (n *Node) newConnections() *connections {
 	}
 	c := &connections{presence.New(n.self.Load().ID, n.log), make(chan *broker.Broker), make(chan struct{}, 1)}
 	if err := c.Load(time.Now(), n.config.Dir.file(presenceFile)); err != nil {
-		n.log.Error("presence", "error", err)
+		n.log.Error("presence", logkey.Error, err)
 	}
 	return c
 }
@@ -118,7 +119,7 @@ func (n *Node) tellPresence(messages [][]byte) {
 	}
 	for _, raw := range messages {
 		if err := nc.Publish(job.PresenceSubject(n.self.Load().ID), raw); err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) {
-			n.log.Warn("presence not told", "error", err)
+			n.log.Warn("presence not told", logkey.Error, err)
 			return
 		}
 	}
@@ -126,7 +127,7 @@ func (n *Node) tellPresence(messages [][]byte) {
 
 func (n *Node) savePresence() {
 	if err := n.connected.Save(time.Now(), n.config.Dir.file(presenceFile)); err != nil {
-		n.log.Error("after a restart this node would not know who should be there", "error", err)
+		n.log.Error("after a restart this node would not know who should be there", logkey.Error, err)
 	}
 }
 
@@ -139,7 +140,7 @@ func (n *Node) hearPresence(nc *nats.Conn) error {
 	_, heard := nc.Subscribe(job.PresenceSubject("*"), func(m *nats.Msg) {
 		asked, err := c.Hear(time.Now(), lastToken(m.Subject), m.Data)
 		if err != nil {
-			n.log.Warn("presence", "error", err)
+			n.log.Warn("presence", logkey.Error, err)
 		}
 		if asked {
 			c.wake()
@@ -177,7 +178,7 @@ func lastToken(subject string) identity.ID {
 // sayGoodbye tells the brokers that this node stops in order, so that nobody waits for it.
 func (n *Node) sayGoodbye(nc *nats.Conn) {
 	if err := nc.Publish(job.LeaveSubject(n.self.Load().ID), nil); err != nil {
-		n.log.Warn("left without being sure that a broker heard it", "error", err)
+		n.log.Warn("left without being sure that a broker heard it", logkey.Error, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/internal/wire"
 	"fleet/job"
 )
@@ -41,7 +42,7 @@ func (n *Node) renewLoop(ctx context.Context) {
 			if n.outdated() { // the peers get their new key at the same time as this node its news
 				again = time.After(renewAgain)
 			}
-			n.log.Warn("certificate not renewed yet", "expires", n.self.Load().NotAfter, "error", err)
+			n.log.Warn("certificate not renewed yet", "expires", n.self.Load().NotAfter, logkey.Error, err)
 		}
 	}
 }
@@ -106,12 +107,12 @@ func (n *Node) renewFor(raw []byte) []byte {
 		answer.Chain, err = issuer.Issue(who, now)
 	}
 	if err != nil {
-		n.log.Warn("renewal refused", "name", who.Name, "error", err)
+		n.log.Warn("renewal refused", "name", who.Name, logkey.Error, err)
 		answer = renewal{Refused: err.Error()}
 	}
 	out, err := wire.Marshal(answer)
 	if err != nil {
-		n.log.Error("renewal not sent", "error", err)
+		n.log.Error("renewal not sent", logkey.Error, err)
 	}
 	return out
 }

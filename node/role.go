@@ -11,6 +11,7 @@ import (
 	"fleet/broker"
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/logkey"
 )
 
 const (
@@ -88,14 +89,14 @@ func (n *Node) takeRole(ctx context.Context) {
 		Root: n.me.Root, Credentials: n.credentials, Roster: n.currentRoster, Log: n.log,
 	})
 	if err != nil {
-		n.log.Error("cannot carry a broker; trying again", "error", err)
+		n.log.Error("cannot carry a broker; trying again", logkey.Error, err)
 		return
 	}
 	n.broker, n.role.taken = b, time.Now()
 	n.carry(ctx, b)
 	n.carriesBroker.Store(true)
 	if err := n.gossip.SetBroker(true, b.ClientAddr().Port(), b.RouteAddr().Port()); err != nil {
-		n.log.Warn("the mesh may not know of this broker yet", "error", err)
+		n.log.Warn("the mesh may not know of this broker yet", logkey.Error, err)
 	}
 	n.log.Info("carries a broker", "clients", b.ClientAddr(), "routes", b.RouteAddr())
 }
@@ -117,7 +118,7 @@ func (n *Node) layDownRole(ctx context.Context) {
 // announceEnd tells the mesh that this node's broker stops, so that the nodes on it go elsewhere before it does.
 func (n *Node) announceEnd() {
 	if err := n.gossip.SetBroker(false, 0, 0); err != nil {
-		n.log.Warn("the mesh may not know that this broker stops", "error", err)
+		n.log.Warn("the mesh may not know that this broker stops", logkey.Error, err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 )
 
 // The fleet's shared keys, which are gossip's and the one that issues certificates, are replaced by root-signed documents
@@ -45,7 +46,7 @@ func (n *Node) useKeys() error {
 		}
 		key, issuer, found, err := r.OpenFor(n.self.Load().ID, n.me.Seal)
 		if err != nil {
-			n.log.Error("new keys cannot be used", "error", err)
+			n.log.Error("new keys cannot be used", logkey.Error, err)
 		}
 		if err != nil || !found {
 			continue
@@ -85,7 +86,7 @@ func (n *Node) rotations() []identity.Rotation {
 		raw, _, _ := n.docs.Get(ref.Kind, ref.Name)
 		r, err := identity.OpenRotation(n.me.Root, raw)
 		if err != nil {
-			n.log.Error("rotation", "error", err)
+			n.log.Error("rotation", logkey.Error, err)
 			continue
 		}
 		list = append(list, r)

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -113,7 +114,7 @@ func (n *Node) takeWaiting(m *nats.Msg) []byte {
 // hearWaiting takes what another broker's node was handed.
 func (n *Node) hearWaiting(m *nats.Msg) {
 	if err := n.keepWaiting(m.Data); err != nil {
-		n.log.Warn("job that waits for approval not kept", "error", err)
+		n.log.Warn("job that waits for approval not kept", logkey.Error, err)
 	}
 }
 

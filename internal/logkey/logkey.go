@@ -1,0 +1,18 @@
+// Package logkey names the keys of what is logged: the same word for the same thing in every line of every package, so that a
+// log can be searched by them. Each line of a node has Host; each line about a job has Job and Signer too.
+package logkey
+
+const (
+	Host   = "host" // this host's name in the fleet; that of another is Name
+	Name   = "name"
+	Node   = "node" // a node's id
+	Job    = "job"  // the job's id
+	Signer = "signer"
+	Plugin = "plugin"
+	Action = "action"
+	Loop   = "loop" // of the node's own
+	Broker = "broker"
+	File   = "file"
+	Error  = "error"    // why; an error
+	Retry  = "retry_in" // how long until it is tried again
+)
