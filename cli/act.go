@@ -17,12 +17,12 @@ const detachedDir = "jobs"
 
 func actVerb() verb {
 	return verb{
-		name: "act", brief: "run one action that the agent wrote down; the agent starts this", takes: "DIR", atLeast: 1, atMost: 1,
+		name: "act", brief: "run one action prepared by the agent (internal)", takes: "DIR", atLeast: 1, atMost: 1,
 		about: []string{
-			"Not for people. A change to packages or services runs in a process of its own, so that it goes on when the agent ends, and the next agent tells how it ended. " +
-				"DIR is the job's directory in the node's. The action runs at most once, whoever calls this again.",
+			"Started by the agent, not by people. A change to packages or services runs in a process of its own, so that it continues when the agent stops; the next agent reports how it ended. " +
+				"DIR is the job's directory inside the node's data directory. The action runs at most once, even if this is called again.",
 		},
-		examples: []example{{"systemctl status 'fleet-job-*'", "the changes that run on this host now"}},
+		examples: []example{{"systemctl status 'fleet-job-*'", "the changes running on this host now"}},
 		endings:  []ending{endFault},
 		do: func(e *env, in *ucli.Context) error {
 			set, err := plugins.Builtin(nil, slog.New(slog.NewTextHandler(e.stderr, nil)))
@@ -41,7 +41,7 @@ func actVerb() verb {
 func detachedRunner(data string, log *slog.Logger) (*detached.Runner, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("this program's own file: %w", err)
+		return nil, fmt.Errorf("find the path of this program: %w", err)
 	}
 	jobs, err := filepath.Abs(filepath.Join(data, detachedDir))
 	if err != nil {

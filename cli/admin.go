@@ -17,25 +17,25 @@ import (
 
 func adminVerb() verb {
 	return verb{
-		name: "admin", group: groupBuild, brief: "who may sign jobs: make a key, add, remove and list admins", takes: "keygen|add|accept|remove|list",
+		name: "admin", group: groupBuild, brief: "manage the admins who may sign jobs", takes: "keygen|add|accept|remove|list",
 		about: []string{
-			"A second person makes a key on their own machine (fleet admin keygen) and sends the printed line, which holds nothing secret, to whoever has the root key. " +
-				"There it is pasted, and prints a line to send back, which the new admin pastes (fleet admin accept). That is all; no host is touched.",
+			"To add a second admin: they run fleet admin keygen on their own machine and send the printed line, which is not secret, to an admin who has the root key. " +
+				"That admin runs the line and sends back the line it prints, which the new admin runs (fleet admin accept). No host is touched.",
 		},
 		subverbs: []verb{
 			{
-				name: "keygen", brief: "make your admin key and print the line that adds you", takes: "[NAME]", atMost: 1,
+				name: "keygen", brief: "create your admin key and print the command that adds you", takes: "[NAME]", atMost: 1,
 				about: []string{
-					"The key is written to admin.key in the home directory (mode 0600) and stays there. With --key agent:COMMENT nothing is made: the line is for the ssh-ed25519 key of that comment in ssh-agent.",
-					"The line on standard output is for an admin who has the root key. It holds nothing secret.",
+					"The key is written to admin.key in the home directory (mode 0600) and stays there. With --key agent:COMMENT no key is created: the line names the ssh-ed25519 key with that comment in ssh-agent.",
+					"Send the line on standard output to an admin who has the root key. It is not secret.",
 				},
 				examples: []example{
-					{"fleet admin keygen bob --role ops", "under the name bob, wanting the role ops"},
+					{"fleet admin keygen bob --role ops", "named bob, asking for the role ops"},
 					{"fleet admin keygen --passphrase", "locked with a passphrase"},
-					{"fleet admin keygen --key agent:bob@laptop", "with a key that ssh-agent keeps"},
+					{"fleet admin keygen --key agent:bob@laptop", "use a key in ssh-agent"},
 				},
 				flags: append([]ucli.Flag{
-					text(foundFlags, flagRole, "", "`ROLE`: the role you need, for the line to say; several with commas between"),
+					text(foundFlags, flagRole, "", "`ROLE`: the role to ask for in the printed line; separate several with commas"),
 					toggle(foundFlags, flagPassphrase, "", "lock the key with a passphrase"),
 					keyFlag(), passphraseFileFlag(),
 				}, homeFlags()...),
@@ -43,32 +43,32 @@ func adminVerb() verb {
 				do:      func(e *env, in *ucli.Context) error { return e.adminKeygen(in) },
 			},
 			{
-				name: "add", brief: "put an admin into the roster, or give one other roles", takes: "NAME KEY", atLeast: 2, atMost: 2,
+				name: "add", brief: "add an admin to the roster, or change an admin's roles", takes: "NAME KEY", atLeast: 2, atMost: 2,
 				about: []string{
-					"Needs the root key. The line on standard output is for the new admin to paste; it holds the fleet's public root key and its brokers, and nothing secret.",
-					"For a name that is in the roster with the same key, the roles are replaced.",
+					"Needs the root key. Send the line on standard output to the new admin, who runs it. It holds the fleet's public root key and broker addresses and is not secret.",
+					"If the name is already in the roster with the same key, its roles are replaced.",
 				},
-				examples: []example{{"fleet admin add bob fleet-admin:KEY --role ops", "as fleet admin keygen printed it, with the role you mean"}},
+				examples: []example{{"fleet admin add bob fleet-admin:KEY --role ops", "the line that fleet admin keygen printed, with the role you choose"}},
 				flags: append([]ucli.Flag{
-					text(foundFlags, flagRole, "", "`ROLE`: what the admin may do (fleet role list); several with commas between"),
+					text(foundFlags, flagRole, "", "`ROLE`: the admin's role (see fleet role list); separate several with commas"),
 				}, rosterFlags()...),
 				endings: []ending{endFault},
 				do:      func(e *env, in *ucli.Context) error { return e.adminAdd(in) },
 			},
 			{
-				name: "accept", brief: "make this home directory one of the fleet that added you", takes: "fleet-info1...", atLeast: 1, atMost: 1,
-				about: []string{"Writes root.pub and brokers. It refuses where another fleet's are. Compare the fleet id that it prints with the one that the other admin's fleet admin add printed, if the line may have been changed on its way."},
+				name: "accept", brief: "set up this home directory for the fleet that added you", takes: "fleet-info1...", atLeast: 1, atMost: 1,
+				about: []string{"Writes the files root.pub and brokers. Fails if the directory belongs to another fleet. If the line could have been changed on its way to you, compare the fleet id it prints with the one that fleet admin add printed."},
 				flags: homeFlags(), endings: []ending{endFault},
 				do: func(e *env, in *ucli.Context) error { return e.adminAccept(in) },
 			},
 			{
-				name: "remove", brief: "take an admin out of the roster", takes: "NAME", atLeast: 1, atMost: 1,
-				about: []string{"Needs the root key. Within seconds brokers close the admin's connections and hosts refuse what the key signs. Tokens that the admin made let nobody in any more."},
+				name: "remove", brief: "remove an admin from the roster", takes: "NAME", atLeast: 1, atMost: 1,
+				about: []string{"Needs the root key. Within seconds, brokers close the admin's connections and hosts refuse jobs signed with the key. Join tokens that the admin created stop working."},
 				flags: rosterFlags(), endings: []ending{endFault, endInterrupted},
 				do: func(e *env, in *ucli.Context) error { return e.adminRemove(in) },
 			},
 			{
-				name: "list", brief: "the admins in the roster, with their roles and keys",
+				name: "list", brief: "list admins with their roles and keys",
 				flags: rosterReadFlags(), endings: []ending{endFault},
 				do: func(e *env, in *ucli.Context) error { return e.showRoster(in, adminTable) },
 			},
@@ -97,7 +97,7 @@ func (e *env) adminKeygen(in *ucli.Context) error {
 	if len(roles) > 0 {
 		line += " --role " + strings.Join(roles, ",")
 	}
-	e.note("send this line to an admin who has the root key; the answer is a line for you: fleet admin accept ...")
+	e.note("send this line to an admin who has the root key; they send back a line for you to run: fleet admin accept ...")
 	return e.print(line + "\n")
 }
 
@@ -113,18 +113,18 @@ func (e *env) newAdminKey(in *ucli.Context, c Config) (identity.PublicKey[identi
 		if err != nil {
 			return none, err
 		}
-		e.note("to use this key always, write into %s: key = %q", filepath.Join(userConfigDir(e.getenv), "config.toml"), where)
+		e.note("to make this key the default, add this line to %s: key = %q", filepath.Join(userConfigDir(e.getenv), "config.toml"), where)
 		return s.Public(), nil
 	}
 	path := cmp.Or(in.String(flagKey), filepath.Join(homeOf(in, c), keyFile))
 	if _, err := os.Lstat(path); err == nil {
-		return none, usagef("%s is there already, and no key is ever overwritten", path).with("fleet whoami prints its public half")
+		return none, usagef("%s already exists; fleet never overwrites a key", path).with("to see its public key, run: fleet whoami")
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return none, faultf("the home directory: %w", err)
 	}
 	if in.IsSet(flagPassphraseFile) && !in.Bool(flagPassphrase) {
-		return none, usagef("--passphrase-file does nothing without --passphrase; nothing was made")
+		return none, usagef("--passphrase-file has no effect without --passphrase; no key was created")
 	}
 	passphrase := ""
 	if in.Bool(flagPassphrase) {
@@ -137,7 +137,7 @@ func (e *env) newAdminKey(in *ucli.Context, c Config) (identity.PublicKey[identi
 	if err := writeKey(path, key, passphrase); err != nil {
 		return none, faultf("%w", err)
 	}
-	e.note("your key is %s; it stays on this machine", path)
+	e.note("wrote your private key to %s; keep it on this machine", path)
 	return key.Public(), nil
 }
 
@@ -147,7 +147,7 @@ func (e *env) adminAdd(in *ucli.Context) error {
 		return err
 	}
 	if strings.Contains(text, "-secret:") || strings.Contains(text, "-locked:") {
-		return usagef("that is a private key, not its public half; others may have seen it here: make a new one")
+		return usagef("that is a private key, not a public key; it may have been seen by others, so create a new one: fleet admin keygen")
 	}
 	key, err := identity.ParsePublic[identity.Admin](text)
 	if err != nil {
@@ -169,8 +169,8 @@ func (e *env) adminAdd(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.spread(r, "%s is an admin with the role %s", name, strings.Join(roles, ", "))
-	e.note("send the line below back to %s; the fleet's id is %s", name, config.Root.ID())
+	e.spread(r, "%s is now an admin with the role %s", name, strings.Join(roles, ", "))
+	e.note("send the line below to %s; the fleet id is %s", name, config.Root.ID())
 	return e.print("fleet admin accept " + identity.Introduction{Root: config.Root, Fleet: r.Fleet, Brokers: config.Brokers}.Text() + "\n")
 }
 
@@ -182,25 +182,25 @@ func putAdmin(r *identity.Roster, name string, key identity.PublicKey[identity.A
 	}
 	there := "the roles are " + strings.Join(known, ", ")
 	if len(roles) == 0 {
-		return usagef("which role is %s to have?", name).with(there, "give one with --role, or make one with: fleet role allow NAME --action PLUGIN.ACTION")
+		return usagef("no role given for %s", name).with(there, "add --role NAME; to create a role: fleet role allow NAME --action PLUGIN.ACTION")
 	}
 	for _, role := range roles {
 		if !slices.Contains(known, role) {
-			return usagef("no role is called %q", role).with(hintNearest(role, known), there, "make one with: fleet role allow "+role+" --action PLUGIN.ACTION")
+			return usagef("there is no role %q", role).with(hintNearest(role, known), there, "to create it: fleet role allow "+role+" --action PLUGIN.ACTION")
 		}
 	}
 	for i, a := range r.Admins {
 		switch {
 		case a.Name == name && a.Key.Equal(key):
 			if slices.Equal(a.Roles, roles) {
-				return usagef("%s is in the roster already, with this key and these roles", name)
+				return usagef("%s is already in the roster with this key and these roles", name)
 			}
 			r.Admins[i].Roles = roles
 			return nil
 		case a.Name == name:
-			return usagef("%s is in the roster with another key", name).with("fleet admin remove "+name+" takes it out", "or choose another name")
+			return usagef("%s is in the roster with another key", name).with("to remove it: fleet admin remove "+name, "or choose another name")
 		case a.Key.Equal(key):
-			return usagef("this key is in the roster as %s", a.Name)
+			return usagef("this key is already in the roster as %s", a.Name)
 		}
 	}
 	r.Admins = append(r.Admins, identity.AdminEntry{Name: name, Key: key, Roles: roles})
@@ -216,15 +216,15 @@ func (e *env) adminRemove(in *ucli.Context) error {
 	r, err := e.editRoster(in.Context, o, func(r *identity.Roster) error {
 		i := slices.IndexFunc(r.Admins, func(a identity.AdminEntry) bool { return a.Name == name })
 		if i < 0 {
-			return usagef("no admin is called %q", name).with(hintNearest(name, adminNames(*r)), "fleet admin list names them")
+			return usagef("there is no admin %q", name).with(hintNearest(name, adminNames(*r)), "to see all admins: fleet admin list")
 		}
 		if len(r.Admins) == 1 {
-			return usagef("%s is the only admin; a fleet without one could not be steered", name).with("add another one first")
+			return usagef("%s is the only admin; nobody could run jobs without one", name).with("add another one first")
 		}
 		left := *r
 		left.Admins = slices.Delete(slices.Clone(r.Admins), i, i+1)
 		if mayAll(*r) && !mayAll(left) {
-			if err := e.sure(in.Context, in, fmt.Sprintf("take out %s, after whom no admin may do everything", name)); err != nil {
+			if err := e.sure(in.Context, in, fmt.Sprintf("remove %s, the last admin who is allowed to do everything", name)); err != nil {
 				return err
 			}
 		}
@@ -234,7 +234,7 @@ func (e *env) adminRemove(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.spread(r, "%s is no admin any more, and tokens made by %s let nobody in", name, name)
+	e.spread(r, "%s is removed; join tokens created by %s no longer work", name, name)
 	return nil
 }
 
@@ -279,7 +279,7 @@ func (e *env) adminAccept(in *ucli.Context) error {
 	old, err := os.ReadFile(file)
 	switch {
 	case err == nil && strings.TrimSpace(string(old)) != i.Root.String():
-		return usagef("%s belongs to another fleet", home).with("another fleet needs another directory: --home DIR")
+		return usagef("%s belongs to another fleet", home).with("use another directory for another fleet: --home DIR")
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return faultf("%w", err)
 	}
@@ -292,15 +292,15 @@ func (e *env) adminAccept(in *ucli.Context) error {
 	); err != nil {
 		return faultf("%w", err)
 	}
-	e.note("this is now a home of the fleet %s (id %s), with the brokers %s", i.Fleet, i.Root.ID(), strings.Join(i.Brokers, " "))
-	e.note("fleet whoami tells what you may do there")
+	e.note("this home directory now belongs to the fleet %s (id %s); brokers: %s", i.Fleet, i.Root.ID(), strings.Join(i.Brokers, " "))
+	e.note("to see what you may do: fleet whoami")
 	return nil
 }
 
 // spread says what became of the roster.
 func (e *env) spread(r identity.Roster, format string, args ...any) {
 	e.note(format, args...)
-	e.note("roster version %d is with the brokers: hosts have it within seconds, one that is off when it returns", r.Version)
+	e.note("roster version %d is with the brokers; running hosts get it within seconds, others when they return", r.Version)
 }
 
 // roleList reads --role: names with commas between.

@@ -44,13 +44,13 @@ const pendingSchema = "fleet.pending/v1"
 
 func approveVerb() verb {
 	return verb{
-		name: "approve", group: groupAsk, brief: "add your signature to another admin's job", takes: "FILE|ID", atLeast: 1, atMost: 1,
+		name: "approve", group: groupAsk, brief: "sign another admin's job", takes: "FILE|ID", atLeast: 1, atMost: 1,
 		about: []string{
-			"Reads a job that was signed with --for-approval, shows what it does on which hosts, asks, and adds your signature. Nothing runs yet: who signed it first sends it, with fleet send. Each host checks both signatures, and that both admins may do it.",
-			"The job is the file, or its id: brokers keep a copy until it expires, as long as one of them lives.",
+			"Shows a job that was signed with --for-approval and its target hosts, asks, and adds your signature. Nothing runs yet: the admin who signed first sends the job with fleet send. Each host checks both signatures and that both admins may run the action.",
+			"Give the job's file or its id: brokers keep a copy until it expires, as long as one of them stays up.",
 		},
-		examples: []example{{"fleet approve 01KANSNYG0XJ5B4V0D3F6A7C8E", "look at it, and answer the question"}, {"fleet approve restart.job", "from a file, where no broker has it"}},
-		flags:    append([]ucli.Flag{toggle(howMany, flagYes, "y", "answer the question with yes")}, connectionFlags()...),
+		examples: []example{{"fleet approve 01KANSNYG0XJ5B4V0D3F6A7C8E", "review the job and answer the question"}, {"fleet approve restart.job", "from a file, if no broker has it"}},
+		flags:    append([]ucli.Flag{toggle(howMany, flagYes, "y", "answer yes to the question")}, connectionFlags()...),
 		endings:  []ending{endFault, endInterrupted},
 		do:       func(e *env, in *ucli.Context) error { return e.approve(in) },
 	}
@@ -58,11 +58,11 @@ func approveVerb() verb {
 
 func sendVerb(list []plugin.Declaration) verb {
 	return verb{
-		name: "send", group: groupAsk, brief: "send a job that was signed with --for-approval", takes: "FILE|ID", atLeast: 1, atMost: 1,
+		name: "send", group: groupAsk, brief: "send a job that another admin approved", takes: "FILE|ID", atLeast: 1, atMost: 1,
 		about: []string{
-			"Sends the job with the signatures that were added to the file, or to the copy at the brokers, and shows how it ends, as fleet run does. Only who signed it first can send it, from the same home directory: the replies are sealed to a key there.",
+			"Sends the job with the signatures that were added to the file or to the brokers' copy, and shows the results as fleet run does. Only the admin who signed first can send it, from the same home directory: the replies are sealed to a key there.",
 		},
-		examples: []example{{"fleet send 01KANSNYG0XJ5B4V0D3F6A7C8E", "after another admin has run fleet approve with that id"}},
+		examples: []example{{"fleet send 01KANSNYG0XJ5B4V0D3F6A7C8E", "after another admin ran fleet approve with this id"}},
 		flags:    append(quietly("every output of every host"), connectionFlags()...),
 		endings:  []ending{endFault, endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		do:       func(e *env, in *ucli.Context) error { return e.send(in, list) },
@@ -79,7 +79,7 @@ func (w work) hold(ctx context.Context, batches [][]client.Target) error {
 		PutWaiting(context.Context, []byte) error
 	})
 	if !ok {
-		return faultf("this connection cannot prepare a job")
+		return faultf("cannot prepare a job over this connection")
 	}
 	r := w.request()
 	r.Targets = batches[0]
@@ -100,13 +100,13 @@ func (w work) hold(ctx context.Context, batches [][]client.Target) error {
 	if err := writeJob(w.o.forApproval, p.Signed); err != nil {
 		return faultf("%w", err)
 	}
-	w.env.note("nothing was sent; job %s is signed and stands in %s, to be started within %s", u.ID(), w.o.forApproval, r.TTL)
+	w.env.note("nothing was sent; job %s is signed and saved in %s; it must be started within %s", u.ID(), w.o.forApproval, r.TTL)
 	if err := preparer.PutWaiting(ctx, p.Signed); err != nil {
 		w.env.note("%s", report.Sanitise(err.Error()))
-		w.env.note("give the file to another admin, who runs: fleet approve %s; then send it with: fleet send %s", w.o.forApproval, w.o.forApproval)
+		w.env.note("give the file to another admin, who runs: fleet approve %s; then you run: fleet send %s", w.o.forApproval, w.o.forApproval)
 		return nil
 	}
-	w.env.note("another admin runs: fleet approve %s; then send it with: fleet send %s", u.ID(), u.ID())
+	w.env.note("another admin runs: fleet approve %s; then you run: fleet send %s", u.ID(), u.ID())
 	return nil
 }
 
@@ -142,7 +142,7 @@ func (e *env) approve(in *ucli.Context) error {
 		if !e.canAsk {
 			return usagef("nothing was signed").with(hintYes)
 		}
-		yes, err := e.question(in.Context, "sign this as well? [y/N] ")
+		yes, err := e.question(in.Context, "sign this job too? [y/N] ")
 		if err != nil {
 			return err
 		}
@@ -158,13 +158,13 @@ func (e *env) approve(in *ucli.Context) error {
 		if err := conn.PutWaiting(in.Context, approved); err != nil {
 			return faultf("%w", err)
 		}
-		e.note("signed; who signed it first sends it with: fleet send %s", where)
+		e.note("signed; the admin who signed first sends it with: fleet send %s", where)
 		return nil
 	}
 	if err := writeJob(where, approved); err != nil {
 		return faultf("%w", err)
 	}
-	e.note("signed; give %s back to who signed it first, who sends it with: fleet send %s", where, where)
+	e.note("signed; give %s back to the admin who signed first, who runs: fleet send %s", where, where)
 	return nil
 }
 
@@ -185,10 +185,10 @@ func findJob(ctx context.Context, conn *client.Client, where string) ([]byte, jo
 	}
 	u, err := job.Decode(signed)
 	if err == nil && u.ID() != where {
-		err = errors.New("it has another id")
+		err = errors.New("its id differs")
 	}
 	if err != nil {
-		return nil, job.Unverified{}, faultf("what a broker handed out for %s is not that job: %w", where, err)
+		return nil, job.Unverified{}, faultf("the broker's copy of job %s is not that job: %w", where, err)
 	}
 	return signed, u, nil
 }
@@ -201,14 +201,14 @@ func explainJob(ctx context.Context, conn *client.Client, u job.Unverified) (str
 	}
 	signer, ok := roster.Admin(u.Signer())
 	if !ok {
-		return "", faultf("who signed the job (%s) is no admin of this fleet", u.Signer())
+		return "", faultf("the job's signer (%s) is not an admin of this fleet", u.Signer())
 	}
 	j, err := u.Verify(signer.Key)
 	if err != nil {
 		return "", faultf("%w", err)
 	}
 	if left := time.Until(j.ExpiresAt()); left <= 0 {
-		return "", faultf("the job expired %s ago; it has to be made again", -left.Round(time.Second))
+		return "", faultf("the job expired %s ago; create it again with --for-approval", -left.Round(time.Second))
 	}
 	members, err := conn.Members(ctx)
 	if err != nil {
@@ -262,7 +262,7 @@ func (e *env) send(in *ucli.Context, list []plugin.Declaration) error {
 	}
 	j, err := u.Verify(config.Key.Public())
 	if err != nil {
-		return usagef("only who signed the job first can send it: %w", err)
+		return usagef("only the admin who signed the job first can send it: %w", err)
 	}
 	p, err := readPending(o.conn.home, j.ID)
 	if err != nil {
@@ -304,7 +304,7 @@ func readPending(home, id string) (client.Pending, error) {
 	var p client.Pending
 	raw, err := os.ReadFile(pendingFile(home, id))
 	if err != nil {
-		return p, usagef("what opens the replies to job %s is not here: %w; it was sent already, or signed from another home directory", id, err)
+		return p, usagef("the key that opens the replies to job %s is not here: %w; the job was sent already or was signed from another home directory", id, err)
 	}
 	var kept pendingJSON
 	if err := json.Unmarshal(raw, &kept); err != nil || kept.Schema != pendingSchema {
@@ -337,7 +337,7 @@ func readJob(file string) ([]byte, job.Unverified, error) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(string(text)), jobPrefix)
 	raw, err := identity.DecodeText(rest)
 	if !ok || err != nil {
-		return nil, none, usagef("%s holds no signed job, or not the whole of it", file).with("make one with: fleet run PLUGIN ACTION ... --for-approval FILE")
+		return nil, none, usagef("%s does not contain a complete signed job", file).with("to create one: fleet run PLUGIN ACTION ... --for-approval FILE")
 	}
 	u, err := job.Decode(raw)
 	if err != nil {

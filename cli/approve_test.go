@@ -46,9 +46,9 @@ func TestASecondKeyByIdAndByFile(t *testing.T) {
 	expect(t, ann.must(0, "approve", id[1], "-y"), "fleet send "+id[1])
 	expect(t, ann.must(1, "approve", id[1], "-y"), "approved by this key already")
 	expect(t, bob.must(1, "approve", id[1], "-y"), "who signed the job cannot approve it as well")
-	expect(t, ann.must(2, "send", id[1]), "only who signed the job first can send it")
+	expect(t, ann.must(2, "send", id[1]), "only the admin who signed the job first can send it")
 	expect(t, bob.must(7, "send", file), "needs the signature of a second admin") // the file has one signature only
-	expect(t, bob.must(2, "send", id[1]), "it was sent already")
+	expect(t, bob.must(2, "send", id[1]), "the job was sent already")
 	if n.Load() != 0 {
 		t.Fatalf("it ran %d times with one signature", n.Load())
 	}

@@ -110,7 +110,7 @@ func (w *walk) step() error {
 		w.literal = true
 		return nil
 	case word == "-":
-		return usagef("a bare - stands where no input can be read").with("--nodes - reads host names from standard input")
+		return usagef("a bare - is only allowed where input can be read").with("--nodes - reads host names from standard input")
 	case strings.HasPrefix(word, "--"):
 		name, value, attached := strings.Cut(word, "=")
 		o, ok := w.known[name]
@@ -149,14 +149,14 @@ func (w *walk) cluster(word string) error {
 func (w *walk) set(name string, o option, value string, attached bool) error {
 	switch {
 	case !o.valued && attached:
-		return usagef("%s takes no value, not %q", name, value)
+		return usagef("%s takes no value, but got %q", name, value)
 	case o.valued && !attached && len(w.rest) == 0:
 		return usagef("%s needs a value", name)
 	case o.valued && !attached:
 		value = w.take()
 		if len(value) > 1 && value[0] == '-' {
 			return usagef("%s needs a value, and %s looks like an option", name, value).
-				with("if it is the value, write " + name + "=" + value)
+				with("if it is meant as the value, write " + name + "=" + value)
 		}
 	}
 	if o.valued && strings.TrimSpace(value) == "" {
@@ -248,7 +248,7 @@ func (w *walk) resolve(table []verb) (line, error) {
 func unknownVerb(l line, level []verb) error {
 	path := strings.TrimSpace(l.name() + " " + l.words[0])
 	if len(l.path) == 0 {
-		return usagef("no command and no plugin is called %q", path).with(hintNearest(l.words[0], verbNames(level)), hintHelp(""))
+		return usagef("there is no command or plugin %q", path).with(hintNearest(l.words[0], verbNames(level)), hintHelp(""))
 	}
-	return usagef("no command is called %q", path).with(hintNearest(l.words[0], verbNames(level)), hintHelp(l.name()))
+	return usagef("there is no command %q", path).with(hintNearest(l.words[0], verbNames(level)), hintHelp(l.name()))
 }

@@ -27,23 +27,23 @@ const (
 
 func auditVerb() verb {
 	return verb{
-		name: "audit", group: groupAsk, takes: "[HOST]", atLeast: 0, atMost: 1, brief: "what hosts decided and did: who, what, by which line, how it ended",
+		name: "audit", group: groupAsk, takes: "[HOST]", atLeast: 0, atMost: 1, brief: "show the audit log: who ran what, which rule decided, how it ended",
 		about: []string{
-			"Each host keeps one line for each decision and each outcome, refusals and messages that did not verify included, each chained to the one before. " +
-				"Shown are the newest that fit, oldest first. Without HOST all hosts that match are asked; standard input is left alone.",
-			"The number and the hash of a host's newest line, noted elsewhere, show later whether the end was cut off there.",
+			"Each host writes one line per decision and per outcome, including refusals and messages that failed verification; each line is chained to the previous one. " +
+				"The newest lines that fit are shown, oldest first. Without HOST, all matching hosts are asked. Standard input is not read.",
+			"If you note the number and hash of a host's newest line elsewhere, you can tell later whether the end of its log was cut off.",
 		},
 		examples: []example{
 			{"fleet audit web1", "the last 50 lines of one host"},
 			{"fleet audit web1 --since 1h --limit 200 -o json", "for a program"},
-			{"fleet audit --job 01KANSNYG0XJ5B4V0D3F6A7C8E", "who decided what about one job, on all hosts"},
-			{"fleet audit verify", "on a host: does its chain hold?"},
+			{"fleet audit --job 01KANSNYG0XJ5B4V0D3F6A7C8E", "what each host decided about one job"},
+			{"fleet audit verify", "on a host: verify the chain"},
 		},
 		flags: append(append(append(filterFlags(),
 			text(whatToPrint, flagJob, "", "`ID`: only lines about this job"),
 			text(whatToPrint, flagSince, "", "`DURATION`: only lines this old or newer (90s, 1h, 720h)"),
-			text(whatToPrint, flagLimit, "", "`N`: the newest so many lines of each host (default 50, at most 500)"),
-		), printFlags("nothing more of the hosts")...), connectionFlags()...),
+			text(whatToPrint, flagLimit, "", "`N`: the newest N lines of each host (default 50, at most 500)"),
+		), printFlags("no more detail about hosts")...), connectionFlags()...),
 		endings:  []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		subverbs: []verb{auditVerifyVerb()},
 		do: func(e *env, in *ucli.Context) error {
@@ -61,7 +61,7 @@ func auditVerb() verb {
 			}
 			switch host := in.Args().First(); {
 			case host != "" && !f.IsZero():
-				return usagef("%q and a filter both say which hosts; give one of them", host)
+				return usagef("%q and a filter exclude each other; use one of them", host)
 			case host != "":
 				o.hosts.flags = filter.Flags{Identity: []string{host}}
 			case f.IsZero() && !in.IsSet(flagJob) && !in.IsSet(flagSince):
@@ -130,21 +130,21 @@ func (e *env) audit(in *ucli.Context, o lookOptions) error {
 
 func auditVerifyVerb() verb {
 	return verb{
-		name: "verify", brief: "whether a host's chain of audit lines holds", takes: "[DIR|FILE...]", atLeast: 0, atMost: -1,
+		name: "verify", brief: "verify an audit log's hash chain", takes: "[DIR|FILE...]", atLeast: 0, atMost: -1,
 		about: []string{
-			"Reads the audit of the node on this host, or another directory, or files given oldest first, and asks nobody. It names the first line that was edited, taken out, " +
-				"put elsewhere or put in twice, and ends with 4 then.",
-			"A chain that somebody with root on the host wrote anew from some line to its end holds too. Compare number and hash of the last line with what fleet audit HOST said before.",
+			"Reads the audit log of this host's node, of another directory, or of files given oldest first; no host is asked. It names the first line that was edited, removed, " +
+				"moved or duplicated, and then exits with 4.",
+			"Someone with root on the host can rewrite the chain from some line to its end, and it still verifies. To detect that, compare the number and hash of the last line with what fleet audit HOST showed before.",
 		},
 		examples: []example{
 			{"fleet audit verify", "on the host, as root"},
 			{"fleet audit verify /backup/web1/audit", "a copy"},
 		},
 		flags: []ucli.Flag{
-			text(placeOfNode, flagData, "", "`DIR`: the node's directory (default /var/lib/fleet for root, else ~/.local/state/fleet)"),
+			text(placeOfNode, flagData, "", "`DIR`: the node's data directory (default /var/lib/fleet for root, else ~/.local/state/fleet)"),
 			text(whatToPrint, flagOutput, "o", "`FORMAT`: table, json, jsonl, yaml, csv or name"),
 			toggle(whatToPrint, flagJSON, "j", "the same as -o json"),
-			text(connecting, flagConfig, "", "`FILE`: the config file, instead of the usual two"),
+			text(connecting, flagConfig, "", "`FILE`: the config file to read instead of the default ones"),
 		},
 		endings: []ending{endFault, endFailed},
 		do:      func(e *env, in *ucli.Context) error { return e.verifyAudit(in) },
@@ -177,7 +177,7 @@ func (e *env) verifyAudit(in *ucli.Context) error {
 	case found.Break != nil:
 		end = endFailed
 	case found.Lines == 0:
-		return faultf("there is no audit in %s", strings.Join(paths, " "))
+		return faultf("there is no audit log in %s", strings.Join(paths, " "))
 	}
 	out, err := report.AuditCheck{Paths: paths, Report: found, Exit: end.code()}.Render(p.format)
 	if err != nil {

@@ -17,14 +17,14 @@ const actionCan = "can"
 
 func canVerb() verb {
 	return verb{
-		name: "can", group: groupLearn, brief: "what hosts would decide about an action, and by which line", takes: "NAME PLUGIN ACTION [ARGUMENT...]", atLeast: 3, atMost: -1,
+		name: "can", group: groupLearn, brief: "ask hosts whether an admin may run an action, and which rule decides", takes: "NAME PLUGIN ACTION [ARGUMENT...]", atLeast: 3, atMost: -1,
 		about: []string{
-			"Asks the hosts that match whether the admin NAME might run the action there; nothing is run. They decide as they would about the job itself: by the roster, and by their own " + policyPath + ". NAME is as in fleet admin list, exactly.",
-			"For rules about shares of the fleet, a change is taken to be for all hosts that match. The exit code is 7 if a host would refuse.",
+			"Asks the matching hosts whether the admin NAME may run the action there; nothing is run. They decide as they would for the job itself: by the roster and their own " + policyPath + ". NAME must be exactly as in fleet admin list.",
+			"Rules about shares of the fleet assume a job for all matching hosts. The exit code is 7 if a host would refuse.",
 		},
 		examples: []example{
 			{"fleet can alice service restart service=nginx -I web1", "on one host"},
-			{"fleet can alice package update openssl -W env=prod", "on all of these"},
+			{"fleet can alice package update openssl -W env=prod", "on all hosts that match"},
 		},
 		flags:   append(hostFlags(), append(quietly("every output of every host"), connectionFlags()...)...),
 		endings: askEndings,
@@ -83,7 +83,7 @@ func (e *env) canArgs(words []string) (change bool, args map[string]string, err 
 		for _, w := range rest[1:] {
 			k, v, ok := strings.Cut(w, "=")
 			if _, twice := values[k]; !ok || k == "" || twice {
-				return false, nil, usagef("%q is not NAME=VALUE, or stands twice; no plugin %q is known here, so nothing else can be understood", w, name)
+				return false, nil, usagef("%q is not NAME=VALUE, or is given twice; no plugin %q is known here, so nothing else can be understood", w, name)
 			}
 			values[k] = v
 		}

@@ -12,7 +12,7 @@ func completionVerb() verb {
 	shells := []string{"bash", "zsh", "fish"}
 	return verb{
 		name: "completion", group: groupLearn, takes: "bash|zsh|fish", atLeast: 1, atMost: 1, choices: shells,
-		brief: "the completion script for a shell",
+		brief: "print a shell completion script",
 		examples: []example{
 			{"source <(fleet completion bash)", "in ~/.bashrc; the same with zsh in ~/.zshrc, after compinit"},
 			{"fleet completion fish > ~/.config/fish/completions/fleet.fish", ""},
@@ -27,7 +27,7 @@ func completionVerb() verb {
 			case "fish":
 				return e.print("# fish completion for fleet, made by fleet completion fish\n" + fishCompletion(table))
 			default:
-				return usagef("no completion for %q", shell).with("there is one for "+strings.Join(shells, ", "), hintNearest(shell, shells))
+				return usagef("no completion for %q", shell).with("supported shells: "+strings.Join(shells, ", "), hintNearest(shell, shells))
 			}
 		},
 	}
@@ -42,7 +42,7 @@ type spot struct {
 
 // completable lists all spots, those with the longer path first.
 func completable(e *env) []spot {
-	table := append(verbs(e), verb{name: "help", brief: "more of one command", choices: append(verbNames(verbs(e)), topicFilters)})
+	table := append(verbs(e), verb{name: "help", brief: "help for one command", choices: append(verbNames(verbs(e)), topicFilters)})
 	root := spot{}
 	for _, v := range table {
 		root.words = append(root.words, [2]string{v.name, v.brief})

@@ -65,7 +65,7 @@ func TestConfigFaultsHaveLines(t *testing.T) {
 		{"twice", "home = 'a'\nhome = 'b'", "f:2: Key 'home' has already been defined."},
 		{"array of tables", "[[node]]\nname = 'a'", "f:1: unknown key \"node\""},
 		{"level", "[node]\nlog_level = 'loud'", "f:2: node.log_level: must be one of debug, info, warn, error"},
-		{"negative", "timeout = -1", `f:1: timeout: "-1" must be more than nothing`},
+		{"negative", "timeout = -1", `f:1: timeout: "-1" must be greater than zero`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var c Config

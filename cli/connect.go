@@ -122,7 +122,7 @@ func (o connection) config() (client.Config, error) {
 	if len(c.Brokers) == 0 {
 		file := filepath.Join(o.home, brokersFile)
 		if c.Brokers, err = readBrokers(file); err != nil {
-			return c, faultf("the list of brokers: %w", err).with(hintBrokers(file))
+			return c, faultf("read the list of brokers: %w", err).with(hintBrokers(file))
 		}
 		o.followBrokers(&c)
 	}
@@ -150,7 +150,7 @@ func (o connection) followBrokers(c *client.Config) {
 			if len(now) == 0 || slices.Equal(now, seen) {
 				return
 			}
-			text := "# kept by fleet: the brokers as they were the last time\n" + strings.Join(now, "\n") + "\n"
+			text := "# written by fleet: the brokers as last seen\n" + strings.Join(now, "\n") + "\n"
 			if err := identity.WriteFile(file, []byte(text), 0o644); err != nil {
 				o.log.Warn("brokers not kept", "error", err)
 			}

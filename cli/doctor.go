@@ -24,25 +24,25 @@ const doctorWait = 5 * time.Second
 
 func doctorVerb() verb {
 	return verb{
-		name: "doctor", group: groupLearn, atMost: 0, brief: "why this host cannot join or seems cut off: each check, and what to do",
+		name: "doctor", group: groupLearn, atMost: 0, brief: "find out why this host cannot join or is cut off",
 		about: []string{
-			"On a host: its directory and files, its token, its certificate and the roster it has, names, brokers (reached, under the pinned root, let in, renewing), gossip by TCP and UDP, " +
-				"its own ports, its clock, disk and service. It needs no admin's key. On an admin's machine, which is one with a home directory: the files there, and each broker.",
-			"It changes nothing and shows no secret. It connects with the host's own certificate, or with the token where the host is not in yet. Run it as the node's user (sudo).",
-			"A host's clock is compared with the time in a certificate that a peer issues when it is asked for a renewal, which is thrown away: right to about half a second. With a token alone only the " +
-				"validity of the broker's certificate can be looked at, which finds a clock that is off by days. Whether others reach this host can be seen only from there: fleet status.",
+			"On a host it checks the data directory and its files, the join token, the certificate, the roster, names, brokers (reachable, under the pinned root, admitted, renewal works), gossip over TCP and UDP, " +
+				"its own ports, clock, disk and service. It needs no admin key. On an admin's machine (one with a home directory) it checks the files there and each broker. For each problem it says what to do.",
+			"It changes nothing and prints no secrets. It connects with the host's certificate, or with the join token if the host has not joined yet. Run it as the node's user (sudo).",
+			"To check the clock, it asks a peer for a renewed certificate, compares the time in it and throws it away; this is accurate to about half a second. With only a token it can just check the " +
+				"validity of the broker's certificate, which finds a clock that is off by days. Whether other hosts can reach this one can be seen only from there: fleet status.",
 		},
 		examples: []example{
 			{"sudo fleet doctor", "on the host"},
-			{"sudo fleet doctor --join @/root/token", "before it joins"},
-			{"fleet doctor -q", "only what is bad"},
+			{"sudo fleet doctor --join @/root/token", "before the host joins"},
+			{"fleet doctor -q", "show only problems"},
 		},
 		flags: append(append([]ucli.Flag{
-			text(placeOfNode, flagJoin, "", "`@FILE`: the token that lets this host in"),
-			many(placeOfNode, flagSeed, "", "`HOST:PORT`: gossip address of another host, beside those it remembers; given again, all of them"),
+			text(placeOfNode, flagJoin, "", "`@FILE`: the join token for this host"),
+			many(placeOfNode, flagSeed, "", "`HOST:PORT`: gossip address of another host, in addition to the remembered ones; repeat for several"),
 			text(whatToPrint, flagOutput, "o", "`FORMAT`: table, json, jsonl, yaml, csv or name"),
 			toggle(whatToPrint, flagJSON, "j", "the same as -o json"),
-			toggle(whatToPrint, flagQuiet, "q", "only trouble; nothing if there is none"),
+			toggle(whatToPrint, flagQuiet, "q", "print problems only"),
 		}, placeFlags()...), connectionFlags()...),
 		endings: []ending{endFault, endFailed, endInterrupted},
 		do:      func(e *env, in *ucli.Context) error { return e.doctor(in) },
@@ -120,7 +120,7 @@ func (e *env) parseDoctor(in *ucli.Context, c Config, conn connection) (checkup.
 		h.Token, err = identity.ParseToken(text)
 	}
 	if err != nil {
-		do := "copy it again, whole, into a file of mode 0600; or an admin makes another: fleet token create"
+		do := "copy the whole token into a file with mode 0600, or have an admin create a new one: fleet token create"
 		return h, []checkup.Finding{{Check: "token file", State: checkup.Bad, Says: fmt.Sprintf("%s: %v", from, err), Do: do}}, nil
 	}
 	return h, nil, nil
@@ -174,11 +174,11 @@ func unitFinding(shown string) checkup.Finding {
 	}
 	switch {
 	case is["LoadState"] == "not-found":
-		f.State, f.Says, f.Do = checkup.Skipped, unitName+" is not installed", "fleet node install --join-file FILE, unless something else starts fleet node here"
+		f.State, f.Says, f.Do = checkup.Skipped, unitName+" is not installed", "to install it: fleet node install --join-file FILE (not needed if something else starts fleet node here)"
 	case is["ActiveState"] == "active":
 		f.State, f.Says = checkup.OK, text
 	default:
-		f.Says, f.Do = text, "see why: journalctl -u fleet-node -n 30"
+		f.Says, f.Do = text, "to see why: journalctl -u fleet-node -n 30"
 	}
 	return f
 }
@@ -201,17 +201,17 @@ func (e *env) adminCheckup(ctx context.Context, o connection, wait time.Duration
 	add("home", err, o.home, "chmod 700 "+o.home)
 	root := o.fleetID()
 	if root == "" {
-		err = fmt.Errorf("%s cannot be read as a root key", filepath.Join(o.home, rootFile))
+		err = fmt.Errorf("%s is not a root key", filepath.Join(o.home, rootFile))
 	} else {
 		err = nil
 	}
-	ok := add("root", err, "the fleet "+string(root)+" is pinned", "take it anew: fleet admin accept fleet-info1.… (an admin's fleet admin add prints it)")
+	ok := add("root", err, "the fleet "+string(root)+" is pinned", "run the line that an admin's fleet admin add printed: fleet admin accept fleet-info1.…")
 	key, err := o.keys.admin(o.key)
 	who := ""
 	if err == nil {
 		who = string(key.Public().ID())
 	}
-	ok = add("key", err, "the admin key "+who+", from "+o.key, strings.Join(append(asProblem(err).hints, "or make one: fleet admin keygen NAME"), "; ")) && ok
+	ok = add("key", err, "the admin key "+who+", from "+o.key, strings.Join(append(asProblem(err).hints, "or create one: fleet admin keygen NAME"), "; ")) && ok
 	c, err := o.config()
 	if !ok {
 		return found
@@ -235,16 +235,16 @@ func tryBrokers(ctx context.Context, c client.Config, wait time.Duration) []chec
 			switch {
 			case err == nil:
 				conn.Close()
-				f.State, f.Says = checkup.OK, "lets this admin in"
+				f.State, f.Says = checkup.OK, "accepts this admin"
 			case errors.Is(err, client.ErrStranger):
-				f.Says, f.Do = "is of this fleet, and its roster does not name this admin's key", "an admin with the root key adds it: fleet admin add NAME KEY; or it is the wrong home directory: --home"
+				f.Says, f.Do = "belongs to this fleet, but its roster does not contain this admin's key", "ask an admin who has the root key to run: fleet admin add NAME KEY; or use the right home directory: --home DIR"
 			case errors.Is(err, identity.ErrOtherFleet):
-				f.Says, f.Do = "does not show a certificate under the root that is pinned here: "+err.Error(), "root.pub and the list of brokers are of two fleets, or this machine's clock is off by days"
+				f.Says, f.Do = "does not present a certificate under the pinned root key: "+err.Error(), "root.pub and the list of brokers belong to different fleets, or this machine's clock is off by days"
 			default:
-				f.Says, f.Do = err.Error(), "is that a fleet's broker? its port is 7421 unless told otherwise"
+				f.Says, f.Do = err.Error(), "check that this is a fleet broker; its default port is 7421"
 			}
 		}
 		found = append(found, f)
 	}
-	return append(found, checkup.Finding{Check: "clock", State: checkup.Skipped, Says: "fleet status compares the hosts' clocks with this machine's"})
+	return append(found, checkup.Finding{Check: "clock", State: checkup.Skipped, Says: "to compare the hosts' clocks with this machine's: fleet status"})
 }

@@ -29,14 +29,14 @@ func TestStatusAndDoctorOfALiveFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	out = p.must(0, "doctor", "--data", f.First().Dir, "--gossip-port", "0", "--broker-port", port)
-	expect(t, out, "a node runs here", "lets this node in, and a peer would renew", "lets this admin in", " 0 bad,")
+	expect(t, out, "a node runs here", "lets this node in, and a peer would renew", "accepts this admin", " 0 bad,")
 
 	elsewhere := filepath.Join(t.TempDir(), "none")
 	out = p.must(0, "doctor", "--data", elsewhere) // an admin's machine is no host
 	if strings.Contains(out, "data directory") {
 		t.Errorf("it looks at a node:\n%s", out)
 	}
-	expect(t, out, "is pinned", "the admin key "+string(f.Admin.Public().ID()), "lets this admin in")
+	expect(t, out, "is pinned", "the admin key "+string(f.Admin.Public().ID()), "accepts this admin")
 	if strings.Contains(out, f.Admin.Secret()) {
 		t.Error("a secret is shown")
 	}
@@ -51,13 +51,13 @@ func TestStatusAndDoctorOfALiveFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	out = stranger.must(4, "doctor", "--data", elsewhere)
-	expect(t, out, "its roster does not name this admin's key")
+	expect(t, out, "its roster does not contain this admin's key")
 	mixed := person{t: t, home: homeOfFleet(t, f)}
 	if err := os.WriteFile(filepath.Join(mixed.home, rootFile), []byte(identity.NewKey[identity.Root]().Public().String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out = mixed.must(4, "doctor", "--data", elsewhere, "--broker", f.Broker())
-	expect(t, out, "does not show a certificate under the root that is pinned here")
+	expect(t, out, "does not present a certificate under the pinned root key")
 
 	token := filepath.Join(t.TempDir(), "token")
 	made := f.Token(identity.Record{Role: identity.Member})

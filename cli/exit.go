@@ -14,7 +14,7 @@ type ending int
 
 const (
 	endFine        ending = iota
-	endNothing            // nothing matched, or every target was skipped
+	endNothing            // no host matched, or every target was skipped
 	endSilent             // some hosts were silent or lost
 	endFailed             // some hosts failed
 	endStopped            // stopped by a budget or a gate
@@ -52,15 +52,15 @@ func (e ending) code() int {
 // meaning is the line for the help.
 func (e ending) meaning() string {
 	return map[ending]string{
-		endFine:        "every target is fine",
-		endFault:       "fleet's own fault, or the network's",
-		endUsage:       "the command line or the config is wrong; nothing was sent",
-		endNothing:     "nothing matched, or every target was skipped",
-		endFailed:      "some hosts failed or ran out of time",
+		endFine:        "every target is ok",
+		endFault:       "an error in fleet or the network",
+		endUsage:       "wrong usage or config; nothing was sent",
+		endNothing:     "no host matched, or every target was skipped",
+		endFailed:      "some hosts failed or timed out",
 		endSilent:      "some hosts were silent or lost",
 		endStopped:     "stopped by a budget or a gate",
 		endRefused:     "some hosts refused",
-		endInterrupted: "interrupted, or the question was answered with no",
+		endInterrupted: "interrupted, or you answered no",
 	}[e]
 }
 

@@ -8,12 +8,12 @@ import (
 
 func factsVerb() verb {
 	return verb{
-		name: "facts", group: groupAsk, takes: "FACT", atLeast: 1, atMost: 1, brief: "how many hosts have which value of a fact",
-		about: []string{"Dots lead down into structured facts. -v names the hosts of each value; `fleet inventory HOST` shows all facts of one host."},
+		name: "facts", group: groupAsk, takes: "FACT", atLeast: 1, atMost: 1, brief: "count hosts per value of a fact",
+		about: []string{"Use dots to reach into structured facts. -v names the hosts of each value; `fleet inventory HOST` shows all facts of one host."},
 		examples: []example{
-			{"fleet facts operatingsystemrelease", "how many hosts run which release"},
+			{"fleet facts operatingsystemrelease", "hosts per operating system release"},
 			{"fleet facts os.release.major -v", "and which ones"},
-			{"fleet facts kernelrelease -C webserver -o csv", "as a table for a spreadsheet"},
+			{"fleet facts kernelrelease -C webserver -o csv", "as CSV for a spreadsheet"},
 		},
 		flags:   append(hostFlags(), append(quietly("the hosts of each value"), connectionFlags()...)...),
 		endings: askEndings,

@@ -11,10 +11,10 @@ import (
 
 func filterVerb() verb {
 	return verb{
-		name: "filter", group: groupLearn, brief: "what a filter means",
+		name: "filter", group: groupLearn, brief: "explain a filter",
 		subverbs: []verb{{
-			name: "explain", brief: "say in English what a filter selects", takes: "", atMost: 0,
-			about: []string{"Asks nobody. What `fleet help filters` tells in general, this tells of one filter: how it was understood, and what is easily overlooked."},
+			name: "explain", brief: "explain in plain English what a filter selects", takes: "", atMost: 0,
+			about: []string{"No host is asked. Shows how fleet reads one filter and what is easy to miss; `fleet help filters` has the general rules."},
 			examples: []example{
 				{"fleet filter explain -S 'osfamily=Debian and not webserver'", ""},
 				{"fleet filter explain -W \"operatingsystem=Debian hagroup=c\" -I 'web*'", ""},

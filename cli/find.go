@@ -15,21 +15,21 @@ import (
 
 func findVerb() verb {
 	return verb{
-		name: "find", group: groupAsk, brief: "the names of the hosts that match, one a line",
+		name: "find", group: groupAsk, brief: "print the names of matching hosts, one per line",
 		about: []string{
-			"Prints names and nothing else, so that it can stand before a pipe. Hosts of which nobody knows whether they match are named on standard error.",
-			"With --inventory no host is asked: the filter is applied to a JSON file {\"nodes\":[{\"name\",\"facts\",\"classes\",\"agents\"}]}, and standard input " +
-				"is left alone. Data functions such as service('nginx').status need the host itself, so nothing in a file matches them.",
+			"Prints only names, so that the output can be piped. Hosts that did not answer, so that it is unknown whether they match, are named on standard error.",
+			"With --inventory, no host is asked: the filter is applied to a JSON file {\"nodes\":[{\"name\",\"facts\",\"classes\",\"agents\"}]}, and standard input " +
+				"is not read. Data functions such as service('nginx').status need the host itself and match nothing in a file.",
 		},
 		examples: []example{
 			{"fleet find -W 'operatingsystem=Debian operatingsystemrelease=12.11'", "by facts"},
-			{"fleet find -S \"service('nginx').status=stopped\"", "by what a host answers now"},
-			{"fleet find -C webserver | fleet service nginx reload", "and then steer them"},
+			{"fleet find -S \"service('nginx').status=stopped\"", "by the current state of a service"},
+			{"fleet find -C webserver | fleet service nginx reload", "pipe the hosts into a command"},
 			{"fleet find --inventory hosts.json -S 'not osfamily=Debian'", "offline"},
 		},
 		flags: append(append(hostFlags(),
-			text(whichHosts, "inventory", "", "`FILE`: match the hosts in this JSON file and ask nobody"),
-		), append(quietly("nothing more of the hosts"), connectionFlags()...)...),
+			text(whichHosts, "inventory", "", "`FILE`: match the hosts in this JSON file; no host is asked"),
+		), append(quietly("no more detail about hosts"), connectionFlags()...)...),
 		endings: []ending{endNothing, endSilent, endRefused, endInterrupted},
 		do: func(e *env, in *ucli.Context) error {
 			o, err := e.parseLook(in, actionPing, nil)
@@ -39,7 +39,7 @@ func findVerb() verb {
 			if in.IsSet("inventory") {
 				for _, name := range []string{flagTimeout, flagBroker, flagKey, flagHome} {
 					if in.IsSet(name) {
-						return usagef("--inventory asks nobody, so %s does nothing", dashed(name))
+						return usagef("--inventory asks no host, so %s has no effect", dashed(name))
 					}
 				}
 				return e.findOffline(in.Context, o, in.String("inventory"))
@@ -114,7 +114,7 @@ func (e *env) findOffline(ctx context.Context, o lookOptions, file string) error
 		}
 	}
 	for why, n := range undecided {
-		e.note("%s in the file cannot be decided on: %s", hosts(n), report.Sanitise(why))
+		e.note("cannot match %s in the file: %s", hosts(n), report.Sanitise(why))
 	}
 	return e.found(found, o, f)
 }
@@ -141,7 +141,7 @@ func (e *env) found(x report.Found, o lookOptions, f filter.Filter) error {
 		return err
 	}
 	if !o.print.quiet {
-		fmt.Fprint(e.stderr, report.Unheard("Nobody knows whether these match:", x.Others, false))
+		fmt.Fprint(e.stderr, report.Unheard("Unknown whether these match:", x.Others, false))
 	}
 	if end == endNothing && !f.IsZero() {
 		return (&problem{ending: end, err: errors.New("no host matches")}).with("fleet filter explain " + f.String() + " says what was asked for")

@@ -71,34 +71,34 @@ func aliases(first string, more []string) []string {
 // filterFlags select hosts by what they are; job/filter has the language.
 func filterFlags() []ucli.Flag {
 	return []ucli.Flag{
-		many(whichHosts, flagIdentity, "I", "`HOST`: a name, web*, web[1-9,12] or /regexp/; given again, any of them"),
-		many(whichHosts, flagWith, "W", "`WORDS`: facts and classes, split at spaces: 'os.name=Debian webserver'"),
+		many(whichHosts, flagIdentity, "I", "`HOST`: a name, web*, web[1-9,12] or /regexp/; repeat to match any of several"),
+		many(whichHosts, flagWith, "W", "`WORDS`: facts and classes, separated by spaces: 'os.name=Debian webserver'"),
 		many(whichHosts, flagFact, "F", "`FACT`: a fact compared with = != < > <= >= =~: 'os.release.major>=12'"),
 		many(whichHosts, flagClass, "C", "`CLASS`: a class or /regexp/"),
-		many(whichHosts, flagAgent, "A", "`PLUGIN`: hosts that have it; a name or /regexp/", "with-plugin"),
-		many(whichHosts, flagSelect, "S", "`EXPRESSION`: and, or, not, parentheses over facts, classes and data functions"),
+		many(whichHosts, flagAgent, "A", "`PLUGIN`: a plugin the host must have; a name or /regexp/", "with-plugin"),
+		many(whichHosts, flagSelect, "S", "`EXPRESSION`: facts, classes and data functions combined with and, or, not and parentheses"),
 	}
 }
 
 // hostFlags are the filter and the host lists.
 func hostFlags() []ucli.Flag {
 	return append(filterFlags(),
-		many(whichHosts, flagNodes, "", "`FILE`: host names one a line or JSON; - reads standard input and waits for it"))
+		many(whichHosts, flagNodes, "", "`FILE`: host names, one per line or as JSON; - waits for standard input"))
 }
 
 func connectionFlags() []ucli.Flag {
 	return []ucli.Flag{
 		timeoutFlag(),
-		many(connecting, flagBroker, "", "`HOST:PORT`: a broker, instead of those in the config; given again, any of them"),
-		text(connecting, flagHome, "", "`DIR`: the directory with admin.key, root.pub and brokers"),
+		many(connecting, flagBroker, "", "`HOST:PORT`: a broker to use instead of the configured ones; repeat for several"),
+		text(connecting, flagHome, "", "`DIR`: the directory that holds admin.key, root.pub and brokers"),
 		keyFlag(),
 		passphraseFileFlag(),
-		text(connecting, flagConfig, "", "`FILE`: the config file, instead of the usual two"),
+		text(connecting, flagConfig, "", "`FILE`: the config file to read instead of the default ones"),
 	}
 }
 
 func timeoutFlag() ucli.Flag {
-	return text(connecting, flagTimeout, "t", "`SECONDS`: how long to wait for hosts that are there (30s, 2m; default from the plugin)")
+	return text(connecting, flagTimeout, "t", "`SECONDS`: how long to wait for live hosts, also as 30s or 2m (default: set by the plugin)")
 }
 
 // printFlags take what more verbose means here.
@@ -106,37 +106,37 @@ func printFlags(verbose string) []ucli.Flag {
 	return []ucli.Flag{
 		text(whatToPrint, flagOutput, "o", "`FORMAT`: table, json, jsonl, yaml, csv or name"),
 		toggle(whatToPrint, flagJSON, "j", "the same as -o json"),
-		&ucli.BoolFlag{Name: flagNoProgress, Aliases: []string{"np"}, Usage: "no bar while it runs", Category: whatToPrint},
-		toggle(whatToPrint, flagVerbose, "v", verbose+"; also the connection's troubles, on standard error"),
+		&ucli.BoolFlag{Name: flagNoProgress, Aliases: []string{"np"}, Usage: "no progress bar", Category: whatToPrint},
+		toggle(whatToPrint, flagVerbose, "v", verbose+"; connection problems go to standard error"),
 	}
 }
 
 // quietly is printFlags for commands that have something to leave out.
 func quietly(verbose string) []ucli.Flag {
-	return append(printFlags(verbose), toggle(whatToPrint, flagQuiet, "q", "only trouble; nothing if there is none"))
+	return append(printFlags(verbose), toggle(whatToPrint, flagQuiet, "q", "print problems only"))
 }
 
 // limitFlags choose among the hosts that match and spread the work.
 func limitFlags() []ucli.Flag {
 	return []ucli.Flag{
-		text(howMany, flagLimit, "", "`N|N%`: only so many of the matching hosts, chosen at random"),
-		text(howMany, flagLimitSeed, "", "`NUMBER`: choose the same hosts as last time with this number"),
+		text(howMany, flagLimit, "", "`N|N%`: only this many of the matching hosts, chosen at random"),
+		text(howMany, flagLimitSeed, "", "`NUMBER`: choose the same hosts as an earlier run with this number"),
 		toggle(howMany, flagOne, "1", "the same as --limit 1"),
-		text(howMany, flagBatch, "", "`N|N%`: so many hosts at a time"),
-		text(howMany, flagBatchSleep, "", "`SECONDS`: pause between the batches"),
-		text(howMany, flagTTL, "", "`SECONDS`: how long a host may still start the job (default 60, at most 3600)"),
+		text(howMany, flagBatch, "", "`N|N%`: run on this many hosts at a time"),
+		text(howMany, flagBatchSleep, "", "`SECONDS`: pause between batches"),
+		text(howMany, flagTTL, "", "`SECONDS`: a host that gets the job later than this does not start it (default 60, at most 3600)"),
 	}
 }
 
 func runFlags() []ucli.Flag {
 	flags := append(hostFlags(), limitFlags()...)
 	flags = append(flags,
-		toggle(howMany, flagYes, "y", "answer the question with yes; does not stand in for --all off a terminal"),
-		text(howMany, flagForApproval, "", "`FILE`: sign the job for the hosts that match and write it there for another admin to approve, instead of sending it"),
-		toggle(howMany, flagAll, "", "every host is meant: no question, and needed for a change without a filter off a terminal"),
-		toggle(whatToPrint, flagFollow, "", "show on stderr what package managers print, as it comes, every few seconds"),
-		text(whatToPrint, flagDisplay, "", "`ok|all|failed`: whose lines to show (default from the plugin); trouble always is"),
-		text(whatToPrint, flagSort, "", "`name|time|state`: order of the hosts (default name)"),
+		toggle(howMany, flagYes, "y", "answer yes to the question; does not replace --all when there is no terminal"),
+		text(howMany, flagForApproval, "", "`FILE`: do not send the job; sign it for the hosts that match and write it there for another admin to approve"),
+		toggle(howMany, flagAll, "", "run on every host, without a question; required for a change without a filter when there is no terminal"),
+		toggle(whatToPrint, flagFollow, "", "every few seconds, show on stderr what package managers print"),
+		text(whatToPrint, flagDisplay, "", "`ok|all|failed`: which hosts to show (default: set by the plugin); problems are always shown"),
+		text(whatToPrint, flagSort, "", "`name|time|state`: how to sort hosts (default name)"),
 	)
 	return append(append(flags, quietly("every output of every host")...), connectionFlags()...)
 }

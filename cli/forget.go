@@ -20,18 +20,18 @@ const (
 
 func forgetVerb() verb {
 	return verb{
-		name: "forget", group: groupBuild, brief: "do not expect a host that is gone for good any more", takes: "HOST|NODE-ID", atLeast: 1, atMost: 1,
+		name: "forget", group: groupBuild, brief: "stop expecting a host that was removed for good", takes: "HOST|NODE-ID", atLeast: 1, atMost: 1,
 		about: []string{
-			"A host that failed is expected, and named as silent, until it is forgotten: one that came in with an ephemeral token after an hour, any other after three days. This forgets it now, on " +
-				"every host that is up. It is for machines that are gone and said no goodbye; one that is alive is not forgotten.",
-			"Its key stays good: if the machine comes back, it is in the next answer. To shut it out, use fleet node revoke. A host that is down meanwhile has not heard of it and may bring " +
-				"the failed one back when it returns; then forget it again.",
+			"A failed host is still expected, and named as silent, until it is forgotten: after an hour if it joined with an ephemeral token, otherwise after three days. This command forgets it now, on " +
+				"every running host. Use it for machines that are gone and did not shut down cleanly. A host that is alive cannot be forgotten.",
+			"The host's key stays valid: if the machine comes back, it is in the next answer. To shut it out, use fleet node revoke. A host that is down now does not hear of this and may bring " +
+				"the failed host back when it returns; then forget it again.",
 		},
 		examples: []example{
-			{"fleet forget web4", "a machine that was thrown away"},
-			{"fleet forget 6hkqzcxm3wgbnh2vkqhkzq5p4e", "this one of several that had the name"},
+			{"fleet forget web4", "a machine that was deleted"},
+			{"fleet forget 6hkqzcxm3wgbnh2vkqhkzq5p4e", "by node id, if several hosts had the name"},
 		},
-		flags:   append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer the question with yes")}, quietly("a line for each host")...), connectionFlags()...),
+		flags:   append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer yes to the question")}, quietly("a line for each host")...), connectionFlags()...),
 		endings: []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		do:      func(e *env, in *ucli.Context) error { return e.forget(in.Context, in) },
 	}
@@ -49,9 +49,9 @@ func (e *env) forget(ctx context.Context, in *ucli.Context) error {
 	name := report.Sanitise(m.Name)
 	switch {
 	case m.Name == "":
-		return usagef("no broker knows the node %s: there is nothing to forget", m.Node)
+		return usagef("no broker knows the node %s; there is nothing to forget", m.Node)
 	case m.Presence == job.Alive:
-		return usagef("%s is alive, and what is alive is not forgotten", name).with("stop it first; or to shut it out: fleet node revoke " + name)
+		return usagef("%s is alive; a live host cannot be forgotten", name).with("stop it first, or shut it out: fleet node revoke " + name)
 	}
 	if err := e.sure(ctx, in, "not expect "+name+" ("+string(m.Node)+", "+string(m.Presence)+" since "+time.UnixMilli(m.Since).Format(time.DateTime)+") any more"); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 // overview is what fleet says when it is asked for nothing.
 func overview(table []verb) string {
 	var b strings.Builder
-	b.WriteString("fleet: see and steer a fleet of hosts\n\n  fleet COMMAND [OPTIONS] [WORDS]     options may stand anywhere\n")
+	b.WriteString("fleet: run signed commands on a fleet of hosts\n\n  fleet COMMAND [OPTIONS] [WORDS]     options may appear anywhere\n")
 	for _, g := range groups {
 		var rows [][2]string
 		for _, v := range table {
@@ -25,7 +25,7 @@ func overview(table []verb) string {
 			fmt.Fprintf(&b, "\n%s:\n%s", g, columns(rows))
 		}
 	}
-	b.WriteString("\nfleet help COMMAND tells more of one, fleet help filters how to select hosts.\n")
+	b.WriteString("\nRun fleet help COMMAND for details, and fleet help filters to see how to select hosts.\n")
 	return b.String()
 }
 

@@ -34,13 +34,13 @@ func hintHelp(path string) string {
 // hintForeign says what became of options that people know from elsewhere. A name not in it is just unknown.
 func hintForeign(option string) string {
 	return map[string]string{
-		"--dt":                "there is no discovery to wait for: fleet knows its hosts; -t limits the wait for answers",
-		"--discovery-timeout": "there is no discovery to wait for: fleet knows its hosts; -t limits the wait for answers",
-		"--dm":                "there is one way to find hosts; --nodes FILE takes a list instead",
-		"-T":                  "there are no collectives; select hosts by a fact, a class or a label",
-		"--target":            "there are no collectives; select hosts by a fact, a class or a label",
-		"--nr":                "fleet always waits for the answers; -t says how long",
-		"--no-results":        "fleet always waits for the answers; -t says how long",
+		"--dt":                "fleet knows its hosts and does not wait for discovery; -t limits the wait for answers",
+		"--discovery-timeout": "fleet knows its hosts and does not wait for discovery; -t limits the wait for answers",
+		"--dm":                "there is only one discovery method; to give a list of hosts: --nodes FILE",
+		"-T":                  "fleet has no collectives; select hosts by a fact, a class or a label",
+		"--target":            "fleet has no collectives; select hosts by a fact, a class or a label",
+		"--nr":                "fleet always waits for answers; -t limits how long",
+		"--no-results":        "fleet always waits for answers; -t limits how long",
 		"--wf":                "write -W",
 		"--wc":                "write -C",
 		"--wi":                "write -I",
@@ -49,21 +49,21 @@ func hintForeign(option string) string {
 }
 
 const (
-	hintInit = "run `fleet init NAME` on the first host; if the fleet is there already, fleet admin keygen makes your key and the line that adds you"
+	hintInit = "to join an existing fleet as an admin: fleet admin keygen; to create a new fleet: fleet init NAME"
 
-	hintStdin = "if no list is meant, run it with </dev/null (over ssh: ssh -n; also in a shell's while read loop)"
+	hintStdin = "if you did not mean to pass a host list, add </dev/null (with ssh: ssh -n; also inside a shell's while read loop)"
 
-	hintSlow = "if the list takes longer, --nodes - waits for it"
+	hintSlow = "if the list takes longer to arrive, use --nodes - to wait for it"
 
-	hintEmptyList = "an empty list never means every host; if no list is meant, run it with </dev/null"
+	hintEmptyList = "an empty list never means every host; if you did not mean to pass a list, add </dev/null"
 
-	hintAll = "add --all if every host is meant, or select hosts with -I, -W or another filter (fleet help filters)"
+	hintAll = "add --all to run on every host, or select hosts with -I, -W or another filter (fleet help filters)"
 
-	hintYes = "add -y if that is meant; there is no terminal to ask on"
+	hintYes = "add -y to confirm; there is no terminal to ask on"
 )
 
 func hintBrokers(file string) string {
-	return fmt.Sprintf("name a broker with --broker HOST:PORT, or write them into %s, one a line", file)
+	return fmt.Sprintf("give a broker with --broker HOST:PORT, or list brokers in %s, one per line", file)
 }
 
 func hintSomeHave(hosts int, name string) string {
@@ -73,9 +73,9 @@ func hintSomeHave(hosts int, name string) string {
 	return fmt.Sprintf("%d hosts have '%s'", hosts, name)
 }
 
-const hintEmptyValue = "leave the option out to say nothing; an empty value never means every host"
+const hintEmptyValue = "leave the option out instead; an empty value never means every host"
 
-const hintFilters = "fleet help filters tells how to select hosts; fleet filter explain says what a filter means"
+const hintFilters = "how to select hosts: fleet help filters; what a filter means: fleet filter explain"
 
 // outNearest is the output in which a skipped host says what it has instead.
 const outNearest = "nearest"
@@ -108,7 +108,7 @@ func hintsFor(r report.Run, f filter.Filter) []string {
 		hints = append(hints, "fleet filter explain "+f.String()+" says what was asked for")
 	case skipped > 0 && skipped == len(r.Outcomes):
 		if len(have) == 0 {
-			return []string{"every host skipped it: what it names is on none of them"}
+			return []string{"every host skipped it: none of them has what the command names"}
 		}
 		names := make([]string, 0, len(have))
 		for n := range have {
@@ -124,13 +124,13 @@ func hintsFor(r report.Run, f filter.Filter) []string {
 
 // interruptedError names the jobs: hosts go on with what they have accepted.
 func interruptedError(jobs []string) error {
-	return errors.New("interrupted; hosts finish what they have accepted of job " + strings.Join(jobs, ", "))
+	return errors.New("interrupted; hosts that accepted the job finish it; job id " + strings.Join(jobs, ", "))
 }
 
 func hintGoesOn(id string) string {
 	return "fleet job wait " + id + " shows how it ends, fleet job cancel " + id + " stops it; from any admin's machine"
 }
 
-const hintJoin = "give it a token: --join @FILE (mode 0600), FLEET_JOIN, or " + joinPath + "; on a fleet's first host run: fleet init NAME"
+const hintJoin = "give this host a join token: --join @FILE (mode 0600), FLEET_JOIN, or " + joinPath + "; on the first host of a new fleet, run instead: fleet init NAME"
 
-const hintSecond = "the same line with --for-approval FILE writes the job down; another admin runs fleet approve with its id or the file, and then you: fleet send"
+const hintSecond = "run the same command with --for-approval FILE; another admin approves the job with fleet approve ID|FILE; then send it with fleet send"

@@ -27,21 +27,21 @@ const firstTokenLife = 24 * time.Hour
 
 func initVerb() verb {
 	return verb{
-		name: "init", group: groupBuild, brief: "found a fleet on this host, the first one", takes: "NAME", atLeast: 1, atMost: 1,
+		name: "init", group: groupBuild, brief: "create a fleet with this host as its first node", takes: "NAME", atLeast: 1, atMost: 1,
 		about: []string{
-			"Makes the root key, the roster with you in it, your admin key, this host's identity, and a token that lets other hosts in.",
-			"The root key stays in your home directory and is needed only to change the roster. The token is printed on standard output and kept beside it; it is a secret.",
+			"Creates the root key, a roster with you in it, your admin key, this host's identity, and a join token for other hosts.",
+			"The root key stays in your home directory and is needed only to change the roster or replace keys. The token is secret; it is printed on standard output and saved next to the root key.",
 		},
 		examples: []example{
-			{"fleet init acme", "found the fleet acme; then start this host with: fleet node"},
-			{"fleet init acme --passphrase-root", "with a root key that is of no use to who copies its file"},
-			{"fleet init acme --advertise 10.0.0.5", "when this host has several addresses"},
+			{"fleet init acme", "create the fleet acme; then start this host with: fleet node"},
+			{"fleet init acme --passphrase-root", "lock the root key, so that a copy of its file is useless"},
+			{"fleet init acme --advertise 10.0.0.5", "if this host has several addresses"},
 		},
 		flags: append(append([]ucli.Flag{
 			text(foundFlags, flagAdmin, "", "`NAME`: your name in the roster (default: your user name)"),
-			text(foundFlags, flagExpires, "", "`DURATION`: how long the first token lets hosts in (default 24h)"),
+			text(foundFlags, flagExpires, "", "`DURATION`: how long the first join token works (default 24h)"),
 			toggle(foundFlags, flagPassphrase, "", "lock the root key and your admin key with a passphrase"),
-			toggle(foundFlags, flagPassphraseRoot, "", "lock only the root key, which is rarely needed"),
+			toggle(foundFlags, flagPassphraseRoot, "", "lock the root key only, which is rarely needed"),
 			passphraseFileFlag(),
 		}, placeFlags()...), homeFlags()...),
 		endings: []ending{endFault},
@@ -67,7 +67,7 @@ func (e *env) doInit(in *ucli.Context) error {
 		f.admin = userName()
 	}
 	if in.IsSet(flagPassphraseFile) && !in.Bool(flagPassphrase) && !in.Bool(flagPassphraseRoot) {
-		return usagef("--passphrase-file does nothing without --passphrase or --passphrase-root; nothing was made")
+		return usagef("--passphrase-file has no effect without --passphrase or --passphrase-root; nothing was created")
 	}
 	if in.Bool(flagPassphrase) || in.Bool(flagPassphraseRoot) {
 		if f.lockRoot, err = newKeyring(in, e).fresh(); err != nil {
@@ -81,11 +81,11 @@ func (e *env) doInit(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.note("fleet %s is founded; its root key is %s: keep it safe, and off other machines", f.fleet, filepath.Join(f.home, rootKeyFile))
-	e.note("you are the admin %s; this host is %s; start it with: fleet node", f.admin, p.name)
-	e.note("other hosts come in with the token below, until %s; it is a secret, kept in %s",
+	e.note("created the fleet %s; its root key is %s: keep it safe and off other machines", f.fleet, filepath.Join(f.home, rootKeyFile))
+	e.note("you are the admin %s; this host is %s; to start it: fleet node", f.admin, p.name)
+	e.note("other hosts join with the token below until %s; it is secret and saved in %s",
 		f.now.Add(life).Format(time.DateTime), filepath.Join(f.home, tokenFile))
-	e.note("there: put it into /etc/fleet/join (mode 0600), or FLEET_JOIN, and run: fleet node")
+	e.note("on each of them, put it into /etc/fleet/join (mode 0600) or FLEET_JOIN and run: fleet node")
 	return e.print(token.Text() + "\n")
 }
 
@@ -106,7 +106,7 @@ func (f founding) run() (identity.Token, error) {
 	}
 	for _, name := range []string{rootKeyFile, keyFile, rootFile, rosterFile} {
 		if _, err := os.Lstat(filepath.Join(f.home, name)); err == nil {
-			return none, usagef("%s belongs to a fleet already: there is its %s", f.home, name).with("another fleet needs another directory: --home DIR --data DIR")
+			return none, usagef("%s already belongs to a fleet: it contains %s", f.home, name).with("use other directories for another fleet: --home DIR --data DIR")
 		}
 	}
 	dir, err := node.OpenDataDir(f.place.data)
@@ -115,7 +115,7 @@ func (f founding) run() (identity.Token, error) {
 	}
 	defer dir.Close()
 	if _, err := dir.Load(); !errors.Is(err, node.ErrNotAdmitted) {
-		return none, usagef("%s belongs to a node already", f.place.data).with("another fleet needs another directory: --data DIR")
+		return none, usagef("%s already belongs to a node", f.place.data).with("use another directory for another fleet: --data DIR")
 	}
 	root, admin := identity.NewKey[identity.Root](), identity.NewKey[identity.Admin]()
 	roster, err := identity.SignRoster(root, identity.Roster{
@@ -163,7 +163,7 @@ func parseLife(in *ucli.Context, otherwise time.Duration) (time.Duration, error)
 	}
 	d, err := time.ParseDuration(in.String(flagExpires))
 	if err != nil || d <= 0 {
-		return 0, usagef("--expires: %q is no duration such as 1h or 720h", in.String(flagExpires))
+		return 0, usagef("--expires: %q is not a duration such as 1h or 720h", in.String(flagExpires))
 	}
 	return d, nil
 }
@@ -178,7 +178,7 @@ func homeOf(in *ucli.Context, c Config) string {
 // homeFlags are for commands that use the admin's files but not the fleet.
 func homeFlags() []ucli.Flag {
 	return []ucli.Flag{
-		text(connecting, flagHome, "", "`DIR`: the directory with admin.key, root.pub and brokers"),
-		text(connecting, flagConfig, "", "`FILE`: the config file, instead of the usual two"),
+		text(connecting, flagHome, "", "`DIR`: the directory that holds admin.key, root.pub and brokers"),
+		text(connecting, flagConfig, "", "`FILE`: the config file to read instead of the default ones"),
 	}
 }

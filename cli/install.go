@@ -33,14 +33,14 @@ const (
 
 func installVerb() verb {
 	return verb{
-		name: "install", brief: "run the agent as a service, from now on and at every boot", atMost: 0,
+		name: "install", brief: "install the agent as a service that starts at boot", atMost: 0,
 		about: []string{
-			"Writes " + unitPath + ", enables and starts it, and waits until this host is in the fleet. The token is moved to " + joinPath + ", which the node removes once it is in. It is safe to run again: what is as wanted is left alone.",
+			"Writes " + unitPath + ", enables and starts the service, and waits until this host is in the fleet. The token is moved to " + joinPath + ", which the node deletes after it has joined. It is safe to run again: what is already right stays as it is.",
 		},
 		examples: []example{{"fleet node install --join-file /root/token", "in cloud-init, or by hand"}},
 		flags: []ucli.Flag{
-			text(placeOfNode, flagJoinFile, "", "`FILE`: the token that lets this host in, of mode 0600; it is removed once the host is in"),
-			text(placeOfNode, flagWait, "", "`DURATION`: how long to wait for that (default 2m)"),
+			text(placeOfNode, flagJoinFile, "", "`FILE`: the join token (mode 0600); it is deleted after the host has joined"),
+			text(placeOfNode, flagWait, "", "`DURATION`: how long to wait for the host to join (default 2m)"),
 		},
 		endings: []ending{endFault},
 		do:      func(e *env, in *ucli.Context) error { return e.install(in) },
@@ -49,22 +49,22 @@ func installVerb() verb {
 
 func (e *env) install(in *ucli.Context) error {
 	if os.Geteuid() != 0 {
-		return usagef("only root can install a service")
+		return usagef("only root can install a service; run it with sudo")
 	}
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return faultf("this host does not run systemd: %w", err).with("start `fleet node` from what starts services here")
+		return faultf("this host does not run systemd: %w", err).with("have this host's init system start `fleet node`")
 	}
 	wait := installWait
 	if in.IsSet(flagWait) {
 		d, err := time.ParseDuration(in.String(flagWait))
 		if err != nil || d <= 0 {
-			return usagef("--wait: %q is no duration such as 2m", in.String(flagWait))
+			return usagef("--wait: %q is not a duration such as 2m", in.String(flagWait))
 		}
 		wait = d
 	}
 	binary, err := os.Executable()
 	if err != nil {
-		return faultf("where is this program? %w", err)
+		return faultf("find the path of this program: %w", err)
 	}
 	if err := placeToken(in.String(flagJoinFile)); err != nil {
 		return err
@@ -84,10 +84,10 @@ func (e *env) install(in *ucli.Context) error {
 	}
 	if file := in.String(flagJoinFile); file != "" {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return faultf("the token is used and must not stay: %w", err)
+			return faultf("delete the used token: %w", err)
 		}
 	}
-	e.note("the node runs (%s) and starts at every boot; its log: journalctl -u fleet-node", binary)
+	e.note("the node is running (%s) and starts at boot; to see its log: journalctl -u fleet-node", binary)
 	return nil
 }
 
@@ -107,7 +107,7 @@ func placeToken(file string) error {
 		_, err = identity.ParseToken(text)
 	}
 	if err != nil {
-		return usagef("the token in %s: %w", file, err)
+		return usagef("read the token in %s: %w", file, err)
 	}
 	if file == joinPath {
 		return nil
@@ -146,8 +146,8 @@ func awaitActive(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return faultf("the service is installed, and goes on trying, but is not in the fleet yet (%s)", strings.TrimSpace(string(out))).
-				with("see why: journalctl -u fleet-node -n 20")
+			return faultf("the service is installed and keeps trying, but this host is not in the fleet yet (%s)", strings.TrimSpace(string(out))).
+				with("to see why: journalctl -u fleet-node -n 20")
 		case <-tick.C:
 		}
 	}

@@ -18,8 +18,8 @@ var sections = [...]report.Section{
 
 func inventoryVerb() verb {
 	return verb{
-		name: "inventory", group: groupAsk, takes: "HOST", atLeast: 1, atMost: 1, brief: "all that one host says of itself",
-		about: []string{"Its plugins, classes, labels, facts and statistics. Standard input is left alone."},
+		name: "inventory", group: groupAsk, takes: "HOST", atLeast: 1, atMost: 1, brief: "show everything about one host",
+		about: []string{"Shows its plugins, classes, labels, facts and statistics. Standard input is not read."},
 		examples: []example{
 			{"fleet inventory web1", "to read"},
 			{"fleet inventory web1 -o json", "for a program"},

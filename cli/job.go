@@ -30,15 +30,15 @@ const (
 
 func jobVerb() verb {
 	return verb{
-		name: "job", group: groupAsk, brief: "jobs of before: list them, show how they ended and what they printed, wait for one, stop one", takes: "list|show|wait|output|cancel",
+		name: "job", group: groupAsk, brief: "list, show, wait for or cancel past jobs", takes: "list|show|wait|output|cancel",
 		about: []string{
-			"Hosts keep what changes they were asked for and how these ended for seven days, and the answers as long as they have room (64 MiB on each host). Of reads they keep the newest answers until the node stops. " +
-				"So a run that was interrupted, or that somebody else began, can be looked at, waited for and stopped from any admin's machine.",
-			"A change for more than 500 hosts, or with --batch, is several jobs, each with its own id.",
+			"Hosts remember changes and how they ended for seven days, and their answers as long as there is room (64 MiB per host). For reads they keep only the newest answers, until the node stops. " +
+				"So any admin can look at, wait for or cancel a run from any machine, also one that was interrupted or that another admin started.",
+			"A change for more than 500 hosts, or with --batch, becomes several jobs, each with its own id.",
 		},
 		examples: []example{
-			{"fleet job list", "what changed lately, and how it ended"},
-			{"fleet job show 01KANSNYG0XJ5B4V0D3F6A7C8E", "how one ended on each host"},
+			{"fleet job list", "recent changes and how they ended"},
+			{"fleet job show 01KANSNYG0XJ5B4V0D3F6A7C8E", "how one job ended on each host"},
 		},
 		endings:  []ending{},
 		subverbs: []verb{jobListVerb(), jobShowVerb(), jobWaitVerb(), jobOutputVerb(), jobCancelVerb()},
@@ -47,14 +47,14 @@ func jobVerb() verb {
 
 func jobListVerb() verb {
 	return verb{
-		name: "list", brief: "changes of the last days, the newest first",
-		about: []string{"Asks every host that matches for the newest changes that came to it. Reads are not listed."},
+		name: "list", brief: "list recent changes, newest first",
+		about: []string{"Asks every matching host for its newest changes. Reads are not listed."},
 		examples: []example{
-			{"fleet job list", "the newest of all hosts"},
-			{"fleet job list -I web1 --limit 100", "of one host, further back"},
+			{"fleet job list", "the newest changes on all hosts"},
+			{"fleet job list -I web1 --limit 100", "one host, further back"},
 		},
-		flags: append(append(hostFlags(), text(whatToPrint, flagLimit, "", "`N`: the newest so many of each host (default 20, at most 200)")),
-			append(printFlags("nothing more of the hosts"), connectionFlags()...)...),
+		flags: append(append(hostFlags(), text(whatToPrint, flagLimit, "", "`N`: the newest N changes of each host (default 20, at most 200)")),
+			append(printFlags("no more detail about hosts"), connectionFlags()...)...),
 		endings: askEndings,
 		do: func(e *env, in *ucli.Context) error {
 			words := map[string]string{}
@@ -77,12 +77,12 @@ func jobListVerb() verb {
 
 func jobShowVerb() verb {
 	return verb{
-		name: "show", brief: "how a job stands or ended on each host", takes: "ID", atLeast: 1, atMost: 1,
-		about: []string{"Asks every host, and shows the answers as the run itself would have. A host that the job names and that does not know it, or does not answer now, is named as silent. " +
-			"The exit code is that of the run; hosts where it still runs count as fine."},
+		name: "show", brief: "show a job's state on each host", takes: "ID", atLeast: 1, atMost: 1,
+		about: []string{"Asks every host and shows the answers as the run itself would have. A host that is a target of the job but does not know it, or does not answer now, is named as silent. " +
+			"The exit code is that of the run; hosts where it is still running count as ok."},
 		examples: []example{
 			{"fleet job show 01KANSNYG0XJ5B4V0D3F6A7C8E", "after an interrupt, or from another machine"},
-			{"fleet job show 01KANSNYG0XJ5B4V0D3F6A7C8E -o json", "for a program, with all outputs"},
+			{"fleet job show 01KANSNYG0XJ5B4V0D3F6A7C8E -o json", "all outputs, as JSON"},
 		},
 		flags: append(quietly("every output of every host"), connectionFlags()...), endings: askEndings,
 		do: func(e *env, in *ucli.Context) error {
@@ -98,8 +98,8 @@ func jobShowVerb() verb {
 func jobWaitVerb() verb {
 	return verb{
 		name: "wait", brief: "wait until a job has ended on every host", takes: "ID", atLeast: 1, atMost: 1,
-		about:    []string{"Asks every second as fleet job show does, until no host that answers runs it any more, and then shows how it ended."},
-		examples: []example{{"fleet job wait 01KANSNYG0XJ5B4V0D3F6A7C8E", "a long upgrade that was interrupted on this end only"}},
+		about:    []string{"Asks every second, like fleet job show, until the job is running on no host that answers, and then shows how it ended."},
+		examples: []example{{"fleet job wait 01KANSNYG0XJ5B4V0D3F6A7C8E", "a long upgrade whose client was interrupted"}},
 		flags:    append(quietly("every output of every host"), connectionFlags()...), endings: askEndings,
 		do: func(e *env, in *ucli.Context) error {
 			o, err := e.parseJob(in, actionShow)
@@ -124,20 +124,20 @@ func jobWaitVerb() verb {
 
 func jobCancelVerb() verb {
 	return verb{
-		name: "cancel", brief: "stop a job that runs, and keep it from starting elsewhere", takes: "ID", atLeast: 1, atMost: 1,
+		name: "cancel", brief: "stop a running job and keep it from starting on more hosts", takes: "ID", atLeast: 1, atMost: 1,
 		about: []string{
-			"Tells every host that is up. Where the job runs, the action is ended as if it had run out of time: what it began may be half done, and the host says so to who asked for it. Where it has not come yet, it never runs. Where it has ended, nothing is done.",
-			"It needs a role that allows jobs.cancel, whoever signed the job. A host that does not answer is named: the job may run there until it expires.",
+			"Tells every running host. Where the job is running, the action is stopped as if it had timed out; it may be half done, and the host reports that to the admin who sent the job. Where the job has not arrived yet, it never runs. Where it has ended, nothing happens.",
+			"You need a role that allows jobs.cancel, also for your own jobs. A host that does not answer is named: the job may still run there until it expires.",
 		},
-		examples: []example{{"fleet job cancel 01KANSNYG0XJ5B4V0D3F6A7C8E", "the wrong one was sent"}},
-		flags:    append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer the question with yes")}, quietly("a line for each host")...), connectionFlags()...),
+		examples: []example{{"fleet job cancel 01KANSNYG0XJ5B4V0D3F6A7C8E", "the wrong job was sent"}},
+		flags:    append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer yes to the question")}, quietly("a line for each host")...), connectionFlags()...),
 		endings:  []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		do: func(e *env, in *ucli.Context) error {
 			o, past, err := e.lookBack(in)
 			if err != nil {
 				return err
 			}
-			if err := e.sure(in.Context, in, "stop "+report.Sanitise(past.Title())); err != nil {
+			if err := e.sure(in.Context, in, "cancel "+report.Sanitise(past.Title())); err != nil {
 				return err
 			}
 			if o.action, err = e.action(jobsPlugin, actionCancel); err != nil {
@@ -156,7 +156,7 @@ func jobCancelVerb() verb {
 func (e *env) parseJob(in *ucli.Context, action string) (lookOptions, error) {
 	id := strings.ToUpper(in.Args().First())
 	if !job.ValidID(id) {
-		return lookOptions{}, usagef("%q is not the id of a job, which is 26 letters and digits", in.Args().First()).with("fleet job list shows those of before")
+		return lookOptions{}, usagef("%q is not a job id (26 letters and digits)", in.Args().First()).with("to see recent jobs: fleet job list")
 	}
 	return e.parseAsk(in, jobsPlugin, action, map[string]string{inputID: id})
 }
@@ -183,7 +183,7 @@ func (e *env) pastJob(ctx context.Context, o lookOptions) (report.Past, error) {
 func (e *env) showPast(p report.Past, o lookOptions, interrupted bool) error {
 	if !p.Known && len(p.Run.Outcomes) == 0 {
 		return &problem{ending: endNothing, err: fmt.Errorf("no host that answered knows job %s", p.ID),
-			hints: []string{"fleet job list shows the changes of the last days; answers to reads are kept only until the node stops"}}
+			hints: []string{"to see recent changes: fleet job list; answers to reads are kept only until the node stops"}}
 	}
 	end := endingOf(p.Run)
 	if interrupted {
@@ -246,5 +246,5 @@ func (e *env) action(pluginName, name string) (plugin.Action, error) {
 			}
 		}
 	}
-	return plugin.Action{}, faultf("this release of fleet has no action %s %s", pluginName, name)
+	return plugin.Action{}, faultf("this version of fleet has no action %s %s", pluginName, name)
 }

@@ -19,13 +19,13 @@ const (
 
 func jobOutputVerb() verb {
 	return verb{
-		name: "output", brief: "what a change printed on a host", takes: "ID HOST", atLeast: 2, atMost: 2,
+		name: "output", brief: "show what a change printed on a host", takes: "ID HOST", atLeast: 2, atMost: 2,
 		about: []string{
-			"Prints the whole of it, fetched in pieces, with what a terminal must not get escaped. Changes to packages print something; a host keeps up to 16 MiB of each, for seven days, and 256 MiB in all.",
-			"With --follow it goes on until the action has ended.",
+			"Prints the whole output, fetched in pieces; characters that are unsafe for a terminal are escaped. Changes to packages produce output; a host keeps up to 16 MiB per change and 256 MiB in total, for seven days.",
+			"With --follow it continues until the action has ended.",
 		},
-		examples: []example{{"fleet job output 01KANSNYG0XJ5B4V0D3F6A7C8E web1", "all that apt said"}},
-		flags:    append([]ucli.Flag{toggle(whatToPrint, flagFollow, "", "wait for more until the action has ended")}, connectionFlags()...),
+		examples: []example{{"fleet job output 01KANSNYG0XJ5B4V0D3F6A7C8E web1", "everything that apt printed"}},
+		flags:    append([]ucli.Flag{toggle(whatToPrint, flagFollow, "", "keep printing until the action has ended")}, connectionFlags()...),
 		endings:  []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		do: func(e *env, in *ucli.Context) error {
 			o, err := e.parseJob(in, actionOutput)
@@ -47,7 +47,7 @@ func (e *env) printOutput(in *ucli.Context, o lookOptions) error {
 			return err
 		}
 		if len(r.Outcomes) > 1 {
-			return usagef("%q are %d hosts; name one", in.Args().Get(1), len(r.Outcomes))
+			return usagef("%q matches %d hosts; name one", in.Args().Get(1), len(r.Outcomes))
 		}
 		if len(r.Outcomes) == 0 || r.Outcomes[0].State != job.OK {
 			return e.noOutput(r, f)
@@ -62,7 +62,7 @@ func (e *env) printOutput(in *ucli.Context, o lookOptions) error {
 		}
 		switch at := o.args.Int(inputOffset); {
 		case next < at || next > size || next == at && size > at:
-			return faultf("%s does not tell where its output goes on", report.Sanitise(piece.Name))
+			return faultf("%s did not say where its output continues", report.Sanitise(piece.Name))
 		case next < size:
 		case !in.Bool(flagFollow) || !running:
 			return nil

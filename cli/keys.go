@@ -29,11 +29,11 @@ const (
 )
 
 func keyFlag() ucli.Flag {
-	return text(connecting, flagKey, "", "`KEY`: the file of the admin's key, instead of the one in the home directory; or agent:COMMENT, a key in ssh-agent")
+	return text(connecting, flagKey, "", "`KEY`: an admin key file to use instead of the one in the home directory, or agent:COMMENT for a key in ssh-agent")
 }
 
 func passphraseFileFlag() ucli.Flag {
-	return text(connecting, flagPassphraseFile, "", "`FILE`: the passphrase of a locked key (mode 0600), where there is no terminal to ask on")
+	return text(connecting, flagPassphraseFile, "", "`FILE`: holds the passphrase of a locked key (mode 0600), for use without a terminal")
 }
 
 // keyring opens the admin's keys wherever they are kept. A passphrase comes from the terminal, without echo, or from a
@@ -77,7 +77,7 @@ func (k *keyring) root(home string) (identity.PrivateKey[identity.Root], error) 
 	path := filepath.Join(home, rootKeyFile)
 	root, err := identity.UnlockKey[identity.Root](path, k.passphrase(path))
 	if errors.Is(err, fs.ErrNotExist) {
-		return root, faultf("the roster can only be changed where the root key is: %w", err)
+		return root, faultf("changing the roster needs the root key: %w", err)
 	}
 	if err != nil {
 		return root, keyProblem("the root key", err)
@@ -94,7 +94,7 @@ func keyProblem(what string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		p.with(hintInit)
 	case errors.Is(err, identity.ErrLocked):
-		p.with("there is no terminal to ask on; give it with --passphrase-file FILE (mode 0600)")
+		p.with("there is no terminal to ask on; use --passphrase-file FILE (mode 0600)")
 	}
 	return p
 }
@@ -113,7 +113,7 @@ func (k *keyring) passphrase(path string) func() (string, error) {
 // fresh returns a passphrase for a new key: from the file, or typed twice.
 func (k *keyring) fresh() (string, error) {
 	if k.file == "" && k.ask == nil {
-		return "", usagef("--passphrase: there is no terminal to ask on").with("give it with --passphrase-file FILE (mode 0600)")
+		return "", usagef("--passphrase: there is no terminal to ask on").with("use --passphrase-file FILE (mode 0600)")
 	}
 	if k.file != "" {
 		words, err := readPassphrase(k.file)
@@ -129,19 +129,19 @@ func (k *keyring) fresh() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	again, err := k.ask("the same again: ")
+	again, err := k.ask("repeat the passphrase: ")
 	if err != nil {
 		return "", err
 	}
 	if again != words {
-		return "", usagef("the two are not the same; nothing was made")
+		return "", usagef("the passphrases differ; nothing was created")
 	}
 	return words, nil
 }
 
 func checkPassphrase(words string) error {
 	if len([]rune(words)) < shortestPassphrase || strings.TrimSpace(words) != words {
-		return usagef("a passphrase has at least %d characters, and no space at its ends; nothing was made", shortestPassphrase)
+		return usagef("a passphrase needs at least %d characters and must not start or end with a space; nothing was created", shortestPassphrase)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 
 func manVerb() verb {
 	return verb{
-		name: "man", group: groupLearn, brief: "the man page, as roff",
+		name: "man", group: groupLearn, brief: "print the man page as roff",
 		examples: []example{{"fleet man | man -l -", "read it"}, {"fleet man > /usr/local/share/man/man1/fleet.1", "keep it"}},
 		do:       func(e *env, _ *ucli.Context) error { return e.print(manPage(verbs(e))) },
 	}
@@ -18,8 +18,8 @@ func manVerb() verb {
 // manPage writes fleet(1) from the table of commands.
 func manPage(table []verb) string {
 	var b strings.Builder
-	b.WriteString(".TH FLEET 1\n.SH NAME\nfleet \\- see and steer a fleet of hosts\n.SH SYNOPSIS\n.B fleet\n\\fICOMMAND\\fR [\\fIOPTIONS\\fR] [\\fIWORDS\\fR]\n")
-	b.WriteString(".SH DESCRIPTION\nOne program on every host. Options may stand anywhere on the line; a bare \\-\\- ends them.\n")
+	b.WriteString(".TH FLEET 1\n.SH NAME\nfleet \\- run signed commands on a fleet of hosts\n.SH SYNOPSIS\n.B fleet\n\\fICOMMAND\\fR [\\fIOPTIONS\\fR] [\\fIWORDS\\fR]\n")
+	b.WriteString(".SH DESCRIPTION\nOne program on every host. Options may appear anywhere on the line; a bare \\-\\- ends them.\n")
 	b.WriteString(".SH COMMANDS\n")
 	eachVerb(table, func(path []string, v verb) {
 		name := "fleet " + strings.Join(path, " ")
@@ -52,7 +52,7 @@ func manPage(table []verb) string {
 	for e := endFine; e <= endInterrupted; e++ {
 		fmt.Fprintf(&b, ".TP\n.B %d\n%s\n", e.code(), roff(e.meaning()))
 	}
-	fmt.Fprintf(&b, ".SH FILES\n.TP\n.B %s\nfor all users of the machine\n.TP\n.B ~/.config/fleet/config.toml\ngoes before it\n", machineConfig)
+	fmt.Fprintf(&b, ".SH FILES\n.TP\n.B %s\nfor all users of the machine\n.TP\n.B ~/.config/fleet/config.toml\noverrides it\n", machineConfig)
 	fmt.Fprintf(&b, ".TP\n.B ~/.config/fleet/%s, %s, %s\nthe admin's key, the fleet's public root key, addresses of brokers\n", keyFile, rootFile, brokersFile)
 	b.WriteString(".SH ENVIRONMENT\n")
 	for _, k := range keys() {
@@ -60,7 +60,7 @@ func manPage(table []verb) string {
 			fmt.Fprintf(&b, ".TP\n.B %s\nas %s in the config file\n", k.env, roff(k.name))
 		}
 	}
-	fmt.Fprintf(&b, ".TP\n.B %s\nthe config file, instead of the usual two\n.TP\n.B NO_COLOR\nif set, no colours\n", envConfig)
+	fmt.Fprintf(&b, ".TP\n.B %s\nthe config file to read instead of the default ones\n.TP\n.B NO_COLOR\nif set, no colours\n", envConfig)
 	return b.String()
 }
 

@@ -43,21 +43,21 @@ func nodeVerb() verb {
 	return verb{
 		name: "node", group: groupBuild, brief: "run the agent on this host, in the foreground", atMost: 0,
 		about: []string{
-			"Runs until it is told to stop (Ctrl-C, SIGTERM). A host that is in no fleet yet needs a token: --join @FILE, FLEET_JOIN or " + joinPath + ", the first of them that is there. The file must be of mode 0600; " + joinPath + " is removed once the host is in.",
-			"--join TOKEN works too, but every user of the host can read it in the list of processes.",
+			"Runs until it is stopped (Ctrl-C, SIGTERM). A host that is not in a fleet yet needs a join token, from the first of these that is set: --join @FILE, FLEET_JOIN, " + joinPath + ". The file must have mode 0600; " + joinPath + " is deleted after the host has joined.",
+			"--join TOKEN works too, but then every user of the host can read the token in the process list.",
 		},
 		examples: []example{
-			{"fleet node", "on the host where fleet init was run"},
-			{"fleet node --join @/root/token", "on another host, the first time"},
-			{"fleet node install --join-file /root/token", "as a service, from now on and at every boot"},
+			{"fleet node", "on the host where you ran fleet init"},
+			{"fleet node --join @/root/token", "on another host, to join"},
+			{"fleet node install --join-file /root/token", "as a service that starts at boot"},
 		},
 		flags: append([]ucli.Flag{
-			text(placeOfNode, flagJoin, "", "`@FILE`: the token that lets this host in"),
-			many(placeOfNode, flagSeed, "", "`HOST:PORT`: gossip address of another host, beside those it remembers; given again, all of them"),
-			toggle(placeOfNode, flagPinned, "", "carry a broker before others do (peers only)"),
+			text(placeOfNode, flagJoin, "", "`@FILE`: the join token for this host"),
+			many(placeOfNode, flagSeed, "", "`HOST:PORT`: gossip address of another host, in addition to the remembered ones; repeat for several"),
+			toggle(placeOfNode, flagPinned, "", "prefer this host for running a broker (peers only)"),
 			text(placeOfNode, flagLogLevel, "", "`LEVEL`: debug, info, warn or error (default info)"),
-			text(placeOfNode, flagMetrics, "", "`ADDRESS:PORT|unix:/PATH`: show metrics and health there; loopback only (default: nowhere)"),
-			text(connecting, flagConfig, "", "`FILE`: the config file, instead of the usual two"),
+			text(placeOfNode, flagMetrics, "", "`ADDRESS:PORT|unix:/PATH`: serve metrics and health checks there; loopback only (default: off)"),
+			text(connecting, flagConfig, "", "`FILE`: the config file to read instead of the default ones"),
 		}, placeFlags()...),
 		endings:  []ending{endFault},
 		subverbs: []verb{installVerb(), revokeNodeVerb(), actVerb()},
@@ -129,7 +129,7 @@ func nodeLog(w io.Writer, name string) (*slog.Logger, error) {
 	var level slog.Level
 	if name != "" {
 		if err := level.UnmarshalText([]byte(name)); err != nil {
-			return nil, usagef("--log-level: %q is none of debug, info, warn, error", name)
+			return nil, usagef("--log-level: %q is not one of debug, info, warn, error", name)
 		}
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})), nil
@@ -184,20 +184,20 @@ func (e *env) admit(ctx context.Context, dir *node.DataDir, o nodeOptions) error
 		return nil
 	}
 	if text == "" {
-		return usagef("this host is in no fleet yet: there is nothing in %s", o.place.data).with(hintJoin)
+		return usagef("this host is not in a fleet yet: %s is empty", o.place.data).with(hintJoin)
 	}
 	token, err := identity.ParseToken(text)
 	if err != nil {
 		return usagef("%s: %w", from, err)
 	}
 	if in && !token.Root.Equal(was.Root) {
-		return usagef("%s: the token is of another fleet than the one this host is in", from).with("another fleet needs another directory: --data DIR")
+		return usagef("%s: the token belongs to another fleet than this host", from).with("use another directory for another fleet: --data DIR")
 	}
 	if in && !token.Record.Created.After(was.Admitted) {
 		return removeToken(from) // left over: it let this host in
 	}
 	if from == "--"+flagJoin {
-		o.log.Warn("the token stands in the list of processes, where every user of this host can read it; use --join @FILE")
+		o.log.Warn("every user of this host can read the token in the process list; use --join @FILE")
 	}
 	if in {
 		limited, cancel := context.WithTimeout(ctx, rejoinTime)
@@ -205,7 +205,7 @@ func (e *env) admit(ctx context.Context, dir *node.DataDir, o nodeOptions) error
 		ctx = limited
 	}
 	if _, err := node.Join(ctx, dir, token, o.place.name, o.log); err != nil && in {
-		o.log.Warn("not admitted again; going on as before", "error", err)
+		o.log.Warn("readmission failed; keeping the current identity", "error", err)
 		return nil
 	} else if err != nil {
 		return faultf("%s: %w", from, err)
@@ -227,7 +227,7 @@ func findToken(join string, getenv func(string) string) (text, from string, err 
 	case isFile:
 		text, err = identity.ReadSecretFile(file)
 		if err != nil {
-			return "", file, usagef("the token: %w", err)
+			return "", file, usagef("read the token: %w", err)
 		}
 		return text, file, nil
 	case join != "":
@@ -242,7 +242,7 @@ func findToken(join string, getenv func(string) string) (text, from string, err 
 		return "", "", nil
 	}
 	if err != nil {
-		return "", joinPath, usagef("the token: %w", err)
+		return "", joinPath, usagef("read the token: %w", err)
 	}
 	return text, joinPath, nil
 }

@@ -54,14 +54,14 @@ func (e *env) parsePrinting(in *ucli.Context, c Config) (printing, error) {
 	name := c.Output
 	switch {
 	case in.Bool(flagJSON) && in.IsSet(flagOutput):
-		return p, usagef("-j and -o both say what to print; give one of them")
+		return p, usagef("-j and -o exclude each other; use one of them")
 	case in.Bool(flagJSON):
 		name = string(report.JSON)
 	case in.IsSet(flagOutput):
 		name = in.String(flagOutput)
 	}
 	if p.verbose && p.quiet {
-		return p, usagef("-v and -q contradict each other")
+		return p, usagef("-v and -q exclude each other; use one of them")
 	}
 	if name != "" {
 		f, err := report.ParseFormat(name)
@@ -88,7 +88,7 @@ func (s scope) planned() bool { return !s.limit.IsZero() || !s.batch.IsZero() }
 func (e *env) parseScope(in *ucli.Context) (s scope, err error) {
 	switch {
 	case in.Bool(flagOne) && in.IsSet(flagLimit):
-		return s, usagef("-1 and --limit both say how many hosts; give one of them")
+		return s, usagef("-1 and --limit exclude each other; use one of them")
 	case in.Bool(flagOne):
 		s.limit, err = filter.ParseLimit("1")
 	case in.IsSet(flagLimit):
@@ -100,7 +100,7 @@ func (e *env) parseScope(in *ucli.Context) (s scope, err error) {
 	s.seed = e.seed()
 	if in.IsSet(flagLimitSeed) {
 		if s.limit.IsZero() {
-			return s, usagef("--limit-seed does nothing without --limit")
+			return s, usagef("--limit-seed has no effect without --limit")
 		}
 		if s.seed, err = strconv.ParseInt(in.String(flagLimitSeed), 10, 64); err != nil {
 			return s, usagef("--limit-seed: %q is not a whole number", in.String(flagLimitSeed))
@@ -113,7 +113,7 @@ func (e *env) parseScope(in *ucli.Context) (s scope, err error) {
 	}
 	if in.IsSet(flagBatchSleep) {
 		if s.batch.IsZero() {
-			return s, usagef("--batch-sleep does nothing without --batch")
+			return s, usagef("--batch-sleep has no effect without --batch")
 		}
 		if s.sleep, err = parseSeconds(in.String(flagBatchSleep)); err != nil {
 			return s, usagef("--batch-sleep: %w", err)
@@ -124,7 +124,7 @@ func (e *env) parseScope(in *ucli.Context) (s scope, err error) {
 			return s, usagef("--ttl: %w", err)
 		}
 		if s.ttl > job.MaxLife {
-			return s, usagef("--ttl: at most %s, after which hosts forget that they ran a job", job.MaxLife)
+			return s, usagef("--ttl: at most %s, since hosts remember a job only that long", job.MaxLife)
 		}
 	}
 	return s, nil
@@ -138,15 +138,15 @@ func parseSeconds(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if n, notNumber := strconv.ParseFloat(s, 64); notNumber == nil {
 		if math.IsNaN(n) || math.Abs(n) > longestTime.Seconds() {
-			return 0, fmt.Errorf("%q seconds are too many; at most %s", s, longestTime)
+			return 0, fmt.Errorf("%q seconds is too long; at most %s", s, longestTime)
 		}
 		d, err = time.Duration(n*float64(time.Second)), nil
 	}
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%q is not a time; write seconds, or a duration such as 30s or 2m", s)
+		return 0, fmt.Errorf("%q is not a duration; use seconds, or for example 30s or 2m", s)
 	case d <= 0:
-		return 0, fmt.Errorf("%q must be more than nothing", s)
+		return 0, fmt.Errorf("%q must be greater than zero", s)
 	case d > longestTime:
 		return 0, fmt.Errorf("%q is too long; at most %s", s, longestTime)
 	}

@@ -23,18 +23,18 @@ const (
 
 func pingVerb() verb {
 	return verb{
-		name: "ping", group: groupAsk, brief: "who answers, and how quickly",
-		about: []string{"Asks every host that matches and ends when all that are there have answered. Hosts that are known but do not answer are named, " +
-			"with what is known of them. The time is the round trip of a signed job and its signed answer."},
+		name: "ping", group: groupAsk, brief: "check which hosts answer, and how fast",
+		about: []string{"Asks every matching host and ends when all live hosts have answered. Known hosts that do not answer are named, " +
+			"with what is known about them. The time is the round trip of a signed job and its signed answer."},
 		examples: []example{
 			{"fleet ping", "everybody"},
-			{"fleet ping -W hagroup=a --sort time", "one group, the quickest first"},
-			{"fleet ping --graph", "with a picture of how the answers came in"},
+			{"fleet ping -W hagroup=a --sort time", "one group, fastest first"},
+			{"fleet ping --graph", "with a graph of answers over time"},
 		},
 		flags: append(append(hostFlags(),
-			toggle(whatToPrint, "graph", "", "draw how many answers came when"),
-			text(whatToPrint, flagSort, "", "`name|time|state`: order of the hosts (default name)"),
-		), append(quietly("nothing more of the hosts"), connectionFlags()...)...),
+			toggle(whatToPrint, "graph", "", "draw a graph of answers over time"),
+			text(whatToPrint, flagSort, "", "`name|time|state`: how to sort hosts (default name)"),
+		), append(quietly("no more detail about hosts"), connectionFlags()...)...),
 		endings: askEndings,
 		do: func(e *env, in *ucli.Context) error {
 			o, err := e.parseLook(in, actionPing, nil)

@@ -44,13 +44,13 @@ const (
 
 func placeFlags() []ucli.Flag {
 	return []ucli.Flag{
-		text(placeOfNode, flagData, "", "`DIR`: the node's directory (default /var/lib/fleet for root, else ~/.local/state/fleet)"),
-		text(placeOfNode, flagName, "", "`HOST`: its name in the fleet (default: the host name)"),
-		text(placeOfNode, flagListen, "", "`ADDRESS`: where to listen (default: everywhere)"),
-		text(placeOfNode, flagAdvertise, "", "`ADDRESS`: what others are told to reach (default: found out)"),
-		text(placeOfNode, flagGossipPort, "", fmt.Sprintf("`PORT`: TCP and UDP (default %d; 0 takes a free one)", defaultGossipPort)),
-		text(placeOfNode, flagBrokerPort, "", fmt.Sprintf("`PORT`: of its broker for hosts and admins (default %d; 0 takes a free one)", defaultBrokerPort)),
-		text(placeOfNode, flagRoutePort, "", fmt.Sprintf("`PORT`: of its broker for other brokers (default %d; 0 takes a free one)", defaultRoutePort)),
+		text(placeOfNode, flagData, "", "`DIR`: the node's data directory (default /var/lib/fleet for root, else ~/.local/state/fleet)"),
+		text(placeOfNode, flagName, "", "`HOST`: this host's name in the fleet (default: its host name)"),
+		text(placeOfNode, flagListen, "", "`ADDRESS`: the address to listen on (default: all)"),
+		text(placeOfNode, flagAdvertise, "", "`ADDRESS`: the address that other hosts connect to (default: detected)"),
+		text(placeOfNode, flagGossipPort, "", fmt.Sprintf("`PORT`: for gossip, TCP and UDP (default %d; 0 picks a free one)", defaultGossipPort)),
+		text(placeOfNode, flagBrokerPort, "", fmt.Sprintf("`PORT`: on which its broker accepts hosts and admins (default %d; 0 picks a free one)", defaultBrokerPort)),
+		text(placeOfNode, flagRoutePort, "", fmt.Sprintf("`PORT`: on which its broker accepts other brokers (default %d; 0 picks a free one)", defaultRoutePort)),
 	}
 }
 
@@ -61,7 +61,7 @@ func parsePlace(in *ucli.Context, c Config, getenv func(string) string) (p place
 	}
 	if p.name == "" {
 		if p.name, err = os.Hostname(); err != nil {
-			return p, faultf("this host has no name: %w", err).with("give it one with --name HOST")
+			return p, faultf("this host has no name: %w", err).with("set one with --name HOST")
 		}
 	}
 	if err := identity.CheckHostName(p.name); err != nil {
@@ -89,7 +89,7 @@ func parsePlace(in *ucli.Context, c Config, getenv func(string) string) (p place
 		}
 		if in.IsSet(port.flag) {
 			if n, err = strconv.Atoi(in.String(port.flag)); err != nil || n < 0 || n > 65535 {
-				return p, usagef("--%s: %q is no port", port.flag, in.String(port.flag))
+				return p, usagef("--%s: %q is not a port", port.flag, in.String(port.flag))
 			}
 		}
 		*port.to = uint16(n)
@@ -103,7 +103,7 @@ func parseAddr(to *netip.Addr, flag, s string) error {
 	}
 	a, err := netip.ParseAddr(s)
 	if err != nil {
-		return usagef("--%s: %q is no IP address", flag, s)
+		return usagef("--%s: %q is not an IP address", flag, s)
 	}
 	*to = a
 	return nil

@@ -17,21 +17,21 @@ func pluginVerb(known []plugin.Declaration) verb {
 		names[i] = d.Name
 	}
 	return verb{
-		name: "plugin", group: groupLearn, brief: "what plugins there are and what they can do",
+		name: "plugin", group: groupLearn, brief: "list plugins and show what they can do",
 		subverbs: []verb{
 			{
-				name: "list", brief: "the plugins this machine knows of, and their actions",
-				about: []string{"A star marks the actions that may change a host."},
+				name: "list", brief: "list the plugins known on this machine and their actions",
+				about: []string{"A star marks actions that can change a host."},
 				do:    func(e *env, _ *ucli.Context) error { return e.print(pluginList(known)) },
 			},
 			{
-				name: "doc", brief: "a plugin's actions, arguments and answers", takes: "PLUGIN", atLeast: 1, atMost: 1, choices: names,
+				name: "doc", brief: "show a plugin's actions, inputs and outputs", takes: "PLUGIN", atLeast: 1, atMost: 1, choices: names,
 				examples: []example{{"fleet plugin doc service", ""}},
 				do: func(e *env, in *ucli.Context) error {
 					name := in.Args().First()
 					i := slices.IndexFunc(known, func(d plugin.Declaration) bool { return d.Name == name })
 					if i < 0 {
-						return usagef("no plugin is called %q", name).with(hintNearest(name, names), "fleet plugin list tells which there are")
+						return usagef("there is no plugin %q", name).with(hintNearest(name, names), "to see all plugins: fleet plugin list")
 					}
 					return e.print(plugins.Document(known[i]))
 				},

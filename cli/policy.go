@@ -11,11 +11,11 @@ import (
 
 func policyVerb() verb {
 	return verb{
-		name: "policy", group: groupLearn, brief: "check a host's policy file, or make one of MCollective's", takes: "check|import",
+		name: "policy", group: groupLearn, brief: "check a policy file, or convert MCollective's", takes: "check|import",
 		about: []string{"What " + policyPath + " on a host says goes before the roster: its first rule that fits decides. Nothing here asks a host; fleet can does."},
 		subverbs: []verb{
 			{
-				name: "check", brief: "whether a host would take this file", takes: "FILE", atLeast: 1, atMost: 1,
+				name: "check", brief: "check a host's policy file", takes: "FILE", atLeast: 1, atMost: 1,
 				about:    []string{"Names all faults, each with its line. One fault, and a host refuses the whole file and all changes until it is mended."},
 				examples: []example{{"fleet policy check policy.toml", "before it goes to " + policyPath}},
 				do:       func(e *env, in *ucli.Context) error { return e.policyCheck(in.Args().First()) },

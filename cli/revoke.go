@@ -18,23 +18,23 @@ import (
 // rosterFlags are for commands that change the roster.
 func rosterFlags() []ucli.Flag {
 	return append([]ucli.Flag{
-		toggle(foundFlags, flagYes, "y", "answer the question with yes"),
-		many(connecting, flagBroker, "", "`HOST:PORT`: a broker, instead of those in the config; given again, any of them"),
+		toggle(foundFlags, flagYes, "y", "answer yes to the question"),
+		many(connecting, flagBroker, "", "`HOST:PORT`: a broker to use instead of the configured ones; repeat for several"),
 		keyFlag(), passphraseFileFlag(),
 	}, homeFlags()...)
 }
 
 func revokeNodeVerb() verb {
 	return verb{
-		name: "revoke", brief: "shut a host out for ever", takes: "NAME|NODE-ID", atLeast: 1, atMost: 1,
+		name: "revoke", brief: "shut a host out permanently", takes: "NAME|NODE-ID", atLeast: 1, atMost: 1,
 		about: []string{
-			"Adds the host's key to the revoked ones in the roster, which needs the root key. Within seconds every broker closes its connections and routes, no peer renews its certificate, and its answers count for nothing. To let the machine in again, remove its data directory, so that it makes a new key, and give it a token.",
-			"A name may have belonged to several keys; then all of them are listed, and the node id says which one is meant. Ids stand in fleet inventory and in -o json.",
-			"A peer holds the key that issues certificates and the one of gossip, and a member that of gossip. Whoever took them off the machine still has them: after a theft, run fleet rotate too.",
+			"Adds the host's key to the revoked keys in the roster, which needs the root key. Within seconds, every broker closes its connections and routes, no peer renews its certificate, and its answers are ignored. To admit the machine again, delete its data directory, so that it makes a new key, and give it a new token.",
+			"If several keys have had the name, they are all listed and you choose one by node id. Node ids are shown by fleet inventory and in -o json.",
+			"A peer holds the issuing key and the gossip key, a member only the gossip key. A thief who copied them from the machine still has them: after a theft, also run fleet rotate.",
 		},
 		examples: []example{
-			{"fleet node revoke web4", "the host that is called so"},
-			{"fleet node revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e", "exactly this key, whoever has it and whether or not it is there"},
+			{"fleet node revoke web4", "the host with this name"},
+			{"fleet node revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e", "exactly this key, whatever host has it, even if it is down"},
 		},
 		flags: rosterFlags(), endings: []ending{endFault, endInterrupted},
 		do: func(e *env, in *ucli.Context) error { return e.revokeNode(in.Context, in) },
@@ -54,12 +54,12 @@ func (e *env) revokeNode(ctx context.Context, in *ucli.Context) error {
 	if m.Name != "" {
 		what = fmt.Sprintf("%s (%s, %s, %s)", report.Sanitise(m.Name), m.Node, m.Role, m.Presence)
 	}
-	if err := e.sure(ctx, in, fmt.Sprintf("shut out %s for ever", what)); err != nil {
+	if err := e.sure(ctx, in, fmt.Sprintf("shut out %s permanently", what)); err != nil {
 		return err
 	}
 	r, err := e.editRoster(ctx, o, func(r *identity.Roster) error {
 		if slices.Contains(r.RevokedNodes, m.Node) {
-			return usagef("%s is revoked already", what)
+			return usagef("%s is already revoked", what)
 		}
 		r.RevokedNodes = append(r.RevokedNodes, m.Node)
 		return nil
@@ -67,11 +67,11 @@ func (e *env) revokeNode(ctx context.Context, in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.note("%s is revoked; roster version %d goes to every host now", what, r.Version)
+	e.note("%s is revoked; roster version %d is being sent to every host", what, r.Version)
 	if m.Role != identity.Member && m.Role != identity.Ephemeral {
-		e.note("if somebody may have taken the keys of this machine: as a peer it held the key that issues certificates, which only fleet rotate replaces")
+		e.note("if someone may have copied this machine's keys: as a peer it held the issuing key and the gossip key; replace them with fleet rotate")
 	} else {
-		e.note("if somebody may have taken the keys of this machine: it held the gossip key, which only fleet rotate replaces")
+		e.note("if someone may have copied this machine's keys: it held the gossip key; replace it with fleet rotate")
 	}
 	return nil
 }
@@ -107,19 +107,19 @@ func (e *env) whichNode(ctx context.Context, o connection, word string) (job.Mem
 	}
 	switch len(found) {
 	case 0:
-		return job.Member{}, usagef("no host %q is in the fleet, nor is it a node id", word).with(hintNearest(word, names))
+		return job.Member{}, usagef("%q is neither a host in the fleet nor a node id", word).with(hintNearest(word, names))
 	case 1:
 		return found[0], nil
 	}
-	return job.Member{}, usagef("%d keys have the name %q; say which by its id", len(found), word).with(lines...)
+	return job.Member{}, usagef("%d keys have the name %q; choose one by its node id", len(found), word).with(lines...)
 }
 
 func revokeTokenVerb() verb {
 	return verb{
-		name: "revoke", brief: "let nobody in with a token any more", takes: "ID", atLeast: 1, atMost: 1,
-		about: []string{"Adds the token's id to the revoked ones in the roster, which needs the root key. Hosts that came in with it stay: fleet node revoke is for them."},
+		name: "revoke", brief: "revoke a join token", takes: "ID", atLeast: 1, atMost: 1,
+		about: []string{"Adds the token's id to the revoked tokens in the roster, which needs the root key. Hosts that joined with it stay in the fleet; to shut one out, use fleet node revoke."},
 		examples: []example{
-			{"fleet token revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e", "ids are in fleet token list, and in the log of the peer that admitted a host"},
+			{"fleet token revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e", "ids are shown by fleet token list and in the log of the peer that admitted a host"},
 		},
 		flags: rosterFlags(), endings: []ending{endFault, endInterrupted},
 		do: func(e *env, in *ucli.Context) error { return e.revokeToken(in.Context, in) },
@@ -133,21 +133,21 @@ func (e *env) revokeToken(ctx context.Context, in *ucli.Context) error {
 	}
 	id := identity.ID(in.Args().First())
 	if !id.Valid() {
-		return usagef("%q is not the id of a token, which is 26 letters and digits", id).with("fleet token list shows those made here")
+		return usagef("%q is not a token id (26 letters and digits)", id).with("to see the tokens created here: fleet token list")
 	}
 	kept, err := readTokens(o.home)
 	if err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(kept, func(t keptToken) bool { return t.ID == id }) {
-		e.note("token %s was not made on this machine; it is revoked all the same", id)
+		e.note("token %s was not created on this machine; revoking it anyway", id)
 	}
-	if err := e.sure(ctx, in, fmt.Sprintf("let nobody in with the token %s any more", id)); err != nil {
+	if err := e.sure(ctx, in, fmt.Sprintf("revoke the token %s", id)); err != nil {
 		return err
 	}
 	r, err := e.editRoster(ctx, o, func(r *identity.Roster) error {
 		if slices.Contains(r.RevokedTokens, id) {
-			return usagef("token %s is revoked already", id)
+			return usagef("token %s is already revoked", id)
 		}
 		r.RevokedTokens = append(r.RevokedTokens, id)
 		return nil
@@ -155,7 +155,7 @@ func (e *env) revokeToken(ctx context.Context, in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.note("token %s is revoked; roster version %d goes to every host now", id, r.Version)
+	e.note("token %s is revoked; roster version %d is being sent to every host", id, r.Version)
 	return nil
 }
 
@@ -173,7 +173,7 @@ func (e *env) sure(ctx context.Context, in *ucli.Context, what string) error {
 		return nil
 	}
 	if !e.canAsk {
-		return usagef("this would %s; nothing was changed", what).with("add --yes if that is meant")
+		return usagef("this would %s; nothing was changed", what).with("to confirm, add --yes")
 	}
 	yes, err := e.question(ctx, what+"? [y/N] ")
 	if err == nil && !yes {

@@ -82,7 +82,7 @@ func TestTokensAreListedAndRevoked(t *testing.T) {
 	id := string(token.Record.ID())
 	_, out, errs = typed(t, home, "token", "list")
 	expect(t, out, id, "usable", "peer", "env=prod", "127.0.0.0/8")
-	expect(t, errs, "those of other admins are listed on their machines")
+	expect(t, errs, "other admins list theirs on their own machines")
 	raw, err := os.ReadFile(filepath.Join(home, tokensFile))
 	if err != nil || bytes.Contains(raw, []byte(token.Secret.Secret())) || strings.Contains(string(raw), text) {
 		t.Errorf("the list of tokens: %v, or it holds a secret: %s", err, raw)
@@ -101,7 +101,7 @@ func TestTokensAreListedAndRevoked(t *testing.T) {
 	if code != 2 {
 		t.Errorf("revoked twice: %d", code)
 	}
-	expect(t, errs, "revoked already")
+	expect(t, errs, "already revoked")
 	if _, err := f.TryJoin(t.Context(), "web2", token); err == nil || !strings.Contains(err.Error(), "token was revoked") {
 		t.Errorf("with the revoked token: %v", err)
 	}
@@ -149,7 +149,7 @@ func TestAHostIsRevokedByNameAndById(t *testing.T) {
 	if code != 2 {
 		t.Errorf("a name that nobody has: %d", code)
 	}
-	expect(t, errs, `no host "web4" is in the fleet`, "web3")
+	expect(t, errs, `"web4" is neither a host in the fleet`, "web3")
 	if code, _, errs = typed(t, home, "node", "revoke", "web2", "-y"); code != 0 {
 		t.Fatal(errs)
 	}

@@ -28,42 +28,42 @@ const (
 
 func roleVerb() verb {
 	return verb{
-		name: "role", group: groupBuild, brief: "what admins may do: list, allow and remove", takes: "list|allow|remove",
-		about: []string{"A role is a list of rules in the roster, and allows what any of its rules allows. What none allows is denied. A host's own " + policyPath + " may allow it less or more."},
+		name: "role", group: groupBuild, brief: "manage roles: what admins may do", takes: "list|allow|remove",
+		about: []string{"A role is a list of allow rules in the roster. Anything that no rule allows is denied. A host's own " + policyPath + " can allow more or less."},
 		subverbs: []verb{
 			{
-				name: "list", brief: "the roles in the roster, with their rules and who has them",
+				name: "list", brief: "list roles with their rules and the admins who have them",
 				flags: rosterReadFlags(), endings: []ending{endFault},
 				do: func(e *env, in *ucli.Context) error { return e.showRoster(in, roleTable) },
 			},
 			{
-				name: "allow", brief: "add a rule to a role, and make the role if there is none", takes: "NAME", atLeast: 1, atMost: 1,
+				name: "allow", brief: "add a rule to a role; creates the role if needed", takes: "NAME", atLeast: 1, atMost: 1,
 				about: []string{
-					"Needs the root key. All that is given must hold: the action, each argument, the hosts, the time. What is left out may be anything.",
-					"--hosts is an expression as for -S, over the labels that hosts got with their token, because a host cannot change these; other facts are not looked at.",
-					"Times are 2026-12-24, '2026-12-24 18:00' (this machine's time zone), RFC 3339, or a duration from now such as 8h.",
+					"Needs the root key. A job fits the rule if the action, every argument, the hosts and the time all match. What you leave out matches anything.",
+					"--hosts is an expression as for -S over the labels from a host's join token, which the host cannot change. Facts are not used.",
+					"A time is 2026-12-24, '2026-12-24 18:00' (in this machine's time zone), RFC 3339, or a duration from now such as 8h.",
 				},
 				examples: []example{
-					{"fleet role allow ops --action service.*", "services, everywhere"},
-					{"fleet role allow web --action service.restart --arg service=nginx --hosts env=prod", "only nginx, only there"},
-					{"fleet role allow night --action package.update --until 8h", "until eight hours from now"},
-					{"fleet role allow ops --action package.* --second-key-above 20", "above 20 % of the fleet only with a second signature"},
+					{"fleet role allow ops --action service.*", "all service actions, on every host"},
+					{"fleet role allow web --action service.restart --arg service=nginx --hosts env=prod", "only nginx, only on those hosts"},
+					{"fleet role allow night --action package.update --until 8h", "for the next eight hours"},
+					{"fleet role allow ops --action package.* --second-key-above 20", "jobs for more than 20 % of the fleet need a second signature"},
 				},
 				flags: append([]ucli.Flag{
-					text(whatItAllows, flagAction, "", "`PLUGIN.ACTION`: each side may be *"),
-					many(whatItAllows, flagArg, "", "`NAME=VALUE`: the argument must be there and be this; * in it stands for any text; given again, all of them"),
-					text(whatItAllows, flagHosts, "", "`EXPRESSION`: over the labels of hosts: 'env=prod and hagroup=c'"),
-					text(whatItAllows, flagFrom, "", "`TIME`: not before"),
-					text(whatItAllows, flagUntil, "", "`TIME`: not at or after"),
-					toggle(whatItAllows, flagSecondKey, "", "only if a second admin signs too"),
-					text(whatItAllows, flagSecondKeyAbove, "", "`PERCENT`: the same, if the job is for more of the fleet than that"),
+					text(whatItAllows, flagAction, "", "`PLUGIN.ACTION`: either side may be *"),
+					many(whatItAllows, flagArg, "", "`NAME=VALUE`: the argument must have this value, in which * matches any text; repeat to require several"),
+					text(whatItAllows, flagHosts, "", "`EXPRESSION`: host labels that must match, such as 'env=prod and hagroup=c'"),
+					text(whatItAllows, flagFrom, "", "`TIME`: the rule applies from this time on"),
+					text(whatItAllows, flagUntil, "", "`TIME`: the rule applies until just before this time"),
+					toggle(whatItAllows, flagSecondKey, "", "require a second admin's signature"),
+					text(whatItAllows, flagSecondKeyAbove, "", "`PERCENT`: require a second admin's signature if the job targets more than this share of the fleet"),
 				}, rosterFlags()...),
 				endings: []ending{endFault},
 				do:      func(e *env, in *ucli.Context) error { return e.roleAllow(in) },
 			},
 			{
-				name: "remove", brief: "remove a rule of a role, or the whole role", takes: "NAME [RULE-NUMBER]", atLeast: 1, atMost: 2,
-				about: []string{"Needs the root key. Rules have the numbers that fleet role list shows; those behind the removed one move up. A role that an admin has is not removed as a whole."},
+				name: "remove", brief: "remove one rule from a role, or the whole role", takes: "NAME [RULE-NUMBER]", atLeast: 1, atMost: 2,
+				about: []string{"Needs the root key. RULE-NUMBER is as shown by fleet role list; later rules move up by one. A role that an admin still has cannot be removed."},
 				flags: rosterFlags(), endings: []ending{endFault},
 				do: func(e *env, in *ucli.Context) error { return e.roleRemove(in) },
 			},
@@ -93,7 +93,7 @@ func (e *env) roleAllow(in *ucli.Context) error {
 		}
 		for n, old := range r.Roles[i].Rules {
 			if policy.Describe(old) == policy.Describe(rule) {
-				return usagef("role %s has this rule already, as number %d", name, n+1)
+				return usagef("role %s already has this rule, as number %d", name, n+1)
 			}
 		}
 		r.Roles[i].Rules = append(r.Roles[i].Rules, rule)
@@ -102,21 +102,21 @@ func (e *env) roleAllow(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.spread(r, "role %s allows: %s", name, policy.Describe(rule))
+	e.spread(r, "role %s now allows: %s", name, policy.Describe(rule))
 	if len(whoHas(r, name)) == 0 {
-		e.note("no admin has the role %s yet; give it with: fleet admin add NAME KEY --role %s", name, name)
+		e.note("no admin has the role %s yet; to assign it: fleet admin add NAME KEY --role %s", name, name)
 	}
 	return nil
 }
 
 func parseRule(in *ucli.Context, now time.Time) (r identity.Rule, err error) {
 	if r.Action = in.String(flagAction); r.Action == "" {
-		return r, usagef("which action? give one with --action PLUGIN.ACTION; *.* is every one")
+		return r, usagef("no action given; add --action PLUGIN.ACTION (*.* is every action)")
 	}
 	for _, a := range in.StringSlice(flagArg) {
 		k, v, ok := strings.Cut(a, "=")
 		if _, twice := r.Args[k]; !ok || k == "" || v == "" || twice {
-			return r, usagef("--arg: %q is not NAME=VALUE, or stands twice", a)
+			return r, usagef("--arg: %q is not NAME=VALUE, or is given twice", a)
 		}
 		if r.Args == nil {
 			r.Args = map[string]string{}
@@ -141,17 +141,17 @@ func parseRule(in *ucli.Context, now time.Time) (r identity.Rule, err error) {
 		*t.to = at.Unix()
 	}
 	if r.Until != 0 && r.Until <= now.Unix() {
-		return r, usagef("--until: that is over already")
+		return r, usagef("--until: that time has passed")
 	}
 	switch {
 	case in.Bool(flagSecondKey) && in.IsSet(flagSecondKeyAbove):
-		return r, usagef("--second-key is always and --second-key-above is sometimes; give one of them")
+		return r, usagef("--second-key and --second-key-above exclude each other; use one of them")
 	case in.Bool(flagSecondKey):
 		r.Second = 1
 	case in.IsSet(flagSecondKeyAbove):
 		n, err := strconv.Atoi(strings.TrimSuffix(in.String(flagSecondKeyAbove), "%"))
 		if err != nil || n < 0 || n > 99 {
-			return r, usagef("--second-key-above: %q is not a number of percent from 0 to 99", in.String(flagSecondKeyAbove))
+			return r, usagef("--second-key-above: %q is not a percentage from 0 to 99", in.String(flagSecondKeyAbove))
 		}
 		r.Second = uint8(n) + 1
 	}
@@ -179,7 +179,7 @@ func (e *env) doubt(r identity.Rule) {
 	}
 	i := slices.IndexFunc(e.declarations, func(d plugin.Declaration) bool { return d.Name == p })
 	if i < 0 {
-		e.note("warning: no plugin known here is called %q; the rule is right only if hosts have one", p)
+		e.note("warning: there is no built-in plugin %q; the rule has an effect only on hosts that have one", p)
 		return
 	}
 	if a == "*" {
@@ -187,12 +187,12 @@ func (e *env) doubt(r identity.Rule) {
 	}
 	action, ok := e.declarations[i].Action(a)
 	if !ok {
-		e.note("warning: the plugin %s has no action %q that is known here; the rule is right only if hosts have one", p, a)
+		e.note("warning: the built-in plugin %s has no action %q; the rule has an effect only on hosts that have one", p, a)
 		return
 	}
 	for name := range r.Args {
 		if !slices.ContainsFunc(action.Inputs, func(i plugin.Input) bool { return i.Name == name }) {
-			e.note("warning: %s has no argument %q, so the rule never fits", r.Action, name)
+			e.note("warning: %s has no argument %q, so the rule never matches", r.Action, name)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func (e *env) roleRemove(in *ucli.Context) error {
 	if in.Args().Len() == 2 {
 		var err error
 		if number, err = strconv.Atoi(in.Args().Get(1)); err != nil || number < 1 {
-			return usagef("%q is no number of a rule", in.Args().Get(1)).with("fleet role list shows the numbers")
+			return usagef("%q is not a rule number", in.Args().Get(1)).with("to see the numbers: fleet role list")
 		}
 	}
 	o, err := e.parseRosterEdit(in)
@@ -213,25 +213,25 @@ func (e *env) roleRemove(in *ucli.Context) error {
 	r, err := e.editRoster(in.Context, o, func(r *identity.Roster) error {
 		i := slices.IndexFunc(r.Roles, func(role identity.RoleEntry) bool { return role.Name == name })
 		if i < 0 {
-			return usagef("no role is called %q", name).with("fleet role list names them")
+			return usagef("there is no role %q", name).with("to see all roles: fleet role list")
 		}
 		before := *r
 		before.Roles = slices.Clone(r.Roles)
 		if number == 0 {
 			if who := whoHas(*r, name); len(who) > 0 {
-				return usagef("%s still has the role %s", strings.Join(who, ", "), name).with("give them other roles first: fleet admin add NAME KEY --role R, or fleet admin remove NAME")
+				return usagef("%s still has the role %s", strings.Join(who, ", "), name).with("first change their roles: fleet admin add NAME KEY --role R, or fleet admin remove NAME")
 			}
 			r.Roles = slices.Delete(slices.Clone(r.Roles), i, i+1)
 			return nil
 		}
 		rules := r.Roles[i].Rules
 		if number > len(rules) {
-			return usagef("role %s has %d rules, and no number %d", name, len(rules), number)
+			return usagef("role %s has only %d rules, no number %d", name, len(rules), number)
 		}
-		done = fmt.Sprintf("role %s does not allow any more: %s", name, policy.Describe(rules[number-1]))
+		done = fmt.Sprintf("role %s no longer allows: %s", name, policy.Describe(rules[number-1]))
 		r.Roles[i].Rules = slices.Delete(slices.Clone(rules), number-1, number)
 		if mayAll(before) && !mayAll(*r) {
-			return e.sure(in.Context, in, "remove the last rule by which an admin may do everything")
+			return e.sure(in.Context, in, "remove the last rule that allows an admin to do everything")
 		}
 		return nil
 	})

@@ -46,7 +46,7 @@ func (e *env) editRoster(ctx context.Context, o connection, edit func(*identity.
 		return none, faultf("%w", err)
 	}
 	if err := identity.WriteFile(filepath.Join(o.home, rosterFile), signed, 0o644); err != nil {
-		return none, faultf("the roster is with the fleet, but not kept here: %w", err)
+		return none, faultf("the fleet has the roster, but it could not be saved here: %w", err)
 	}
 	return roster, nil
 }

@@ -17,7 +17,7 @@ func rosterReadFlags() []ucli.Flag {
 	return append([]ucli.Flag{
 		text(whatToPrint, flagOutput, "o", "`FORMAT`: table or json"),
 		toggle(whatToPrint, flagJSON, "j", "the same as -o json"),
-		many(connecting, flagBroker, "", "`HOST:PORT`: a broker, instead of those in the config; given again, any of them"),
+		many(connecting, flagBroker, "", "`HOST:PORT`: a broker to use instead of the configured ones; repeat for several"),
 		keyFlag(), passphraseFileFlag(),
 	}, homeFlags()...)
 }
@@ -48,7 +48,7 @@ func (e *env) parseRosterRead(in *ucli.Context) (asJSON bool, o connection, err 
 		return false, o, err
 	}
 	if in.IsSet(flagOutput) && p.format != report.Table && p.format != report.JSON {
-		return false, o, usagef("-o %s: this command knows table and json", p.format)
+		return false, o, usagef("-o %s: this command supports only table and json", p.format)
 	}
 	o, err = parseConnection(in, c, e)
 	return p.format == report.JSON, o, err

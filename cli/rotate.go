@@ -24,13 +24,13 @@ const rotatePatience = 2 * time.Minute
 
 func rotateVerb() verb {
 	return verb{
-		name: "rotate", group: groupBuild, brief: "replace the key that issues certificates, and the gossip key",
+		name: "rotate", group: groupBuild, brief: "replace the issuing key and the gossip key",
 		about: []string{
-			"For when somebody may hold these keys who should not: a peer was taken, or a host with the gossip key. Needs the root key. Revoke the hosts that were taken first; what they hold is worth nothing afterwards.",
-			"Three steps, each waited for: every host that is there gets the new keys, sealed to it; then they are used, and every host gets a new certificate; then the old ones are accepted nowhere. Hosts stay reachable all the while. It may be stopped at any point and run again.",
-			"Only hosts that answer at the beginning are carried over. Look at the list that is shown: who stole the issuing key can have made hosts of his own. A host that is down now is out: bring it back with a new token (fleet token create; there: fleet node --join @FILE). It keeps its key and its name.",
+			"Use it when these keys may be in the wrong hands: a peer was captured (it holds both keys), or a member (it holds the gossip key). Needs the root key. Revoke the captured hosts first; afterwards the keys they hold are worthless.",
+			"It works in three steps and waits for each: every running host gets the new keys, sealed to it; the new keys come into use and every host gets a new certificate; the old keys are no longer accepted. Hosts stay reachable throughout. You can interrupt it at any point and run it again.",
+			"Only hosts that answer at the start get the new keys. Check the list it shows: with a stolen issuing key an attacker can have added hosts. A host that is down is left out; bring it back with a new token (fleet token create; then on the host: fleet node --join @FILE). It keeps its key and name.",
 		},
-		examples: []example{{"fleet rotate", "after fleet node revoke of a peer that was stolen"}},
+		examples: []example{{"fleet rotate", "after a stolen peer was revoked with fleet node revoke"}},
 		flags:    rosterFlags(), endings: []ending{endFault, endSilent, endInterrupted},
 		do: func(e *env, in *ucli.Context) error { return e.rotate(in.Context, in) },
 	}
@@ -82,7 +82,7 @@ func (r *rotation) agree(ctx context.Context, in *ucli.Context) error {
 		return err
 	}
 	if len(live) == 0 {
-		return faultf("no host answers, so nobody would get the new keys")
+		return faultf("no host answered, so no host would get the new keys")
 	}
 	peers := 0
 	for _, o := range live {
@@ -93,12 +93,12 @@ func (r *rotation) agree(ctx context.Context, in *ucli.Context) error {
 		fmt.Fprintf(r.e.stderr, "  %s  %-9s %s\n", o.Node, o.Identity.Role, report.Sanitise(o.Name))
 	}
 	if peers == 0 {
-		return faultf("no peer answers, so nobody could issue certificates with the new key")
+		return faultf("no peer answered, so no host could issue certificates with the new key")
 	}
 	for _, o := range silent {
 		r.e.note("%s does not answer and is left out: %s", report.Sanitise(o.Name), report.Sanitise(o.Message))
 	}
-	return r.e.sure(ctx, in, fmt.Sprintf("give new keys to these %s, %d of them peers, and shut out all others", hosts(len(live)), peers))
+	return r.e.sure(ctx, in, fmt.Sprintf("give new keys to these %s, including %d peers, and shut out all others", hosts(len(live)), peers))
 }
 
 func (r *rotation) run(ctx context.Context) (err error) {
@@ -132,10 +132,10 @@ func (r *rotation) run(ctx context.Context) (err error) {
 	if err := r.force(ctx); err != nil {
 		return err
 	}
-	if err := r.until(ctx, "are there with the new keys alone", renewed); err != nil {
+	if err := r.until(ctx, "use only the new keys", renewed); err != nil {
 		return err
 	}
-	r.e.note("the old keys are accepted nowhere; a host that was down comes back with a new token: fleet token create, and there: fleet node --join @FILE")
+	r.e.note("the old keys are no longer accepted; to bring back a host that was down: fleet token create, then on the host: fleet node --join @FILE")
 	return nil
 }
 
@@ -178,7 +178,7 @@ func (r *rotation) until(ctx context.Context, what string, done func(client.Outc
 	for {
 		live, _, err := r.ask(ctx)
 		if err != nil && ctx.Err() != nil {
-			return &problem{ending: endInterrupted, err: errors.New("interrupted; the rotation is not complete: run fleet rotate again")}
+			return &problem{ending: endInterrupted, err: errors.New("interrupted; the rotation is not complete; run it again: fleet rotate")}
 		}
 		var waiting, ready []string
 		for _, o := range live {
@@ -196,7 +196,7 @@ func (r *rotation) until(ctx context.Context, what string, done func(client.Outc
 		select {
 		case <-late:
 			return (&problem{ending: endSilent, err: fmt.Errorf("not all hosts %s after %s: %s", what, rotatePatience, strings.Join(waiting, ", "))}).
-				with("nothing is lost: run fleet rotate again, or fleet node revoke those that cannot be reached")
+				with("nothing is lost; run fleet rotate again, or revoke the hosts that cannot be reached: fleet node revoke")
 		case <-time.After(500 * time.Millisecond):
 		case <-ctx.Done():
 		}

@@ -32,7 +32,7 @@ func TestRotateReplacesTheKeysOfALiveFleet(t *testing.T) {
 	oldDown := keysOf(t, down)
 	home := homeOfFleet(t, f)
 
-	if code, _, errs := typed(t, home, "rotate"); code != 2 || !strings.Contains(errs, "give new keys to these 4 hosts, 3 of them peers") {
+	if code, _, errs := typed(t, home, "rotate"); code != 2 || !strings.Contains(errs, "give new keys to these 4 hosts, including 3 peers") {
 		t.Fatalf("off a terminal and without --yes: %d %s", code, errs)
 	}
 	for range 2 { // what was rotated rotates again
@@ -40,7 +40,7 @@ func TestRotateReplacesTheKeysOfALiveFleet(t *testing.T) {
 		if code != 0 {
 			t.Fatalf("%d %s", code, errs)
 		}
-		expect(t, errs, "4 hosts have the new keys", "4 hosts have new certificates", "4 hosts are there with the new keys alone", "accepted nowhere")
+		expect(t, errs, "4 hosts have the new keys", "4 hosts have new certificates", "4 hosts use only the new keys", "no longer accepted")
 	}
 	f.Await(c, 4)
 	run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Timeout: 20 * time.Second}, nil)

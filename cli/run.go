@@ -26,16 +26,16 @@ func runVerb(known []plugin.Declaration) verb {
 		name: "run", group: groupAsk, takes: "PLUGIN ACTION [ARGUMENT...]", atLeast: 1, atMost: -1,
 		brief: "run a plugin's action on the hosts that match",
 		about: []string{
-			"A plugin's name works as a command too: `fleet service nginx status` is `fleet run service status nginx`. Arguments " +
-				"are NAME=VALUE, or bare words in the order that `fleet plugin doc PLUGIN` tells. All is checked here before anything is sent.",
-			"An action that only looks goes out at once. One that may change hosts is planned first: who matches is asked, and told, " +
-				"before the job is sent to exactly these hosts. Without a filter, or if every host matches, it asks; off a terminal a change " +
-				"without a filter needs --all, and one whose filter matches every host needs -y.",
+			"A plugin's name works as a command too: `fleet service nginx status` is the same as `fleet run service status nginx`. Arguments " +
+				"are NAME=VALUE, or bare words in the order shown by `fleet plugin doc PLUGIN`. Everything is checked here before anything is sent.",
+			"A read-only action is sent at once. An action that can change hosts is planned first: fleet finds the matching hosts and shows them " +
+				"before it sends the job to exactly these hosts. It asks first if there is no filter or every host matches. When there is no terminal, a change " +
+				"without a filter needs --all, and a change whose filter matches every host needs -y.",
 		},
 		examples: []example{
-			{"fleet run package openssl status", "which version is where"},
-			{"fleet run service nginx restart -W hagroup=c", "restart on the hosts of one group"},
-			{"fleet find -S 'osfamily=Debian and not webserver' | fleet run package update openssl", "on the hosts that find printed"},
+			{"fleet run package openssl status", "which version each host has"},
+			{"fleet run service nginx restart -W hagroup=c", "restart nginx on the hosts of one group"},
+			{"fleet find -S 'osfamily=Debian and not webserver' | fleet run package update openssl", "update on the hosts that find printed"},
 			{"fleet service nginx reload -I web[1-9] --batch 3 --batch-sleep 30", "three at a time"},
 			{"fleet run service nginx status -j", "for a program"},
 		},
@@ -44,7 +44,7 @@ func runVerb(known []plugin.Declaration) verb {
 			name := in.Args().First()
 			i := slices.IndexFunc(known, func(d plugin.Declaration) bool { return d.Name == name })
 			if i < 0 {
-				return usagef("no plugin is called %q", name).with(hintNearest(name, names), "fleet plugin list tells which there are")
+				return usagef("there is no plugin %q", name).with(hintNearest(name, names), "to see all plugins: fleet plugin list")
 			}
 			return e.runPlugin(in, known[i], in.Args().Tail())
 		},
@@ -56,8 +56,8 @@ func runPluginVerb(d plugin.Declaration) verb {
 	v := verb{
 		name: d.Name, group: groupPlugin, takes: "ACTION [ARGUMENT...]", atLeast: 0, atMost: -1,
 		brief: lowerFirst(d.Description),
-		about: []string{"The same as `fleet run " + d.Name + " ...`; see `fleet help run` for what all plugins have in common, and `fleet plugin doc " +
-			d.Name + "` for arguments and answers."},
+		about: []string{"The same as `fleet run " + d.Name + " ...`. See `fleet help run` for the common options, and `fleet plugin doc " +
+			d.Name + "` for inputs and outputs."},
 		flags: runFlags(), endings: askEndings,
 		do: func(e *env, in *ucli.Context) error { return e.runPlugin(in, d, in.Args().Slice()) },
 	}
@@ -121,7 +121,7 @@ func (e *env) parseRun(in *ucli.Context, d plugin.Declaration, words []string) (
 		return o, usagef("--%s needs a file", flagForApproval)
 	}
 	if o.forApproval != "" && o.action.Kind == plugin.Read {
-		return o, usagef("%s %s changes nothing and needs no second signature; leave --%s out", d.Name, name, flagForApproval)
+		return o, usagef("%s %s changes nothing and needs no second signature; leave out --%s", d.Name, name, flagForApproval)
 	}
 	c, err := e.parseCommon(in, &o.hosts, &o.print)
 	if err != nil {
@@ -135,7 +135,7 @@ func (e *env) parseRun(in *ucli.Context, d plugin.Declaration, words []string) (
 		return o, err
 	}
 	if in.IsSet(flagDisplay) && o.print.format != report.Table && o.print.format != report.Name {
-		return o, usagef("--display is for people and for -o name; -o %s has every host", o.print.format)
+		return o, usagef("--display works with -o table and -o name; -o %s always has every host", o.print.format)
 	}
 	if o.print.format == report.Name && !in.IsSet(flagDisplay) {
 		o.view.Display = plugin.DisplayOK
@@ -153,7 +153,7 @@ func readSecrets(a plugin.Action, words map[string]string) error {
 		}
 		file, ok := strings.CutPrefix(word, "@")
 		if !ok {
-			return usagef("%s is secret and must not stand in the command line", name).with("write it into a file of mode 0600: " + name + "=@FILE")
+			return usagef("%s is secret and must not be on the command line", name).with("put it into a file with mode 0600: " + name + "=@FILE")
 		}
 		text, err := identity.ReadSecretFile(file)
 		if err != nil {
@@ -188,7 +188,7 @@ func (e *env) doRun(ctx context.Context, o runOptions) error {
 		return err
 	}
 	if o.all && !f.IsZero() {
-		return usagef("--all says every host, and a filter or a host list says which; nothing was sent").with("leave one of them out")
+		return usagef("--all and a filter or host list exclude each other; nothing was sent").with("leave out one of them")
 	}
 	change := o.action.Kind != plugin.Read
 	if change && f.IsZero() && !o.all && !e.canAsk {

@@ -75,7 +75,7 @@ func simVerb() verb {
 				return err
 			}
 			if o.format = p.format; o.format != report.Table && o.format != report.JSON {
-				return usagef("-o %s: this command knows table and json", o.format)
+				return usagef("-o %s: this command supports only table and json", o.format)
 			}
 			return e.sim(in.Context, o)
 		},

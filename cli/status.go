@@ -23,20 +23,20 @@ const (
 
 func statusVerb() verb {
 	return verb{
-		name: "status", group: groupAsk, brief: "how the whole fleet does, on one screen", atMost: 0,
+		name: "status", group: groupAsk, brief: "show fleet health", atMost: 0,
 		about: []string{
-			"Asks every host, and the brokers who is there, and puts the answers together: hosts by presence, brokers and the routes between them, versions of fleet and of its signed " +
-				"documents, clocks, and whether all see the same hosts. What is equal is told once; what is wrong is named, host by host, under \"Wrong\".",
-			"A clock is estimated from the time in each host's signed answer against the middle between question and answer, so it is off by at most half that time; a host is named " +
-				"where its clock is surely more than a second away. It is compared with this machine's, which may be the wrong one.",
-			"Code 4 says that hosts answered and something is wrong: a route is missing, a roster is old, a clock is off, views differ, a host has trouble of its own. Views and " +
-				"rosters may differ for some seconds after a change; look again before you act.",
+			"Asks every host, asks the brokers for the member list, and combines the answers: hosts by presence, brokers and the routes between them, versions of fleet and of its signed " +
+				"documents, clocks, and whether all hosts see the same members. What is equal is shown once; problems are listed per host under \"Wrong\".",
+			"A clock is estimated from the time in the host's signed answer and the midpoint between question and answer, so the error is at most half the round trip. A host is named " +
+				"if its clock is certainly more than a second off. Clocks are compared with this machine's, which may be the wrong one.",
+			"Exit code 4 means that hosts answered and something is wrong: a missing route, an old roster, a wrong clock, differing views, or a problem that a host reports. Views and " +
+				"rosters may differ for a few seconds after a change; check again before you act.",
 		},
 		examples: []example{
-			{"fleet status", "first thing at night"},
+			{"fleet status", "first thing when you are paged"},
 			{"fleet status -v", "with a line for each host"},
 			{"fleet status -o json", "for a program"},
-			{"fleet status -o name", "only the hosts with which something is wrong"},
+			{"fleet status -o name", "only the hosts with problems"},
 		},
 		flags: append(quietly("a line for each host"), connectionFlags()...), endings: []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		do: func(e *env, in *ucli.Context) error {

@@ -120,7 +120,7 @@ func (e *env) readStdin(ctx context.Context, patience time.Duration) ([]string, 
 			quiet = nil
 			e.note("waiting for host names on standard input; %s", hintStdin)
 		case <-tooLong:
-			return nil, usagef("no host name came on standard input within %s; nothing was sent", patience).with(hintStdin, hintSlow)
+			return nil, usagef("no host name arrived on standard input within %s; nothing was sent", patience).with(hintStdin, hintSlow)
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case l := <-done:
@@ -156,13 +156,13 @@ func (e *env) hosts(ctx context.Context, s selection) (filter.Filter, error) {
 			return err != nil || !fits
 		})
 		if len(names) == 0 {
-			return f, (&problem{ending: endNothing, err: fmt.Errorf("none of the %d hosts in the list fits %s; nothing was sent",
+			return f, (&problem{ending: endNothing, err: fmt.Errorf("none of the %d hosts in the list matches %s; nothing was sent",
 				listed, filter.Filter{Identities: f.Identities})}).with(hintStdin)
 		}
 	}
 	f.Identities = []string{filter.FoldNodes(names)}
 	if _, err := filter.Compile(f); err != nil {
-		return f, usagef("the host list: %w", err)
+		return f, usagef("read the host list: %w", err)
 	}
 	return f, nil
 }

@@ -74,7 +74,7 @@ func (s supervisor) watch(ctx, over context.Context, health func() node.Health) 
 			return
 		case <-stopping:
 			stopping = nil
-			s.notify(daemon.SdNotifyStopping + "\nSTATUS=stopping: no new jobs; waiting for actions that run")
+			s.notify(daemon.SdNotifyStopping + "\nSTATUS=stopping: no new jobs; waiting for running actions")
 		case <-tick.C:
 		}
 	}

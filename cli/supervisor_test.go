@@ -85,7 +85,7 @@ func TestAHungLoopStopsThePings(t *testing.T) {
 		if sv.count(ping) <= again {
 			t.Error("no pings while it waits for actions that run")
 		}
-		if sv.count("STOPPING=1\nSTATUS=stopping: no new jobs; waiting for actions that run") != 1 {
+		if sv.count("STOPPING=1\nSTATUS=stopping: no new jobs; waiting for running actions") != 1 {
 			t.Errorf("told %q", sv.lines)
 		}
 		close(over)

@@ -18,23 +18,23 @@ const (
 
 func tokenVerb() verb {
 	return verb{
-		name: "token", group: groupBuild, brief: "make tokens that let new hosts in, list and revoke them", takes: "create|list|revoke",
+		name: "token", group: groupBuild, brief: "create, list and revoke the join tokens that admit new hosts", takes: "create|list|revoke",
 		subverbs: []verb{{
-			name: "create", brief: "make a token and print it",
+			name: "create", brief: "create a join token and print it",
 			about: []string{
-				"Signs a token with your admin key; nothing is sent, and no broker has to be up. The token is a secret: keep it in files of mode 0600.",
-				"A host that comes with it gets the token's role and labels; labels are attested and cannot be overridden by the host's own facts.",
+				"Signs a join token with your admin key. Nothing is sent and no broker is needed. The token is secret: keep it in files with mode 0600.",
+				"A host admitted with the token gets its role and labels. Labels are attested: the host's own facts cannot override them.",
 			},
 			examples: []example{
 				{"fleet token create --role ephemeral --label env=prod --expires 720h", "for an autoscaling group"},
-				{"fleet token create --role peer --network 10.0.0.0/8", "for a host that may carry a broker"},
+				{"fleet token create --role peer --network 10.0.0.0/8", "for a host that may run a broker"},
 			},
 			flags: append([]ucli.Flag{
-				text(foundFlags, flagRole, "", "`ROLE`: peer (may carry a broker), member, or ephemeral (a member that is soon forgotten when gone); default member"),
-				many(foundFlags, flagLabel, "", "`NAME=VALUE`: attested for each host that comes with it; given again, all of them"),
-				many(foundFlags, flagNetwork, "", "`CIDR`: only hosts from there; given again, from any of them"),
-				text(foundFlags, flagExpires, "", "`DURATION`: how long it lets hosts in (default 24h)"),
-				many(connecting, flagBroker, "", "`HOST:PORT`: a broker, instead of those in the config; given again, any of them"),
+				text(foundFlags, flagRole, "", "`ROLE`: peer (may run a broker), member, or ephemeral (a member that is forgotten soon after it is gone); default member"),
+				many(foundFlags, flagLabel, "", "`NAME=VALUE`: a label for every host admitted with the token; repeat for several"),
+				many(foundFlags, flagNetwork, "", "`CIDR`: admit only hosts from this network; repeat to allow several"),
+				text(foundFlags, flagExpires, "", "`DURATION`: how long the token works (default 24h)"),
+				many(connecting, flagBroker, "", "`HOST:PORT`: a broker to use instead of the configured ones; repeat for several"),
 				keyFlag(),
 				passphraseFileFlag(),
 			}, homeFlags()...),
@@ -65,7 +65,7 @@ func (e *env) createToken(in *ucli.Context) error {
 	for _, l := range in.StringSlice(flagLabel) {
 		name, value, ok := strings.Cut(l, "=")
 		if _, twice := r.Labels[name]; !ok || name == "" || value == "" || twice {
-			return usagef("--label: %q is not NAME=VALUE, or stands twice", l)
+			return usagef("--label: %q is not NAME=VALUE, or is given twice", l)
 		}
 		r.Labels[name] = value
 	}

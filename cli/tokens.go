@@ -49,7 +49,7 @@ func keepToken(home string, t identity.Token) error {
 	}
 	f, err := os.OpenFile(filepath.Join(home, tokensFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return fmt.Errorf("keep the token's id: %w", err)
+		return fmt.Errorf("record the token's id: %w", err)
 	}
 	_, err = f.Write(append(line, '\n'))
 	return errors.Join(err, f.Sync(), f.Close())
@@ -63,7 +63,7 @@ func readTokens(home string) ([]keptToken, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, faultf("the list of tokens: %w", err)
+		return nil, faultf("read the list of tokens: %w", err)
 	}
 	if len(raw) > maxTokensFile {
 		return nil, faultf("%s is larger than %d bytes; remove its oldest lines", file, maxTokensFile)
@@ -76,7 +76,7 @@ func readTokens(home string) ([]keptToken, error) {
 		dec.DisallowUnknownFields()
 		var t keptToken
 		if err := dec.Decode(&t); err != nil || t.Schema != tokensSchema || !t.ID.Valid() {
-			return nil, faultf("%s:%d is no line of %s; remove it", file, number, tokensSchema)
+			return nil, faultf("%s:%d is not a valid %s line; remove it", file, number, tokensSchema)
 		}
 		list = append(list, t)
 	}
@@ -85,20 +85,20 @@ func readTokens(home string) ([]keptToken, error) {
 
 func listTokensVerb() verb {
 	return verb{
-		name: "list", brief: "the tokens made here, and those that are revoked",
+		name: "list", brief: "list the tokens created here, and all revoked ones",
 		about: []string{
-			"A token is signed on its admin's machine and kept nowhere else, so this lists those made with this home directory. Tokens of other admins are listed on their machines; those that were revoked are known everywhere and listed here too.",
-			"A token that has expired lets nobody in and is shown only with --all.",
+			"A token is signed on its admin's machine and recorded nowhere else, so this lists the tokens created with this home directory. Other admins list theirs on their own machines. Revoked tokens are in the roster and are always listed.",
+			"Expired tokens are shown only with --all.",
 		},
 		examples: []example{
-			{"fleet token list", "what lets hosts in now"},
-			{"fleet token list --all -o json", "everything, for a program"},
+			{"fleet token list", "the tokens that work now"},
+			{"fleet token list --all -o json", "all tokens, as JSON"},
 		},
 		flags: append([]ucli.Flag{
-			toggle(foundFlags, flagAll, "", "also those that have expired"),
+			toggle(foundFlags, flagAll, "", "include expired tokens"),
 			text(whatToPrint, flagOutput, "o", "`FORMAT`: table, json, jsonl, yaml, csv or name"),
 			toggle(whatToPrint, flagJSON, "j", "the same as -o json"),
-			many(connecting, flagBroker, "", "`HOST:PORT`: a broker, instead of those in the config; given again, any of them"),
+			many(connecting, flagBroker, "", "`HOST:PORT`: a broker to use instead of the configured ones; repeat for several"),
 			keyFlag(), passphraseFileFlag(),
 		}, homeFlags()...),
 		endings: []ending{endFault},
@@ -131,7 +131,7 @@ func (e *env) listTokens(ctx context.Context, in *ucli.Context) error {
 	if err != nil {
 		return faultf("%w", err)
 	}
-	e.note("tokens made with %s; those of other admins are listed on their machines", o.home)
+	e.note("tokens created with %s; other admins list theirs on their own machines", o.home)
 	return e.print(string(out))
 }
 

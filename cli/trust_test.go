@@ -99,19 +99,19 @@ func TestASecondAdminInTwoCommands(t *testing.T) {
 
 	_, line, errs := bob.run("admin", "keygen", "bob", "--role", "web")
 	expect(t, line, "fleet admin add bob fleet-admin:", " --role web")
-	expect(t, errs, "it stays on this machine")
-	expect(t, bob.must(2, "admin", "keygen", "bob"), "no key is ever overwritten")
+	expect(t, errs, "keep it on this machine")
+	expect(t, bob.must(2, "admin", "keygen", "bob"), "fleet never overwrites a key")
 	expect(t, bob.must(1, "whoami"), "key   fleet-admin:", "admin.key") // of no fleet yet
 
-	expect(t, ann.pasted(2, line), `no role is called "web"`, "the roles are all")
+	expect(t, ann.pasted(2, line), `there is no role "web"`, "the roles are all")
 	expect(t, ann.must(0, "role", "allow", "web", "--action", "service.restart", "--arg", "service=nginx", "--hosts", "env=prod", "--until", "8h"),
-		"role web allows: service.restart service=nginx on hosts with env=prod until ", "roster version 2 is with the brokers", "no admin has the role web yet")
+		"role web now allows: service.restart service=nginx on hosts with env=prod until ", "roster version 2 is with the brokers", "no admin has the role web yet")
 	_, back, errs := ann.run(strings.Fields(line)[1:]...)
 	expect(t, back, "fleet admin accept fleet-info1.")
-	expect(t, errs, "bob is an admin with the role web", "roster version 3", string(f.Root.Public().ID()))
-	expect(t, ann.pasted(2, line), "in the roster already")
+	expect(t, errs, "bob is now an admin with the role web", "roster version 3", string(f.Root.Public().ID()))
+	expect(t, ann.pasted(2, line), "already in the roster")
 
-	expect(t, bob.pasted(0, back), "a home of the fleet test", string(f.Root.Public().ID()))
+	expect(t, bob.pasted(0, back), "belongs to the fleet test", string(f.Root.Public().ID()))
 	expect(t, bob.must(0, "whoami"), "bob in the fleet test, roster version 3", "role  web", "1  service.restart service=nginx on hosts with env=prod until ")
 	expect(t, ann.must(0, "admin", "list"), "ann", "all", "bob", "web")
 	expect(t, ann.must(0, "role", "list"), "web (bob)", "all (ann)")
@@ -129,7 +129,7 @@ func TestASecondAdminInTwoCommands(t *testing.T) {
 	expect(t, bob.must(7, "can", "ann", "service", "stop", "nginx"), "no role of bob allows rpcutil.can")
 
 	// A rule that is over counts for nothing.
-	expect(t, ann.must(2, "role", "allow", "web", "--action", "*.*", "--until", "2020-01-01"), "that is over already")
+	expect(t, ann.must(2, "role", "allow", "web", "--action", "*.*", "--until", "2020-01-01"), "that time has passed")
 	ann.must(0, "role", "allow", "later", "--action", "service.stop", "--from", "2099-01-01")
 	ann.must(0, append(strings.Fields(strings.Replace(line, "--role web", "--role later,web", 1))[1:], "-y")...)
 	expect(t, ann.must(7, "can", "bob", "service", "stop", "nginx", "-I", "web2"), "no role of bob allows service.stop here with these arguments (roles: later, web)")
@@ -144,22 +144,22 @@ func TestRemovedAdminIsRefused(t *testing.T) {
 	bob.pasted(0, back)
 	bob.within(0, "run", "service", "restart", "nginx", "-I", "web1")
 
-	expect(t, ann.must(0, "admin", "remove", "bob"), "bob is no admin any more", "roster version 3")
+	expect(t, ann.must(0, "admin", "remove", "bob"), "bob is removed", "roster version 3")
 	expect(t, bob.within(7, "whoami"), "key   fleet-admin:", "this key is not in the fleet's roster")
 	expect(t, bob.must(1, "run", "service", "restart", "nginx", "-I", "web1"), "the roster there does not name this admin's key")
 	expect(t, ann.must(2, "admin", "remove", "ann"), "ann is the only admin")
-	expect(t, ann.must(2, "admin", "remove", "bbo"), `no admin is called "bbo"`)
-	expect(t, bob.must(1, "admin", "remove", "ann"), "the roster can only be changed where the root key is")
+	expect(t, ann.must(2, "admin", "remove", "bbo"), `there is no admin "bbo"`)
+	expect(t, bob.must(1, "admin", "remove", "ann"), "changing the roster needs the root key")
 
 	// The last one who may do everything is asked about, and so is the last rule.
 	bob.home = filepath.Join(t.TempDir(), "bob")
 	_, line, _ = bob.run("admin", "keygen", "bob", "--role", "ops")
 	ann.must(0, "role", "allow", "ops", "--action", "service.*")
 	ann.pasted(0, line)
-	expect(t, ann.must(2, "admin", "remove", "ann"), "after whom no admin may do everything")
-	expect(t, ann.must(2, "role", "remove", "all", "1"), "the last rule by which an admin may do everything")
+	expect(t, ann.must(2, "admin", "remove", "ann"), "the last admin who is allowed to do everything")
+	expect(t, ann.must(2, "role", "remove", "all", "1"), "the last rule that allows an admin to do everything")
 	expect(t, ann.must(2, "role", "remove", "ops"), "bob still has the role ops")
-	expect(t, ann.must(0, "role", "remove", "ops", "1"), "role ops does not allow any more: service.*")
+	expect(t, ann.must(0, "role", "remove", "ops", "1"), "role ops no longer allows: service.*")
 	expect(t, ann.must(0, "role", "list"), "ops (bob)\n   nothing")
 }
 
@@ -305,6 +305,6 @@ func TestAcceptKeepsFleetsApart(t *testing.T) {
 		t.Errorf("the pinned root changed: %v", err)
 	}
 	expect(t, bob.must(2, "admin", "keygen", "a b"), `name: "a b" must be`)
-	expect(t, bob.must(2, "admin", "keygen", "--passphrase-file", "x"), "does nothing without --passphrase")
+	expect(t, bob.must(2, "admin", "keygen", "--passphrase-file", "x"), "has no effect without --passphrase")
 	expect(t, bob.must(2, "admin", "add", "eve", identity.NewKey[identity.Admin]().Secret(), "--role", "all"), "that is a private key")
 }

@@ -29,10 +29,10 @@ type example struct{ line, why string }
 
 // The headings of the overview, in this order.
 const (
-	groupAsk    = "Ask and steer hosts"
-	groupPlugin = "Plugins, also without run"
-	groupBuild  = "Build the fleet"
-	groupLearn  = "Look things up"
+	groupAsk    = "Query and run on hosts"
+	groupPlugin = "Plugins (the word run may be left out)"
+	groupBuild  = "Set up the fleet"
+	groupLearn  = "Help and tools"
 )
 
 var groups = [...]string{groupAsk, groupPlugin, groupBuild, groupLearn}
@@ -99,11 +99,11 @@ func (v verb) checkWords(l line) error {
 	n := len(l.words)
 	switch {
 	case v.atMost == 0 && n > 0:
-		return usagef("%s takes no words, not %q", l.name(), l.words[0]).with(hintHelp(l.name()))
+		return usagef("%s takes no arguments, but got %q", l.name(), l.words[0]).with(hintHelp(l.name()))
 	case n < v.atLeast:
 		return usagef("%s needs %s", l.name(), v.takes).with(hintHelp(l.name()))
 	case v.atMost > 0 && n > v.atMost:
-		return usagef("%s takes %s and no more, not %q", l.name(), v.takes, l.words[v.atMost]).with(hintHelp(l.name()))
+		return usagef("%s takes only %s, but also got %q", l.name(), v.takes, l.words[v.atMost]).with(hintHelp(l.name()))
 	}
 	return nil
 }

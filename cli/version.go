@@ -10,7 +10,7 @@ import (
 
 func versionVerb() verb {
 	return verb{
-		name: "version", group: groupLearn, brief: "which fleet this is",
+		name: "version", group: groupLearn, brief: "print the version of fleet",
 		do: func(e *env, _ *ucli.Context) error {
 			return e.print(fmt.Sprintf("fleet %s (%s, %s/%s)\n", Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
 		},

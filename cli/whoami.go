@@ -14,8 +14,8 @@ import (
 
 func whoamiVerb() verb {
 	return verb{
-		name: "whoami", group: groupLearn, brief: "your key, and what the fleet's roster lets you do",
-		about: []string{"Asks a broker for the newest roster and looks your key up. Where your key is not in it, the key is printed all the same, and the exit code is 7."},
+		name: "whoami", group: groupLearn, brief: "show your key and what the roster allows you",
+		about: []string{"Gets the newest roster from a broker and looks up your key. If the key is not in the roster, it is printed anyway and the exit code is 7."},
 		flags: rosterReadFlags(), endings: []ending{endFault, endRefused},
 		do: func(e *env, in *ucli.Context) error { return e.whoami(in) },
 	}
@@ -89,6 +89,6 @@ func (e *env) lookMeUp(in *ucli.Context, o connection) (identity.Roster, identit
 }
 
 func stranger() error {
-	p := &problem{ending: endRefused, err: errors.New("this key is not in the fleet's roster: nothing that it signs is heeded")}
-	return p.with("an admin with the root key adds it with: fleet admin add NAME KEY --role ROLE")
+	p := &problem{ending: endRefused, err: errors.New("this key is not in the fleet's roster; hosts ignore jobs signed with it")}
+	return p.with("ask an admin who has the root key to run: fleet admin add NAME KEY --role ROLE")
 }

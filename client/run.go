@@ -73,7 +73,7 @@ func (c *Client) Submit(ctx context.Context, p Pending, timeout time.Duration, p
 	}
 	j, err := u.Verify(c.config.Key.Public())
 	if err != nil {
-		return Run{}, fmt.Errorf("only who signed the job first can send it: %w", err)
+		return Run{}, fmt.Errorf("only the admin who signed the job first can send it: %w", err)
 	}
 	g := newGathering(c, Request{Plugin: j.Plugin, Action: j.Action, Targets: p.Targets, Timeout: timeout}, progress)
 	g.signed, g.seal = p.Signed, p.Seal

@@ -7,7 +7,7 @@ import (
 	"fleet/client"
 )
 
-// Inventory is all that one host says of itself.
+// Inventory is show everything about one host.
 type Inventory struct {
 	Outcome client.Outcome
 	Exit    int

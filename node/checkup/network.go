@@ -93,7 +93,7 @@ func (h *host) judge(check string, root identity.PublicKey[identity.Root], v nod
 		}
 		h.add(check, Bad, "it is another fleet's, or somebody stands between; compare the fleet's id with an admin's (fleet status)", "does not show a certificate under the root that is pinned here (%s): %v", root.ID(), err)
 	case errors.Is(err, identity.ErrOtherFleet):
-		h.add(check, Bad, "is that a fleet's broker? its port is 7421 unless told otherwise", "does not show a fleet's certificate: %v", err)
+		h.add(check, Bad, "check that this is a fleet broker; its default port is 7421", "does not show a fleet's certificate: %v", err)
 	case err != nil:
 		h.add(check, Bad, "is that a fleet's broker, and does nothing on the way end TLS?", "%v", err)
 	case v.Renewal != nil:
