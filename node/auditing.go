@@ -3,11 +3,9 @@ package node
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"fleet/identity"
 	"fleet/internal/logkey"
-	"fleet/job"
 	"fleet/node/audit"
 	"fleet/plugins/rpcutil"
 )
@@ -27,19 +25,6 @@ func (n *Node) auditStop() {
 	if err := n.audit.Close(); err != nil {
 		n.log.Warn("audit not closed in order", logkey.Error, err)
 	}
-}
-
-// auditOutcome writes how an action ended.
-func (n *Node) auditOutcome(a *answer, r job.Reply) {
-	e := a.decision.Entry(audit.Ended)
-	e.State, e.Message, e.TookUS = string(r.State), r.Message, time.Since(a.start).Microseconds()
-	if a.decision.Change {
-		e.Args, e.By, e.Second = nil, "", "" // they stand in the decision
-		n.audit.AddDurable(e)
-		return
-	}
-	e.Decision = audit.Run
-	n.audit.Add(e)
 }
 
 // auditAdmission writes that a host was let in, or why not. req is empty where nothing in it could be believed.

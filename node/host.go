@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/plugins/jobs"
 	"fleet/plugins/plugin"
 	"fleet/plugins/rpcutil"
 )
@@ -71,7 +72,7 @@ func (h host) Data(ctx context.Context, function, argument string) (map[string]a
 	return source.Query(ctx, argument)
 }
 
-func (h host) Stats() map[string]int64 { return h.n.countKeys(h.n.stats.read()) }
+func (h host) Stats() map[string]int64 { return h.n.countKeys(h.n.runner.Totals()) }
 
 func (h host) Kind() string { return string(h.n.self.Load().Role) }
 
@@ -85,18 +86,17 @@ func (h host) Can(ctx context.Context, q rpcutil.Question) rpcutil.Decision {
 	return d
 }
 
-func (h host) Broker() bool { return h.n.carriesBroker.Load() }
+func (h host) Jobs(limit int) ([]jobs.Job, error) { return h.n.records.Jobs(limit) }
 
-// actions is the node's plugins as the gate asks for them.
-type actions struct{ n *Node }
+func (h host) Job(id string) (jobs.Job, bool, error) { return h.n.records.Job(id) }
 
-func (a actions) Action(pluginName, action string) (plugin.Action, bool) {
-	p, ok := a.n.plugins.Get(pluginName)
-	if !ok {
-		return plugin.Action{}, false
-	}
-	return p.Declaration().Action(action)
+func (h host) Cancel(id string) (jobs.Stop, jobs.Job, error) { return h.n.records.Cancel(id) }
+
+func (h host) Output(id string, offset int64, limit int) (jobs.Output, bool, error) {
+	return h.n.records.Output(id, offset, limit)
 }
+
+func (h host) Broker() bool { return h.n.carriesBroker.Load() }
 
 func (n *Node) credentials() identity.Credentials { return *n.creds.Load() }
 

@@ -8,76 +8,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"fleet/identity"
 	"fleet/job"
 	"fleet/node/gate"
 	"fleet/node/metrics"
+	"fleet/node/runner"
 )
-
-// The counters, by the name under which Prometheus sees them. Labels have few values, all of them fleet's own words.
-const (
-	endedJobs       = "fleet_jobs_total"
-	refusedJobs     = "fleet_jobs_refused_total"
-	droppedMessages = "fleet_messages_dropped_total"
-	sentReplies     = "fleet_replies_total"
-	journalErrors   = "fleet_journal_errors_total"
-)
-
-// counts are counters since the node started.
-type counts struct {
-	mu sync.Mutex
-	of map[string]map[string]int64 // counter -> label's value
-}
-
-func (c *counts) add(counter, value string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.of == nil {
-		c.of = map[string]map[string]int64{}
-	}
-	if c.of[counter] == nil {
-		c.of[counter] = map[string]int64{}
-	}
-	c.of[counter][value]++
-}
-
-func (c *counts) get(counter, value string) int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.of[counter][value]
-}
-
-// Outcomes of jobs beside the states of results.
-const (
-	outcomeNoMatch  = "no match"
-	outcomeWouldRun = "would run"
-)
-
-// ended counts a job's end.
-func (c *counts) ended(mode job.Mode, r job.Reply) {
-	switch {
-	case r.Kind == job.NoMatch:
-		c.add(endedJobs, outcomeNoMatch)
-	case r.Kind == job.Refused:
-		c.add(endedJobs, string(job.Denied))
-		c.add(refusedJobs, string(r.Reason))
-	case mode == job.Match:
-		c.add(endedJobs, outcomeWouldRun)
-	default:
-		c.add(endedJobs, string(r.State))
-	}
-}
-
-// replied counts a reply that was given to the connection, or was not.
-func (c *counts) replied(err error) {
-	outcome := "sent"
-	if err != nil {
-		outcome = "failed"
-	}
-	c.add(sentReplies, outcome)
-}
 
 // measure writes what the node counts and how it stands.
 func (n *Node) measure(p *metrics.Page) {
@@ -88,24 +25,25 @@ func (n *Node) measure(p *metrics.Page) {
 
 // family writes a counter with all values that its label can have, so that one that was never counted is 0 and not missing:
 // rates and alerts need that.
-func (n *Node) family(p *metrics.Page, name, help, label string, values ...string) {
+func (n *Node) family(p *metrics.Page, c runner.Counter, name, help, label string, values ...string) {
 	for _, v := range values {
-		p.Counter(name, help, n.counts.get(name, v), metrics.Label{Name: label, Value: v})
+		p.Counter(name, help, n.runner.Count(c, v), metrics.Label{Name: label, Value: v})
 	}
 }
 
 func (n *Node) measureJobs(p *metrics.Page) {
-	n.family(p, endedJobs, "Jobs that ended here, by outcome.", "outcome", string(job.OK), string(job.Unchanged), string(job.Skipped), string(job.Failed),
-		string(job.TimedOut), string(job.Denied), string(job.Lost), outcomeNoMatch, outcomeWouldRun)
-	n.family(p, refusedJobs, "Jobs that verified and were refused, by reason.", "reason", string(job.ReasonFleet), string(job.ReasonExpired), string(job.ReasonClock),
+	n.family(p, runner.Ended, "fleet_jobs_total", "Jobs that ended here, by outcome.", "outcome", string(job.OK), string(job.Unchanged), string(job.Skipped), string(job.Failed),
+		string(job.TimedOut), string(job.Denied), string(job.Lost), runner.NoMatch, runner.WouldRun)
+	n.family(p, runner.Refused, "fleet_jobs_refused_total", "Jobs that verified and were refused, by reason.", "reason", string(job.ReasonFleet), string(job.ReasonExpired), string(job.ReasonClock),
 		string(job.ReasonSeen), string(job.ReasonPolicy), string(job.ReasonSecond), string(job.ReasonAction), string(job.ReasonArguments), string(job.ReasonFilter),
 		string(job.ReasonJournal), string(job.ReasonAudit))
-	n.family(p, droppedMessages, "Messages on the job subjects that were dropped without an answer, by reason.", "reason",
-		string(gate.Malformed), string(gate.Stranger), string(gate.Forged), tooMany)
-	n.family(p, sentReplies, "Replies, accepted ones included, by whether the connection took them.", "outcome", "sent", "failed")
-	p.Counter("fleet_jobs_repeated_total", "Copies of jobs that were answered without running anything.", n.stats.repeated.Load())
-	p.Gauge("fleet_jobs_running", "Jobs that are judged or run now.", float64(len(n.slots)))
-	p.Counter(journalErrors, "Results that the journal could not keep, and failed cleanings. Claims that it could not take are refused jobs.", n.counts.get(journalErrors, ""))
+	n.family(p, runner.Dropped, "fleet_messages_dropped_total", "Messages on the job subjects that were dropped without an answer, by reason.", "reason",
+		string(gate.Malformed), string(gate.Stranger), string(gate.Forged), runner.TooMany)
+	n.family(p, runner.Replies, "fleet_replies_total", "Replies, accepted ones included, by whether the connection took them.", "outcome", runner.Sent, runner.Unsent)
+	p.Counter("fleet_jobs_repeated_total", "Copies of jobs that were answered without running anything.", n.runner.Count(runner.Repeated, ""))
+	p.Gauge("fleet_jobs_running", "Jobs that are judged or run now.", float64(n.runner.Busy()))
+	p.Counter("fleet_journal_errors_total", "Results that the journal could not keep, and failed cleanings. Claims that it could not take are refused jobs.",
+		n.runner.Count(runner.JournalErrors, "")+n.uncleaned.Load())
 	p.Counter("fleet_audit_errors_total", "Lines that the audit could not write.", n.audit.Failed())
 }
 

@@ -22,6 +22,7 @@ import (
 	"fleet/node/detached"
 	"fleet/node/gate"
 	"fleet/node/journal"
+	"fleet/node/runner"
 	"fleet/plugins"
 )
 
@@ -94,22 +95,18 @@ type Node struct {
 	carried       atomic.Pointer[broker.Broker] // the broker as the mesh loop left it, for those who only count
 	subscribed    atomic.Bool                   // to jobs
 	pulse         pulse
-	counts        counts
-	rosterChanged atomic.Bool // since the broker last judged its connections
+	uncleaned     atomic.Int64 // failed cleanings of the journal
+	rosterChanged atomic.Bool  // since the broker last judged its connections
 	kick          chan struct{}
 	keying        sync.Mutex    // one change of the shared keys after another
 	disk          Membership    // as me, and as it has changed since; under keying
 	renewNow      chan struct{} // the certificate is by an issuing key that was replaced
 	readyOnce     sync.Once
 
-	acting  context.Context // what actions run under: it outlives the listening, see Run
-	staying context.Context // ends when the node begins to stop: who waits for an action that goes on without it ends then
-	slots   chan struct{}
-	working crew
-	recent  recent
-	runs    runs
+	runner  *runner.Runner
+	records runner.Records
+	acting  context.Context // until the actions have ended; see Run
 	waiting waiting
-	stats   stats
 }
 
 // New opens all that a node keeps on disk and collects its facts. It takes some 50 ms and fails if the directory is
@@ -118,7 +115,7 @@ func New(c Config) (*Node, error) {
 	if c.Settle == 0 {
 		c.Settle = broker.Settle
 	}
-	n := &Node{config: c, log: c.Log, started: time.Now(), kick: make(chan struct{}, 1), renewNow: make(chan struct{}, 1), slots: make(chan struct{}, maxAtOnce)}
+	n := &Node{config: c, log: c.Log, started: time.Now(), kick: make(chan struct{}, 1), renewNow: make(chan struct{}, 1)}
 	var err error
 	if n.me, err = c.Dir.Load(); err != nil {
 		return nil, err
@@ -162,10 +159,32 @@ func New(c Config) (*Node, error) {
 	}
 	n.gate = &gate.Gate{
 		Root: n.me.Root, Self: func() identity.NodeIdentity { return *n.self.Load() }, Since: n.me.Admitted,
-		Roster: n.currentRoster, Host: host{n}, Plugins: actions{n}, Journal: n.journal, Audit: n.audit, AuditOptional: c.AuditOptional,
+		Roster: n.currentRoster, Host: host{n}, Plugins: n.plugins, Journal: n.journal, Audit: n.audit, AuditOptional: c.AuditOptional,
 		Policy: (&policyFile{path: c.Policy}).current, Fleet: n.fleetSize, DuplicateKey: n.twin, Now: time.Now, Seal: n.me.Seal,
 	}
+	n.runner = n.newRunner()
+	n.records = n.runner.Records(n.journal)
 	return n, nil
+}
+
+func (n *Node) newRunner() *runner.Runner {
+	c := runner.Config{
+		Node: n.me.Key.Public().ID(), Credentials: n.credentials, Judge: n.gate.Judge, Plugins: n.plugins, Journal: n.journal, Audit: n.audit,
+		Publish: n.publish, Log: n.log,
+	}
+	if d := n.config.Detached; d != nil {
+		c.Detached, c.Outputs = d, d
+	}
+	return runner.New(c)
+}
+
+// publish gives a message to the connection that there is.
+func (n *Node) publish(subject string, data []byte) error {
+	nc := n.conn.Load()
+	if nc == nil {
+		return errNoBroker
+	}
+	return nc.Publish(subject, data)
 }
 
 func (n *Node) newGossip(self identity.NodeIdentity) (*gossip.Gossip, error) {
@@ -199,8 +218,10 @@ func (n *Node) Run(ctx context.Context) error {
 	defer stop()
 	acting, stopActing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopActing()
-	n.acting, n.staying = acting, ctx
-	n.resume()
+	n.acting = acting
+	if n.config.Detached != nil {
+		n.runner.Resume(n.config.Detached.Left())
+	}
 
 	meshCtx, stopMesh := context.WithCancel(context.WithoutCancel(ctx))
 	var mesh, loops sync.WaitGroup
@@ -230,13 +251,8 @@ func (n *Node) Run(ctx context.Context) error {
 		n.announceEnd()
 	}
 	n.stopListening()
-	if !n.working.leave(grace) {
-		n.log.Warn("actions still run; they are told to stop", "after", grace)
-	}
+	n.runner.Stop(grace)
 	stopActing()
-	if !n.working.leave(grace) {
-		n.log.Error("actions still run although they were told to stop; their results are not kept", "after", grace)
-	}
 	if nc := n.conn.Load(); nc != nil {
 		n.sayGoodbye(nc)
 		nc.FlushTimeout(time.Second)
@@ -257,36 +273,16 @@ func (n *Node) Run(ctx context.Context) error {
 // grace is how long a stopping node waits for actions that run, and then again until they heed that they are to stop.
 const grace = 20 * time.Second
 
-// crew is the goroutines that deal with jobs.
-type crew struct {
-	mu     sync.Mutex
-	closed bool
-	work   sync.WaitGroup
-}
-
-// Go runs f in a goroutine, or returns false: the node stops, and f could not end its work.
-func (c *crew) Go(f func()) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closed {
-		c.work.Go(f)
+// listen subscribes to jobs.
+func (n *Node) listen(nc *nats.Conn) error {
+	for _, subject := range []string{job.AllSubject, job.NodeSubject(n.self.Load().ID)} {
+		s, err := nc.Subscribe(subject, func(m *nats.Msg) { n.runner.Receive(m.Data) })
+		if err != nil {
+			return err
+		}
+		n.jobs = append(n.jobs, s)
 	}
-	return !c.closed
-}
-
-// leave takes nothing more and waits, up to limit, until all that was taken has ended; it reports whether it has.
-func (c *crew) leave(limit time.Duration) bool {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	done := make(chan struct{})
-	go func() { c.work.Wait(); close(done) }()
-	select {
-	case <-done:
-		return true
-	case <-time.After(limit):
-		return false
-	}
+	return nil
 }
 
 // stopListening ends the subscriptions to jobs; the connection stays for the replies.
@@ -322,7 +318,7 @@ func (n *Node) forgetLoop(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			if err := n.journal.Forget(now); err != nil {
-				n.counts.add(journalErrors, "")
+				n.uncleaned.Add(1)
 				n.log.Warn("journal not cleaned", logkey.Error, err)
 			}
 			if n.config.Detached == nil {

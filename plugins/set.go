@@ -45,6 +45,15 @@ func (s *Set) Get(name string) (plugin.Plugin, bool) {
 	return p, ok
 }
 
+// Action returns the declaration of an action.
+func (s *Set) Action(pluginName, action string) (plugin.Action, bool) {
+	p, ok := s.plugins[pluginName]
+	if !ok {
+		return plugin.Action{}, false
+	}
+	return p.Declaration().Action(action)
+}
+
 // Declarations returns what the plugins say of themselves, by name.
 func (s *Set) Declarations() []plugin.Declaration { return slices.Clone(s.declarations) }
 

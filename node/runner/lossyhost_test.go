@@ -1,4 +1,4 @@
-package node
+package runner_test
 
 import (
 	"context"
@@ -9,11 +9,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"fleet/identity"
 	"fleet/job"
 	"fleet/node/audit"
 	"fleet/node/gate"
 	"fleet/node/journal"
+	"fleet/node/runner"
 	"fleet/plugins"
 	"fleet/plugins/plugin"
 	"fleet/policy"
@@ -61,8 +64,7 @@ type lossyHost struct {
 	claims  map[string]int
 	effects map[string]int         // what ran, by job
 	came    map[string][]time.Time // replies that reached the client, by job
-	node    *Node
-	dead    chan struct{}
+	process *lossyProcess
 }
 
 type standing struct {
@@ -144,6 +146,23 @@ func (h *lossyHost) member(lag time.Duration) job.Member {
 	return job.Member{Node: h.id(), Name: h.name, Presence: at.is, Since: at.since.UnixMilli(), LastSeen: at.since.UnixMilli(), Role: identity.Member}
 }
 
+// lossyProcess is the agent as far as jobs go: the real gate and the real runner, over a real journal and a real connection.
+type lossyProcess struct {
+	runner  *runner.Runner
+	journal *journal.Journal
+	audit   *audit.Log
+	conn    *nats.Conn
+	dead    chan struct{} // closed when it dies
+}
+
+// end waits for what runs and gives everything up.
+func (p *lossyProcess) end() {
+	p.runner.Stop(time.Hour)
+	p.conn.Close()
+	p.audit.Close()
+	p.journal.Close()
+}
+
 // boot starts the process on what is on disk.
 func (h *lossyHost) boot() {
 	h.mu.Lock()
@@ -151,31 +170,31 @@ func (h *lossyHost) boot() {
 	if h.cut && !h.died { // dead from the beginning
 		return
 	}
-	log := slog.New(slog.DiscardHandler)
-	n := &Node{log: log, slots: make(chan struct{}, maxAtOnce), acting: context.Background(), started: time.Now()}
-	n.self.Store(&h.self)
-	n.creds.Store(&h.creds)
-	n.roster.Store(&h.w.roster)
+	p, log := &lossyProcess{conn: inProcess(h.w.t, h.w.far), dead: make(chan struct{})}, slog.New(slog.DiscardHandler)
 	var err error
-	if n.journal, err = journal.Open(h.dir, h.booted, h.now()); err != nil {
+	if p.journal, err = journal.Open(h.dir, h.booted, h.now()); err != nil {
 		h.w.t.Fatal(err)
 	}
-	if n.audit, err = audit.Open(filepath.Join(h.dir, "audit"), log); err != nil {
+	if p.audit, err = audit.Open(filepath.Join(h.dir, "audit"), log); err != nil {
 		h.w.t.Fatal(err)
 	}
-	dead := make(chan struct{})
-	if n.plugins, err = plugins.New(lossyPlugin{h, dead}); err != nil {
+	set, err := plugins.New(lossyPlugin{h, p.dead})
+	if err != nil {
 		h.w.t.Fatal(err)
 	}
-	n.gate = &gate.Gate{
-		Root: h.w.root.Public(), Self: func() identity.NodeIdentity { return h.self }, Since: h.booted, Roster: n.currentRoster, Host: lossyFacts{h},
-		Plugins: actions{n}, Journal: lossyJournal{n.journal, h, dead}, Audit: n.audit, Policy: func() (policy.File, error) { return policy.File{}, nil },
-		Fleet: func() int { return len(h.w.hosts) }, DuplicateKey: func() string { return "" }, Now: h.now, Seal: identity.NewSealKey(),
+	g := &gate.Gate{
+		Root: h.w.root.Public(), Self: func() identity.NodeIdentity { return h.self }, Since: h.booted, Roster: func() identity.Roster { return h.w.roster },
+		Host: lossyFacts{h}, Plugins: set, Journal: lossyJournal{p.journal, h, p.dead}, Audit: p.audit,
+		Policy: func() (policy.File, error) { return policy.File{}, nil },
+		Fleet:  func() int { return len(h.w.hosts) }, DuplicateKey: func() string { return "" }, Now: h.now, Seal: identity.NewSealKey(),
 	}
-	n.conn.Store(inProcess(h.w.t, h.w.far))
-	h.node, h.dead, h.cut = n, dead, false
+	p.runner = runner.New(runner.Config{
+		Node: h.id(), Credentials: func() identity.Credentials { return h.creds }, Judge: g.Judge, Plugins: set, Journal: p.journal, Audit: p.audit,
+		Publish: p.conn.Publish, Log: log,
+	})
+	h.process, h.cut = p, false
 	if h.later > 0 && !h.died {
-		time.AfterFunc(h.later, func() { h.die(dead) })
+		time.AfterFunc(h.later, func() { h.die(p.dead) })
 	}
 	if h.leaves > 0 {
 		time.AfterFunc(h.leaves, h.leave)
@@ -187,10 +206,10 @@ func (h *lossyHost) now() time.Time { return time.Now().Add(h.skew) }
 // receive is what the connection does with a message.
 func (h *lossyHost) receive(raw []byte) {
 	h.mu.Lock()
-	n, off := h.node, h.cut || h.gone
+	p, off := h.process, h.cut || h.gone
 	h.mu.Unlock()
 	if !off {
-		n.receive(raw)
+		p.runner.Receive(raw)
 	}
 }
 
@@ -204,19 +223,16 @@ func (h *lossyHost) isCut() bool {
 func (h *lossyHost) die(dead chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.dead != dead || h.cut || h.gone || h.w.ending.Load() {
+	if h.process.dead != dead || h.cut || h.gone || h.w.ending.Load() {
 		return
 	}
 	h.cut, h.died = true, true
 	close(dead)
 	r := h.w.rand(h.name + " dies")
 	h.stands(job.Gone, 2*time.Second+time.Duration(r.Int64N(int64(8*time.Second))))
-	n := h.node
+	p := h.process
 	h.w.later(func() {
-		n.working.leave(time.Hour)
-		n.conn.Load().Close()
-		n.audit.Close()
-		n.journal.Close()
+		p.end()
 		if h.back == 0 {
 			return
 		}
@@ -239,9 +255,9 @@ func (h *lossyHost) leave() {
 		return
 	}
 	h.gone = true
-	n := h.node
+	p := h.process
 	h.w.later(func() {
-		n.working.leave(time.Hour)
+		p.runner.Stop(time.Hour)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.stands(job.Left, 0)
@@ -251,17 +267,14 @@ func (h *lossyHost) leave() {
 // end stops what runs, at the end of the bubble.
 func (h *lossyHost) end() {
 	h.mu.Lock()
-	n, dead, cut := h.node, h.dead, h.cut
+	p, cut := h.process, h.cut
 	h.cut, h.gone = true, true
 	h.mu.Unlock()
-	if n == nil || cut {
+	if p == nil || cut {
 		return
 	}
-	close(dead)
-	n.working.leave(time.Hour)
-	n.conn.Load().Close()
-	n.audit.Close()
-	n.journal.Close()
+	close(p.dead)
+	p.end()
 }
 
 // arrived notes that a reply reached the client.

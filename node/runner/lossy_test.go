@@ -1,4 +1,4 @@
-package node
+package runner_test
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 	"fleet/job"
 )
 
-// A lossy world: the real client and real nodes (agent, gate, journal) on two real brokers, one on each side of a link that
+// A lossy world: the real client and real nodes (runner, gate, journal) on two real brokers, one on each side of a link that
 // loses, delays, doubles and reorders. All of it lives in a bubble of fake time (testing/synctest). What a link does to a
 // message depends on the seed, the host and how many came before it there, and on nothing else.
 

@@ -1,4 +1,4 @@
-package node
+package runner_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package node
+package runner
 
 import (
 	"fmt"
@@ -7,13 +7,6 @@ import (
 	"fleet/internal/wire"
 	"fleet/job"
 	"fleet/plugins/plugin"
-)
-
-const (
-	// maxMessage bounds the one line that is shown for a host, in bytes.
-	maxMessage = 8 << 10
-	// maxOutputs bounds a result's outputs as encoded; the rest of MaxReply is for the message, the chain and the seal.
-	maxOutputs = job.MaxReply - 64<<10
 )
 
 // replyOf makes a reply of what a plugin answered. A plugin passes on what programs print, so all of it is foreign: what

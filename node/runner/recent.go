@@ -1,0 +1,38 @@
+package runner
+
+import "sync"
+
+// recent holds the last replies to reads, so that a question that is sent again is answered and not run again. The zero value holds
+// none.
+type recent struct {
+	limit int // in bytes, of all together
+
+	mu    sync.Mutex
+	reply map[string][]byte
+	order []string
+	bytes int
+}
+
+func (r *recent) put(id string, signed []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reply == nil {
+		r.reply = map[string][]byte{}
+	}
+	if _, ok := r.reply[id]; ok {
+		return // the first answer stays
+	}
+	r.reply[id], r.order, r.bytes = signed, append(r.order, id), r.bytes+len(signed)
+	for len(r.order) > maxReplies || r.bytes > r.limit {
+		r.bytes -= len(r.reply[r.order[0]])
+		delete(r.reply, r.order[0])
+		r.order = r.order[1:]
+	}
+}
+
+// get returns the reply to that job, or nil.
+func (r *recent) get(id string) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reply[id]
+}

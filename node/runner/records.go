@@ -1,0 +1,114 @@
+package runner
+
+import (
+	"time"
+
+	"fleet/job"
+	"fleet/node/journal"
+	"fleet/plugins/jobs"
+	"fleet/plugins/plugin"
+)
+
+// History is the journal as those need it who ask for jobs later.
+type History interface {
+	Change(id string) (k journal.Known, found bool, err error)
+	Changes(limit int) ([]journal.Known, error)
+	// Cancel sees to it that a change which has not come never runs; false where it is here already.
+	Cancel(id string, until, now time.Time) (bool, error)
+}
+
+// Records tell of the jobs of this host, for the plugin jobs.
+type Records struct {
+	r       *Runner
+	history History
+}
+
+// Records returns what can be told of this runner's jobs.
+func (r *Runner) Records(h History) Records { return Records{r, h} }
+
+// The states of a job, beside those that it can end in.
+const (
+	stateRunning   = "running"
+	stateCancelled = "cancelled"
+)
+
+// Jobs tells which changes came here.
+func (r Records) Jobs(limit int) ([]jobs.Job, error) {
+	list, err := r.history.Changes(limit)
+	out := make([]jobs.Job, len(list))
+	for i, k := range list {
+		out[i] = jobOf(k)
+		out[i].Targets = nil
+	}
+	return out, err
+}
+
+// Job tells of one job: of a change by the journal, of a read as long as its answer is in memory.
+func (r Records) Job(id string) (j jobs.Job, known bool, err error) {
+	k, found, err := r.history.Change(id)
+	if err != nil {
+		return j, false, err
+	}
+	if !found {
+		k = journal.Known{ID: id, Running: r.r.running.has(id), Result: r.r.recent.get(id)}
+		if !k.Running && k.Result == nil {
+			return j, false, nil
+		}
+	}
+	j = jobOf(k)
+	if k.Result == nil {
+		return j, true, nil
+	}
+	reply, err := job.OwnReply(k.Result)
+	if err != nil || reply.Kind == job.NoMatch {
+		return j, false, err
+	}
+	j.State, j.Kept, j.Message, j.Data = string(reply.State), true, reply.Message, reply.Data
+	if j.Ended.IsZero() {
+		j.Ended = reply.SentAt()
+	}
+	return j, true, nil
+}
+
+// jobOf is what the journal alone tells.
+func jobOf(k journal.Known) jobs.Job {
+	j := jobs.Job{
+		ID: k.ID, Signer: k.Signer, Plugin: k.Plugin, Action: k.Action, Args: k.Args, Targets: k.Targets, Came: k.Came, Ended: k.Ended, State: k.State,
+	}
+	switch {
+	case k.Cancelled:
+		j.State = stateCancelled
+	case k.Running:
+		j.State = stateRunning
+	case k.State == "":
+		j.State = string(job.Lost)
+	}
+	return j
+}
+
+// Cancel stops a job that runs, or sees to it that one that has not come never runs.
+func (r Records) Cancel(id string) (jobs.Stop, jobs.Job, error) {
+	now := time.Now()
+	if r.r.running.cancel(id) {
+		return jobs.Told, jobs.Job{}, nil
+	}
+	barred, err := r.history.Cancel(id, now.Add(job.MaxLife+job.MaxSkew), now)
+	if barred || err != nil {
+		return jobs.Barred, jobs.Job{}, err
+	}
+	k, _, err := r.history.Change(id)
+	if err == nil && k.Running { // it is being judged
+		r.r.running.cancelEarly(id)
+		return jobs.Told, jobs.Job{}, nil
+	}
+	return jobs.Ended, jobOf(k), err
+}
+
+// Output is what an action printed, for who asks later.
+func (r Records) Output(id string, offset int64, limit int) (jobs.Output, bool, error) {
+	if r.r.config.Outputs == nil {
+		return jobs.Output{}, false, nil
+	}
+	o, known, err := r.r.config.Outputs.Output(id, offset, limit)
+	return jobs.Output{Text: plugin.Readable(o.Text), Next: o.Next, Size: o.Size, Running: r.r.running.has(id)}, known, err
+}
