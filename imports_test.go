@@ -30,7 +30,7 @@ var mayImport = map[string]string{
 	"node/journal":            "",
 	"node/presence":           "identity internal/wire",
 	"node/runner":             "identity internal/logkey internal/wire job node/audit node/detached node/gate node/journal plugins/jobs plugins/plugin",
-	"node/sim":                "identity job node/audit node/gate node/journal plugins plugins/plugin policy",
+	"node/sim":                "identity internal/logkey job node/audit node/gate node/journal node/runner plugins plugins/plugin policy",
 	"node/metrics":            "",
 	"node/checkup":            "gossip identity node",
 	"broker":                  "identity job",

@@ -48,12 +48,15 @@ func (r Rates) Check() error {
 type nature int
 
 const (
-	honest nature = iota
+	truthful nature = iota
 	lying
 	mute
 	leaving
 	lagging
 )
+
+// honest says that such a host does as a node does, if late.
+func (n nature) honest() bool { return n == truthful || n == lagging }
 
 // natures deals the natures out: as many of each as its share makes of n, to the hosts that the seed chooses.
 func natures(n int, r Rates, seed uint64) []nature {

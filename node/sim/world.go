@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 )
 
 // MaxHosts bounds a world: each host has a connection, and the list of hosts that a client accepts ends soon after.
@@ -44,7 +45,7 @@ type World struct {
 	stop   context.CancelFunc
 	door   sync.RWMutex
 	closed bool
-	work   sync.WaitGroup // jobs under way
+	work   sync.WaitGroup // jobs that hosts misbehave about
 
 	mu    sync.Mutex
 	deeds map[string]deeds // by job
@@ -112,7 +113,7 @@ func (w *World) Connect(ctx context.Context) error {
 				}
 				err = fmt.Errorf("host %s: %w", h.name, err)
 				failed.Store(&err)
-				w.config.Log.Warn("simulated host not connected; it tries again", "error", err)
+				w.config.Log.Warn("simulated host not connected; it tries again", logkey.Error, err)
 				pause(ctx, 500*time.Millisecond)
 			}
 		})
@@ -158,6 +159,9 @@ func (w *World) Close() {
 	w.door.Unlock()
 	for _, h := range w.hosts {
 		h.close()
+	}
+	for _, h := range w.hosts {
+		h.runner.Stop(grace)
 	}
 	w.work.Wait()
 }
