@@ -9,10 +9,7 @@
 //	role.go       whether it carries a broker
 //	outbound.go   a host that does not gossip asks brokers' nodes how the mesh stands
 //	connection.go the connection to one
-//	auditing.go   what was decided and done, for audit/ to keep
-//	agent.go      a job arrives: gate, plugin, signed reply
-//	detach.go     changes in processes of their own: begun, waited for, taken up by the next agent
-//	jobs.go       what is told of jobs later, and how one is cancelled
+//	auditing.go   what happened beside jobs, for audit/ to keep
 //	members.go    who is there, for those who ask
 //	documents.go  the roster and other signed documents, fetched when gossip says that somebody has a newer one
 //	admission.go  peers only: letting others in, and renewing certificates
@@ -20,5 +17,5 @@
 //	rotate.go     the shared keys, of gossip and for issuing, and their replacement
 //	host.go       what filters and the rpcutil plugin see of this host
 //
-// gate/ decides whether a job may run, journal/ remembers that it did, audit/ tells people.
+// What happens to one job is runner/; gate/ decides whether it may run, journal/ remembers that it did, audit/ tells people.
 package node
