@@ -1,42 +1,44 @@
-// Package gossip knows who is in the fleet's mesh and keeps the fleet's signed documents.
+// Package gossip knows which nodes are in the fleet's mesh and keeps the fleet's signed documents.
 //
-// It has two halves that know little of each other:
+// It has two largely independent halves:
 //
-//   - Gossip wraps hashicorp/memberlist: which nodes are there, where, alive or not, and which carry a broker.
-//   - Store keeps replicated signed documents on disk. Gossip carries only its digest; the bodies are fetched by
-//     whoever is told, through Config.OnMissing, that another node has something newer.
+//   - Gossip wraps hashicorp/memberlist: which nodes exist, where they are, whether they are alive, and which of them run
+//     a broker.
+//   - Store keeps replicated signed documents on disk. Gossip exchanges only its digest. If another node has something
+//     newer, Config.OnMissing is called, and its owner fetches the documents.
 //
-// Gossip is not identity. Whoever holds the gossip key can lie about who is alive and where. So nothing here starts a
-// job or grants a right; a document counts only because the verify function given to OpenStore accepts its signature.
-// This package imports nothing else of fleet's: whatever has to do with trust is handed in.
+// Gossip is not identity. Whoever holds the gossip key can lie about which nodes are alive and where. So nothing here
+// starts a job or grants a right; a document counts only because the verify function given to OpenStore accepts its
+// signature. This package imports nothing else of fleet's: everything that concerns trust is passed in.
 //
 // # Members
 //
-// memberlist forgets a dead node after half a minute, and its NotifyLeave does not tell a crash from a leave (the
-// exported Node.State is never set). So this package keeps its own table: a member is alive, failed or left, and
-// stays known until Config.Forget has passed. A node that stops in order says "leaving" in its metadata first; that
-// makes it left rather than failed. Who misses this news, where packets are lost, is told by the next push/pull.
+// memberlist forgets a dead node after half a minute, and its NotifyLeave does not distinguish a crash from a leave (the
+// exported Node.State is never set). So this package keeps its own table: a member is alive, failed or left, and is
+// remembered until Config.Forget has passed. A node that shuts down in order first sets "leaving" in its metadata; that
+// makes it left rather than failed. Nodes that miss this because packets are lost learn it from the next push/pull.
 //
 // Two parts of a mesh that lost each other for longer than that half minute would never meet again by memberlist
-// alone. Run therefore keeps trying: while alone, everyone it has ever heard of, with a growing wait; otherwise now
-// and then one of those that are gone, as Serf does. The table is kept on disk, so that a reboot needs no seed.
+// alone. Run therefore keeps trying: while alone, every address it has ever heard of, with a growing wait; otherwise
+// now and then one of the members that are gone, as Serf does. The table is stored on disk, so a reboot needs no seed.
 //
-// # Who should be there
+// # Which hosts should answer
 //
-// A host that should answer and does not must be named, also by a node that was not there when it failed. Two ways lead
-// to that. A node that starts anew reads its table from disk; whoever was alive has failed since it was last seen, until
-// it is heard of. And push/pulls name the members that are gone, so that a newcomer learns of them.
+// A host that should answer and does not must be reported, even by a node that was not running when it failed. Two
+// mechanisms ensure that. A node that starts again reads its table from disk; members that were alive count as failed,
+// since the time they were last seen, until they are heard of. And push/pulls name the members that are gone, so that
+// a new node learns of them.
 //
-// What others say of a member that is gone is hearsay and counts for little (table.learn): it never touches one that is
-// alive here, nor one heard of later; it is forgotten by the same times, counted from when the member went, and not taken
-// up at all in the last twentieth of them, so that what is forgotten here does not come back from elsewhere; and it fills
-// at most half of the table. Who holds the gossip key can invent hosts all the same, or say of one that failed that it
-// left: see the paragraph on identity.
+// What others say about a member that is gone is hearsay with little weight (table.learn): it never changes one that is
+// alive here, nor one heard of later. It is forgotten after the same times, counted from when the member went away, and
+// is not accepted at all in the last twentieth of them, so that a member that is forgotten here does not come back from
+// elsewhere. It fills at most half of the table. Whoever holds the gossip key can still invent hosts, or say that a
+// failed one left: see "Gossip is not identity" above.
 //
 // # Metadata on the wire, layout 1
 //
-// Each node announces at most 512 bytes, memberlist's bound; with usual host names it is 20 to 50. Short metadata is
-// what makes a large mesh converge quickly.
+// Each node announces at most 512 bytes, memberlist's bound; with usual host names it is 20 to 50. Short metadata makes
+// a large mesh converge quickly.
 //
 //	1  layout, 1
 //	1  flags: 1 peer, 2 pinned, 4 ephemeral, 8 broker, 16 leaving; the rest must be 0
@@ -53,21 +55,21 @@
 //
 //	1  layout, 2
 //	1  length of the sender's id
-//	n  the sender's id, a claim like everything here
-//	n  how many members follow that are gone, shortest uvarint, at most 2,048; each is
+//	n  the sender's id, unverified like everything here
+//	n  number of members that are gone, shortest uvarint, at most 2,048; each is
 //	   1  length of its id
 //	   n  its id
 //	   1  length of its address, 4 or 16
-//	   n  its address; 16 bytes are not an IPv4 address in disguise
+//	   n  its address; 16 bytes are not a mapped IPv4 address
 //	   2  its port, big endian, not 0
 //	   n  its last metadata as above, without the broker flag; with the leaving flag it left, without it failed
-//	   n  since when, seconds since 1970 by the clock of who noticed, shortest uvarint, below 2^40
+//	   n  since when, seconds since 1970 by the clock of the node that noticed, shortest uvarint, below 2^40
 //	n  the digest, to the end; see Store.Digest
 //
 // # Members file
 //
 // A JSON file, {"schema":"fleet.members/1","members":[...]}, with at most 8,192 members sorted by id, mode 0600; the fields
-// are those of savedMember. It holds the whole table but for this node, and, while this node is alone, some members that
-// are forgotten, for their addresses. It is written whole, by rename, some seconds after a change and at the end. A file
-// that does not decode is logged and started anew.
+// are those of savedMember. It holds the whole table except this node and, while this node is alone, some forgotten
+// members, for their addresses. It is written as a whole, by rename, some seconds after a change and at the end. A file
+// that does not decode is logged and replaced.
 package gossip

@@ -1,9 +1,9 @@
-// Package bubble runs tests in fake time (testing/synctest) without stumbling over Go's race detector.
+// Package bubble runs tests in fake time (testing/synctest) and avoids a bug in Go's race detector.
 //
-// The goroutines of a bubble share one list of timers, and a timer that fires borrows that list's state of the race
-// detector. Two processors that do so in the same moment corrupt it: the test binary ends with "ThreadSanitizer: CHECK
-// failed" or with a SIGSEGV in no code of ours (go.dev/issue/78156, still so in Go 1.26.8). On one processor it cannot happen;
-// what the detector knows of who comes before whom, and so what it finds, does not depend on their number.
+// The goroutines of a bubble share one list of timers, and a timer that fires borrows that list's race detector state.
+// If two processors do so at the same moment, the state is corrupted: the test binary ends with "ThreadSanitizer: CHECK
+// failed" or with a SIGSEGV outside our code (go.dev/issue/78156, still present in Go 1.26.8). On one processor it cannot
+// happen. The order of events that the detector knows, and so what it finds, does not depend on the number of processors.
 package bubble
 
 import (

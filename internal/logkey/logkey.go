@@ -1,5 +1,5 @@
-// Package logkey names the keys of what is logged: the same word for the same thing in every line of every package, so that a
-// log can be searched by them. Each line of a node has Host; each line about a job has Job and Signer too.
+// Package logkey names the keys of log lines: every package uses the same key for the same thing, so that a log can be
+// searched by them. Each line of a node has Host; each line about a job also has Job and Signer.
 package logkey
 
 const (

@@ -1,3 +1,3 @@
-// Package mixed tests fleets whose hosts and admins run different releases: real binaries, which differ in the version of
-// the protocol that they add (job/newest.go), as real processes on loopback.
+// Package mixed tests fleets whose hosts and admins run different releases: real binaries, which differ in the newest
+// protocol version that they define (job/newest.go), as real processes on loopback.
 package mixed

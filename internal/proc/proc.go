@@ -1,4 +1,4 @@
-// Package proc reads what a process uses from Linux's /proc, for those who measure: `fleet sim` and scripts/bench.
+// Package proc reads a process's resource use from Linux's /proc, for measurements: `fleet sim` and scripts/bench.
 package proc
 
 import (

@@ -1,12 +1,12 @@
-// Command tally is the reader behind scripts/test: it takes what `go test -json` says on standard input, shows a person
-// what matters (a line per package, all that a failed test had to say, each skipped test with its reason) and appends
-// a line per test to a ledger, from which scripts/test counts.
+// Command tally reads test results for scripts/test: it takes the output of `go test -json` on standard input, shows
+// what matters to a person (a line per package, the whole output of a failed test, each skipped test with its reason)
+// and appends a line per test to a ledger, from which scripts/test counts.
 //
 //	go test -json ./... | tally LEDGER
 //
 // A ledger line is a verdict (pass, fail or skip), a tab, and the name; for a skip another tab and the reason. Every test
-// and every subtest is one line. A package that fails without a failed test (it does not build, its TestMain gave up) is one
-// line too, so nothing that went wrong can be missing from the sum.
+// and every subtest is one line. A package that fails without a failed test (it does not build, its TestMain gave up) is
+// one line too, so no failure can be missing from the sum.
 package main
 
 import (

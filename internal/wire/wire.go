@@ -1,5 +1,5 @@
-// Package wire is the one encoding of everything that fleet signs or sends: CBOR (RFC 8949), core deterministic on
-// the way out and strict on the way in.
+// Package wire is the one encoding of everything that fleet signs or sends: CBOR (RFC 8949), core deterministic when
+// writing and strict when reading.
 //
 // Strict means that each of these is an error, because each has been used to make two readers see two messages: a
 // duplicate map key, an unknown field, trailing bytes, invalid UTF-8, an indefinite length, a tag, NaN and infinity.

@@ -1,3 +1,3 @@
-// Package jobs is the plugin that tells of other jobs: which changes a host ran, how they ended, and what they answered, for
-// whoever asks later and from anywhere; and that stops one. It is what `fleet job` asks of the hosts.
+// Package jobs is the plugin behind `fleet job`: it reports which changes a host ran, how they ended and what they
+// answered, to any admin who asks later, from any machine; and it cancels jobs.
 package jobs

@@ -1,5 +1,5 @@
-// Package rpcutil is the plugin that tells of the node itself: ping, facts, plugins, statistics.
+// Package rpcutil is the plugin that reports on the node itself: ping, facts, plugins, statistics.
 //
-// Everything it tells it asks of a Host, which the node implements; every answer comes from memory, but for
-// refresh_facts. Ping is what every `fleet ping` and every match of a plan rests on, so it asks for nothing at all.
+// It gets all of this from a Host, which the node implements. Every answer comes from memory, except refresh_facts.
+// Every `fleet ping` and every match of a plan relies on ping, so it needs nothing from the Host at all.
 package rpcutil

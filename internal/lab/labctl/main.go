@@ -1,4 +1,4 @@
-// Command labctl is what scripts/lab runs: a lab of real Debian hosts, by hand.
+// Command labctl is the program behind scripts/lab: it controls a lab of real Debian hosts by hand.
 package main
 
 import (

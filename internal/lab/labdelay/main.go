@@ -1,8 +1,8 @@
 //go:build linux
 
-// Command labdelay is the lab's own slow network: it runs on a host of the lab, takes the packets that the host's routes
-// send into a TUN device, holds each for a while, and sends it on as it is. The kernel's netem would do the same, where a
-// kernel has it. See Lab.Delay, which sets up device and routes and starts it.
+// Command labdelay simulates a slow network in the lab. It runs on a host of the lab, reads the packets that the host's
+// routes send into a TUN device, holds each for a while, and sends it on unchanged. The kernel's netem would do the
+// same, but not every kernel has it. Lab.Delay sets up device and routes and starts it.
 package main
 
 import (

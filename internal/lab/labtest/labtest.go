@@ -1,14 +1,14 @@
-// Package labtest gives a test a lab of real Debian hosts (package lab) and takes it down when the test ends.
+// Package labtest gives a test a lab of real Debian hosts (package lab) and removes it when the test ends.
 //
 //	func TestPing(t *testing.T) {
 //		l := labtest.Up(t, lab.Config{Hosts: 9, Binary: fleet})
 //		stdout, stderr, code := l.Exec("web1", "fleet", "ping")
 //
-// What the lab itself cannot do fails the test at once; what a program on a host answers is the test's to judge. Tests
-// that use it carry the build tag lab, and each has a lab of its own, so they may run in parallel as far as the machine
-// carries them. With LAB_KEEP=1 a lab stays after its test, under the name that the test logs, for scripts/lab.
+// An error of the lab itself fails the test at once; the test judges what a program on a host returns. Tests that use
+// it have the build tag lab, and each has a lab of its own, so they may run in parallel as far as the machine allows.
+// With LAB_KEEP=1 a lab remains after its test, under the name that the test logs, for use with scripts/lab.
 //
-// Without Docker a test is skipped with the reason, but it fails where the environment says CI=true.
+// Without Docker a test is skipped with the reason, but it fails if the environment has CI=true.
 package labtest
 
 import (

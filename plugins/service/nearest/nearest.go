@@ -1,4 +1,4 @@
-// Package nearest finds the names a person may have meant by a name that does not exist.
+// Package nearest suggests existing names that are close to one that does not exist.
 package nearest
 
 import (
