@@ -1,7 +1,7 @@
 #!/bin/sh
-# A host that boots from this is in the next `fleet ping`; it may as well be run by hand, also twice. Replace the token
-# (make one that expires soon: user data can be read by whoever may read the instance's metadata) and, unless your image
-# has fleet already, URL and checksum.
+# A host that boots with this script answers the next `fleet ping`. It can also be run by hand, and more than once.
+# Replace the token (create one that expires soon: anyone who can read the instance's metadata can read user data) and,
+# unless your image already contains fleet, the URL and the checksum.
 set -eu
 umask 077
 if ! command -v fleet; then
