@@ -70,6 +70,51 @@ func TestHabits(t *testing.T) {
 	}
 }
 
+// Keys of log lines are constants of internal/logkey, so that one thing has one name in all logs. node is under work.
+func TestLogKeys(t *testing.T) {
+	set, files := parseTree(t)
+	for _, f := range files {
+		if f.test || strings.HasPrefix(f.dir, "node") {
+			continue
+		}
+		for _, key := range strayLogKeys(f.tree) {
+			t.Errorf("%s: a key of a log line is a constant of internal/logkey", set.Position(key.Pos()))
+		}
+	}
+}
+
+// strayLogKeys finds the keys in calls of slog that are not constants of internal/logkey. A call that is told by an error or
+// a list of attributes has none.
+func strayLogKeys(tree *ast.File) (stray []ast.Expr) {
+	first := map[string]int{"Debug": 1, "Info": 1, "Warn": 1, "Error": 1, "Log": 3, "With": 0} // where keys begin
+	ast.Inspect(tree, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || call.Ellipsis.IsValid() {
+			return true
+		}
+		fun, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok || isPackage(fun.X, "http") {
+			return true
+		}
+		at, ok := first[fun.Sel.Name]
+		if isPackage(fun.X, "slog") { // slog.String and its like make one pair
+			at, ok = 0, !strings.HasPrefix(fun.Sel.Name, "New")
+		}
+		for ; ok && at < len(call.Args); at += 2 {
+			if key, isName := call.Args[at].(*ast.SelectorExpr); !isName || !isPackage(key.X, "logkey") {
+				stray = append(stray, call.Args[at])
+			}
+		}
+		return true
+	})
+	return stray
+}
+
+func isPackage(e ast.Expr, name string) bool {
+	of, ok := e.(*ast.Ident)
+	return ok && of.Name == name
+}
+
 // inFakeTime reports a test that takes fake time from testing/synctest itself.
 func inFakeTime(t *testing.T, set *token.FileSet, f file) {
 	ast.Inspect(f.tree, func(n ast.Node) bool {
@@ -224,6 +269,26 @@ func TestHabitRules(t *testing.T) {
 	}
 	if found := assignments(set, "p", []*ast.File{tree}); len(found) != 3 {
 		t.Errorf("%d changes found, want 3: table, other, grid", len(found))
+	}
+}
+
+func TestLogKeyRule(t *testing.T) {
+	const code = `package p
+		func f() {
+			log.Info("said", "a", 1, logkey.Name, "b", key, 2)
+			log.Error(err.Error(), logkey.Error, err)
+			x.log.With("c", 3).Log(ctx, level, "text", "d", 4)
+			log.Info("pairs", pairs...)
+			http.Error(w, "no", 403)
+			slog.String("e", "f")
+			slog.NewTextHandler(w, nil)
+		}`
+	tree, err := parser.ParseFile(token.NewFileSet(), "p.go", code, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stray := strayLogKeys(tree); len(stray) != 5 {
+		t.Errorf("%d stray keys found, want 5: a, key, c, d, e", len(stray))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -55,7 +56,7 @@ func Start(ctx context.Context, c Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	log := natsLog{c.Log.With("component", "broker"), make(chan string, 1)}
+	log := natsLog{c.Log.With(logkey.Component, "broker"), make(chan string, 1)}
 	b.server.SetLoggerV2(log, false, false, false)
 	b.server.Start()
 	for !b.server.ReadyForConnections(100 * time.Millisecond) {
@@ -202,7 +203,7 @@ func (d *door) Check(conn server.ClientAuthentication) bool {
 		err = p.Token.UsableFrom(addrPort(conn.RemoteAddress()).Addr())
 	}
 	if err != nil {
-		d.Log.Warn("connection refused", "remote", conn.RemoteAddress(), "error", err)
+		d.Log.Warn("connection refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
 		return false
 	}
 	// Username stays empty: with one set, every reload disconnects everybody.
@@ -232,7 +233,7 @@ func (d *routeDoor) Check(conn server.ClientAuthentication) bool {
 		err = errors.New("only peers carry brokers")
 	}
 	if err != nil {
-		d.Log.Warn("route refused", "remote", conn.RemoteAddress(), "error", err)
+		d.Log.Warn("route refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
 	}
 	return err == nil
 }

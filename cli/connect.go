@@ -15,6 +15,7 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/plugins"
 	"fleet/plugins/plugin"
 
@@ -135,7 +136,7 @@ func (o connection) followBrokers(c *client.Config) {
 	file := filepath.Join(o.home, seenFile)
 	seen, err := readBrokers(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		o.log.Warn("brokers seen last", "error", err)
+		o.log.Warn("brokers seen last", logkey.Error, err)
 	}
 	for _, b := range seen[:min(len(seen), maxSeen)] {
 		if !slices.Contains(c.Brokers, b) {
@@ -152,7 +153,7 @@ func (o connection) followBrokers(c *client.Config) {
 			}
 			text := "# written by fleet: the brokers as last seen\n" + strings.Join(now, "\n") + "\n"
 			if err := identity.WriteFile(file, []byte(text), 0o644); err != nil {
-				o.log.Warn("brokers not kept", "error", err)
+				o.log.Warn("brokers not kept", logkey.Error, err)
 			}
 		})
 	}

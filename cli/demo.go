@@ -17,6 +17,7 @@ import (
 
 	"fleet/facts"
 	"fleet/gossip"
+	"fleet/internal/logkey"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -116,7 +117,7 @@ func (d *demo) startNode(ctx context.Context, i int, port uint16, failed chan er
 	ready := make(chan struct{})
 	o := nodeOptions{
 		place: p, join: "@" + filepath.Join(d.home, tokenFile), pace: gossip.Loopback, log: d.log,
-		facts: facts.Config{Dirs: append(facts.DefaultDirs(), custom), ClassFiles: facts.DefaultClassFiles(), Log: d.log.With("host", p.name)},
+		facts: facts.Config{Dirs: append(facts.DefaultDirs(), custom), ClassFiles: facts.DefaultClassFiles(), Log: d.log.With(logkey.Host, p.name)},
 		every: factsEvery, ready: func() { close(ready) },
 	}
 	d.nodes.Go(func() {

@@ -15,6 +15,7 @@ import (
 	"fleet/facts"
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/node"
 	"fleet/node/metrics"
 	"fleet/plugins"
@@ -157,7 +158,7 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
 		Version: Version(), Booted: bootTime(), Log: o.log,
 		Profile: o.pace, Metrics: o.metric,
-		Ready: func() { o.log.Info("ready", "name", o.place.name); o.tell.ready(); o.ready() },
+		Ready: func() { o.log.Info("ready", logkey.Name, o.place.name); o.tell.ready(); o.ready() },
 	})
 	if err != nil {
 		return faultf("%w", err)
@@ -205,7 +206,7 @@ func (e *env) admit(ctx context.Context, dir *node.DataDir, o nodeOptions) error
 		ctx = limited
 	}
 	if _, err := node.Join(ctx, dir, token, o.place.name, o.log); err != nil && in {
-		o.log.Warn("readmission failed; keeping the current identity", "error", err)
+		o.log.Warn("readmission failed; keeping the current identity", logkey.Error, err)
 		return nil
 	} else if err != nil {
 		return faultf("%s: %w", from, err)

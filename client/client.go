@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/internal/wire"
 	"fleet/job"
 )
@@ -67,7 +68,7 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 		nats.IgnoreDiscoveredServers(), nats.Timeout(connectTimeout),
 		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 200*time.Millisecond),
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsOut),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.Log.Warn("connection", "error", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.Log.Warn("connection", logkey.Error, err) }),
 	)
 	if ctx.Err() != nil {
 		if err == nil {

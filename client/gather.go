@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -283,7 +284,7 @@ func (g *gathering) verify(ctx context.Context) {
 func (g *gathering) askMembers(ctx context.Context) {
 	members, err := g.c.Members(ctx)
 	if err != nil {
-		g.c.config.Log.Warn("membership", "error", err)
+		g.c.config.Log.Warn("membership", logkey.Error, err)
 	}
 	select {
 	case g.news <- news{members, err}:
@@ -294,7 +295,7 @@ func (g *gathering) askMembers(ctx context.Context) {
 func (g *gathering) take(v verdict) {
 	if v.err != nil {
 		g.rejected++
-		g.c.config.Log.Warn("reply does not hold and counts for nothing", "job", g.id, "error", v.err)
+		g.c.config.Log.Warn("reply does not hold and counts for nothing", logkey.Job, g.id, logkey.Error, v.err)
 		return
 	}
 	id := v.reply.Node.ID
@@ -304,7 +305,7 @@ func (g *gathering) take(v verdict) {
 	if !g.concerns(v.reply) {
 		if v.reply.Kind != job.NoMatch { // that is what it says if all were asked because so many are named
 			g.rejected++
-			g.c.config.Log.Warn("a host answers that was not asked; it counts for nothing", "job", g.id, "name", v.reply.Node.Name)
+			g.c.config.Log.Warn("a host answers that was not asked; it counts for nothing", logkey.Job, g.id, logkey.Name, v.reply.Node.Name)
 		}
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 )
 
 // Whoever was revoked may still hold a certificate that has not run out, and a broker may be one that has not heard of
@@ -29,7 +30,7 @@ func (g *gathering) askRoster(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		g.c.config.Log.Warn("roster", "error", err)
+		g.c.config.Log.Warn("roster", logkey.Error, err)
 		pause(ctx, 100*time.Millisecond)
 	}
 }

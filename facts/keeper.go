@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"fleet/internal/logkey"
 )
 
 // Keeper holds a host's facts, ready at any moment.
@@ -112,7 +114,7 @@ func (k *Keeper) lead(ctx context.Context, c *collection) {
 	}
 	for _, p := range c.snap.Problems {
 		if !known[p] { // once, not with every refresh
-			k.log.Warn("fact not available", "file", p.File, "error", p.Error)
+			k.log.Warn("fact not available", logkey.File, p.File, logkey.Error, p.Error)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package gossip
 
-import "github.com/hashicorp/memberlist"
+import (
+	"github.com/hashicorp/memberlist"
+
+	"fleet/internal/logkey"
+)
 
 // delegate is the face that Gossip shows to memberlist. memberlist calls all of it from its own goroutines, the events
 // while it holds its lock; so nothing here blocks or calls back.
@@ -35,7 +39,7 @@ func (d delegate) merge(b []byte) {
 	log := d.g.cfg.Log
 	s, err := decodeState(b)
 	if err != nil {
-		log.Warn("state from another node ignored", "reason", err)
+		log.Warn("state from another node ignored", logkey.Error, err)
 		return
 	}
 	d.g.table.learn(s.gone)
@@ -44,7 +48,7 @@ func (d delegate) merge(b []byte) {
 	}
 	refs, err := d.g.cfg.Docs.Missing(s.digest)
 	if err != nil {
-		log.Warn("digest from another node ignored", "claimed sender", s.from, "reason", err)
+		log.Warn("digest from another node ignored", logkey.Node, s.from, logkey.Error, err)
 		return
 	}
 	if len(refs) == 0 {

@@ -3,6 +3,8 @@ package gossip
 import (
 	"fmt"
 	"time"
+
+	"fleet/internal/logkey"
 )
 
 // Forget drops a member that is gone, as it would be dropped in time, and remembers that, so that others who still know it
@@ -29,7 +31,7 @@ func (t *table) bury(id string, now time.Time) (m Member, known bool) {
 	}
 	t.mu.Unlock()
 	if known && !stays {
-		t.log.Info("member is forgotten, as an admin wishes", "id", id, "name", m.Host, "since", m.Since)
+		t.log.Info("member is forgotten, as an admin wishes", logkey.Node, id, logkey.Name, m.Host, logkey.Since, m.Since)
 		t.changed()
 	}
 	return m, known

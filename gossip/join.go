@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fleet/internal/logkey"
 )
 
 // joinWidth is how many nodes a join asks at once. One is enough; several make up for one that is dead or busy (a node
@@ -241,7 +243,7 @@ func (g *Gossip) rejoin(ctx context.Context, level slog.Level) (alone bool) {
 	case n > 0:
 		notify(g.joined)
 	case err != nil && ctx.Err() == nil:
-		g.cfg.Log.Log(ctx, level, "nobody else found yet, trying again", "tried", len(targets), "reason", err)
+		g.cfg.Log.Log(ctx, level, "nobody else found yet, trying again", logkey.Count, len(targets), logkey.Error, err)
 	}
 	return n == 0
 }

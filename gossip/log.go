@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"fleet/internal/logkey"
 )
 
 // Anybody who can reach the port can make memberlist complain once a packet, so its lines are let through only so fast.
@@ -42,10 +44,10 @@ func (w *logWriter) pass(line string) {
 	}
 	pass, dropped := w.take(time.Now())
 	if dropped > 0 {
-		w.log.Warn("memberlist said more than is shown here", "lines", dropped)
+		w.log.Warn("memberlist said more than is shown here", logkey.Count, dropped)
 	}
 	if pass {
-		w.log.Log(context.Background(), level, text, "from", "memberlist")
+		w.log.Log(context.Background(), level, text, logkey.Component, "memberlist")
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"fleet/internal/logkey"
 )
 
 const membersSchema = "fleet.members/1"
@@ -128,7 +130,7 @@ func (g *Gossip) loadMembers() {
 		return
 	}
 	if err != nil {
-		g.cfg.Log.Error("members known before cannot be read; starting without them", "file", g.cfg.MembersFile, "reason", err)
+		g.cfg.Log.Error("members known before cannot be read; starting without them", logkey.File, g.cfg.MembersFile, logkey.Error, err)
 		return
 	}
 	now := time.Now()
@@ -183,7 +185,7 @@ func (g *Gossip) saveMembers() {
 	}
 	if err != nil {
 		if !g.unsaved {
-			g.cfg.Log.Error("members cannot be saved; after a restart this node would not know who should be there", "reason", err)
+			g.cfg.Log.Error("members cannot be saved; after a restart this node would not know who should be there", logkey.Error, err)
 		}
 		g.unsaved = true
 		return

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"fleet/internal/logkey"
 )
 
 const stateLayout = 2
@@ -147,7 +149,7 @@ func (t *table) learn(said []Member) {
 		t.tell(m)
 	}
 	if unknown > 0 {
-		t.log.Info("others know of members that are gone", "count", unknown)
+		t.log.Info("others know of members that are gone", logkey.Count, unknown)
 	}
 	if changed {
 		t.changed()

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"fleet/internal/logkey"
 )
 
 // Why Put did not take a document that verified.
@@ -94,7 +96,7 @@ func (s *Store) loadAll(files []string) error {
 		}
 		for _, f := range failed {
 			path := filepath.Join(s.dir, f)
-			s.log.Error("document on disk moved aside, it will be fetched again", "file", path, "reason", reasons[f])
+			s.log.Error("document on disk moved aside, it will be fetched again", logkey.File, path, logkey.Error, reasons[f])
 			if err := os.Rename(path, path+brokenSuffix); err != nil {
 				return err
 			}
@@ -182,7 +184,7 @@ func (s *Store) Put(raw []byte) (changed bool, err error) {
 		if have, _, _ := s.Get(doc.Kind, doc.Name); bytes.Equal(have, raw) {
 			return false, nil
 		}
-		s.log.Error("two different documents of one version; the first one stays", "document", doc.Ref.String())
+		s.log.Error("two different documents of one version; the first one stays", logkey.Document, doc.Ref.String())
 	}
 	if err != nil {
 		return false, err
@@ -233,7 +235,7 @@ func (s *Store) Missing(digest []byte) ([]Ref, error) {
 		case !ok || ours.Version < t.Version:
 			missing = append(missing, t.Ref)
 		case ours.Version == t.Version && !ours.sameBytes(t):
-			s.log.Error("another node has a different document of the same version; issue a higher one", "document", t.Ref.String())
+			s.log.Error("another node has a different document of the same version; issue a higher one", logkey.Document, t.Ref.String())
 		}
 	}
 	return missing, nil

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fleet/internal/logkey"
+
 	"github.com/hashicorp/memberlist"
 )
 
@@ -119,7 +121,7 @@ func (t *table) changed() {
 }
 
 func (t *table) tell(m Member) {
-	t.log.Info("member is "+m.State.String(), "id", m.ID, "name", m.Host, "addr", m.Addr)
+	t.log.Info("member is "+m.State.String(), logkey.Node, m.ID, logkey.Name, m.Host, logkey.Addr, m.Addr)
 }
 
 func (t *table) conflict(stays, refused *memberlist.Node) {
@@ -141,7 +143,7 @@ func (t *table) conflict(stays, refused *memberlist.Node) {
 	t.mu.Unlock()
 	if news {
 		t.log.Warn("one node id is claimed from two addresses; a cloned data directory must be removed before its host joins",
-			"id", stays.Name, "name", meta.Host, "addr", addr, "other", other, "self", stays.Name == t.self)
+			logkey.Node, stays.Name, logkey.Name, meta.Host, logkey.Addr, addr, logkey.Other, other, logkey.Self, stays.Name == t.self)
 		t.changed()
 		if stays.Name == t.self {
 			t.clash()
@@ -189,7 +191,7 @@ func (t *table) forget() (forgotten []Member) {
 	}
 	t.mu.Unlock()
 	for _, m := range forgotten {
-		t.log.Info("member is forgotten", "id", m.ID, "name", m.Host, "since", m.Since)
+		t.log.Info("member is forgotten", logkey.Node, m.ID, logkey.Name, m.Host, logkey.Since, m.Since)
 	}
 	if len(forgotten) > 0 {
 		t.changed()

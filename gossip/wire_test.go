@@ -193,8 +193,8 @@ func TestMemberlistLogsThroughSlog(t *testing.T) {
 		l.Printf("[ERR] memberlist: Decrypt packet failed: %v", "x\n")
 		l.Printf("[DEBUG] memberlist: Stream connection")
 		l.Print("no level at all " + strings.Repeat("é", maxLogText))
-		want := "level=WARN msg=\"Decrypt packet failed: x\" from=memberlist\nlevel=WARN msg=\"no level at all " +
-			strings.Repeat("é", (maxLogText-len("no level at all "))/2) + " (cut)\" from=memberlist\n"
+		want := "level=WARN msg=\"Decrypt packet failed: x\" component=memberlist\nlevel=WARN msg=\"no level at all " +
+			strings.Repeat("é", (maxLogText-len("no level at all "))/2) + " (cut)\" component=memberlist\n"
 		if out.String() != want {
 			t.Errorf("logged %q, want %q", out.String(), want)
 		}
@@ -204,7 +204,7 @@ func TestMemberlistLogsThroughSlog(t *testing.T) {
 		time.Sleep(2 * logPeriod)
 		out.Reset()
 		l.Printf("[ERR] later")
-		if want := "level=WARN msg=\"memberlist said more than is shown here\" lines=982\nlevel=WARN msg=later from=memberlist\n"; out.String() != want {
+		if want := "level=WARN msg=\"memberlist said more than is shown here\" count=982\nlevel=WARN msg=later component=memberlist\n"; out.String() != want {
 			t.Errorf("after a flood: %q, want %q", out.String(), want)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"fleet/facts"
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node"
 	"fleet/plugins"
@@ -245,7 +246,7 @@ func (f *Fleet) log(name string) *slog.Logger {
 	if !testing.Verbose() {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewTextHandler(f.T.Output(), nil)).With("host", name)
+	return slog.New(slog.NewTextHandler(f.T.Output(), nil)).With(logkey.Host, name)
 }
 
 // freeAddr finds a port on loopback that was free a moment ago.

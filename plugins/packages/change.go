@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"fleet/internal/logkey"
 	"fleet/plugins/plugin"
 )
 
@@ -217,7 +218,7 @@ func (p *Packages) remove(ctx context.Context, name string, purge bool) plugin.R
 func (p *Packages) gone(ctx context.Context, before []pkg, name string) []string {
 	now, err := p.manager.list(ctx)
 	if err != nil {
-		p.log.Warn("cannot tell what else was removed", "package", name, "err", err)
+		p.log.Warn("cannot tell what else was removed", logkey.Package, name, logkey.Error, err)
 		return nil
 	}
 	missing := map[string]bool{}

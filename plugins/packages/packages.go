@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"fleet/internal/logkey"
 	"fleet/plugins/plugin"
 )
 
@@ -41,7 +42,7 @@ func New(log *slog.Logger) *Packages {
 		defer release.Close()
 		m = detect(release, have, newSystem())
 	} else {
-		log.Warn("os-release cannot be read; the package manager is guessed from the programs here", "err", err)
+		log.Warn("os-release cannot be read; the package manager is guessed from the programs here", logkey.Error, err)
 		m = detect(strings.NewReader(""), have, newSystem())
 	}
 	return newPackages(m, log)
@@ -73,8 +74,8 @@ func (p *Packages) Run(ctx context.Context, call plugin.Call) plugin.Result {
 		ctx = withWatcher(ctx, call.Output)
 	}
 	res := p.dispatch(ctx, call)
-	p.log.Info("package action ended", "action", call.Action, "package", call.Args.String("package"),
-		"state", res.State, "message", res.Message)
+	p.log.Info("package action ended", logkey.Action, call.Action, logkey.Package, call.Args.String("package"),
+		logkey.State, res.State, logkey.Message, res.Message)
 	return res
 }
 
