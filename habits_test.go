@@ -5,10 +5,13 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // unchanging are package variables that are no constants only because Go has none of their kind; each with its reason.
@@ -153,6 +156,39 @@ func TestNoMutableGlobals(t *testing.T) {
 	for full := range unchanging {
 		if !used[full] {
 			t.Errorf("%s is in the list of unchanging variables and not in the tree", full)
+		}
+	}
+}
+
+// A line of the docs can be read in a terminal. Tables and code blocks, which cannot be wrapped, are exempt.
+func TestDocsFitOnAScreen(t *testing.T) {
+	const columns = 120
+	pages, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir("docs", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".md" {
+			pages = append(pages, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range pages {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code := false
+		for i, line := range strings.Split(string(text), "\n") {
+			if strings.HasPrefix(line, "```") {
+				code = !code
+			}
+			if n := utf8.RuneCountInString(line); n >= columns && !code && !strings.HasPrefix(line, "|") {
+				t.Errorf("%s:%d has %d columns; fewer than %d fit on a screen", path, i+1, n, columns)
+			}
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // mayImport is the direction of the house: for each package the packages of ours that its code, not its tests, may
-// import. A new line here is a decision; docs/ARCHITECTURE.md draws the same.
+// import. A new line here is a decision; docs/ARCHITECTURE.md draws the direction.
 var mayImport = map[string]string{
 	".":                       "cli",
 	"cli":                     "cli/report client facts gossip identity internal/logkey internal/proc job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil plugins/service/nearest policy",
