@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"fleet/internal/version"
 )
 
 // operator is what a comparison asks, after all spellings are resolved.
@@ -74,7 +76,7 @@ func (b *budget) comparison(op operator, v literal) (comparison, error) {
 		}
 	}
 	if op != matches && op != matchesNot {
-		c := comparison{op: op, text: v.text, version: looksLikeVersion(v.text)}
+		c := comparison{op: op, text: v.text, version: version.Like(v.text)}
 		c.number, c.numeric = parseNumber(v.text)
 		return c, nil
 	}

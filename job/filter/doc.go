@@ -2,8 +2,8 @@
 //
 // A filter is typed by an admin, travels as source text inside the signed job, and is parsed again by every node as
 // part of the gate: the node trusts the signer's words, never another program's parse of them. So this package is both
-// the client's parser (Build, Explain, ReadInventory, ReadNames) and a part of the trust gate (Compile, Match). It
-// imports nothing of fleet's, and all of its input is bounded (limits.go).
+// the client's parser (Build, Explain, ReadInventory, ReadNames) and a part of the trust gate (Compile, Match). Of
+// fleet it imports only the order of versions, and all of its input is bounded (limits.go).
 //
 // # The language
 //
@@ -56,10 +56,14 @@
 //     write -S 'not f=x'. An empty list never matches.
 //   - hash: like the list of its keys.
 //
-// A version is text that begins with a digit (or v and a digit) and contains only letters, digits and . + ~ : _ - . The
-// order is Debian's (deb-version(7)), except that a hyphen is a separator everywhere and not only before the revision,
-// so that kernels (6.1.0-9-amd64 < 6.1.0-18) are ordered correctly too. The price: text such as 0.25 and 0.3 is compared
-// as versions, and 25 is more than 3. A fact that is a number should be given as a number.
+// A version is text that begins with a digit (or v and a digit) and contains only letters, digits and . + ~ ^ : _ - . Its
+// order is that of the host it comes from, by the first of the facts os.family, osfamily, os.name and operatingsystem
+// that is known: rpm's on RedHat, Suse and their relatives, apk's on Alpine, pacman's on Archlinux, and dpkg's on Debian
+// and everywhere else. So 1.24_rc2 < 1.24 on Alpine, and a kernelrelease of 5.14.0-362.el9.x86_64 < 5.14.0-362.8.1.el9_3
+// on RedHat. A hyphen separates everywhere and not only before the revision (6.1.0-9-amd64 < 6.1.0-18), and an rpm
+// architecture at the end does not count. What package('...') answers compares exactly as its provider does, with the
+// epoch: 1:1.0 > 2.0. The price of it all: text such as 0.25 and 0.3 is compared as versions, and 25 is more than 3. A
+// fact that is a number should be given as a number.
 //
 // Regular expressions see numbers in plain decimal and booleans as true and false.
 package filter

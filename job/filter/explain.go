@@ -77,7 +77,7 @@ func (ex *explainer) notes() []string {
 		notes = append(notes, fmt.Sprintf("note: a host without the data function %s, or that fails to answer when it is asked, is not selected", name))
 	}
 	if ex.ordered {
-		notes = append(notes, "note: numbers compare as numbers, and text that looks like versions as versions: 12.9 is less than 12.11")
+		notes = append(notes, "note: numbers compare as numbers, and text that looks like versions as versions, in the order of the host's own package manager: 12.9 is less than 12.11")
 	}
 	if ex.unequal {
 		notes = append(notes, "note: of a list it is enough that one element is not so; for none, write -S 'not FACT=VALUE'")

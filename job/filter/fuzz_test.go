@@ -127,17 +127,3 @@ func FuzzSelect(f *testing.F) {
 		}
 	})
 }
-
-// The order of versions is an order: antisymmetric, and equal to itself.
-func FuzzCompareVersions(f *testing.F) {
-	f.Add("1.0~rc1-1", "1:1.0")
-	f.Add("12.9", "12.11")
-	f.Fuzz(func(t *testing.T, a, b string) {
-		if !looksLikeVersion(a) || !looksLikeVersion(b) {
-			return
-		}
-		if compareVersions(a, b) != -compareVersions(b, a) || compareVersions(a, a) != 0 {
-			t.Fatalf("%s and %s: %d, %d, %d", a, b, compareVersions(a, b), compareVersions(b, a), compareVersions(a, a))
-		}
-	})
-}

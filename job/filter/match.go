@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"fleet/internal/version"
 )
 
 // Host is what a filter asks of a host. All but Data answer from memory.
@@ -67,7 +69,35 @@ func (m *Matcher) Match(ctx context.Context, h Host) (bool, error) {
 
 func (t *factTerm) holdsOn(h Host) bool {
 	v, ok := h.Fact(t.name)
-	return ok && t.comparison.holds(v)
+	return ok && t.comparison.holds(v, factOrdering(h))
+}
+
+// factOrdering compares a host's facts in the order of its package manager, which its family tells. It asks for the
+// family only if two texts are to be compared.
+func factOrdering(h Host) ordering {
+	return func(value, typed string) (int, bool) { return systemOrder(h).CompareFacts(value, typed) }
+}
+
+func systemOrder(h Host) version.Order {
+	for _, name := range []string{"os.family", "osfamily", "os.name", "operatingsystem"} {
+		v, _ := h.Fact(name)
+		if text, ok := v.(string); ok {
+			if order, known := version.OfSystem(text); known {
+				return order
+			}
+		}
+	}
+	return version.Debian
+}
+
+// dataOrdering compares the outputs of a data function: those of a package manager in its own order.
+func dataOrdering(h Host, outputs map[string]any) ordering {
+	if provider, ok := outputs["provider"].(string); ok {
+		if order, known := version.OfProvider(provider); known {
+			return order.ComparePackages
+		}
+	}
+	return factOrdering(h)
 }
 
 // evaluation is one run of the selects on one host. Data functions run once for each argument.
@@ -111,7 +141,7 @@ func (t factTerm) holds(ev *evaluation) (bool, error) { return t.holdsOn(ev.host
 
 func (t dataTerm) holds(ev *evaluation) (bool, error) {
 	if t.function == agentFunction {
-		return t.comparison.holds(slices.Contains(ev.host.Agents(), t.argument)), nil
+		return t.comparison.holds(slices.Contains(ev.host.Agents(), t.argument), factOrdering(ev.host)), nil
 	}
 	a := ev.ask(t.function, t.argument)
 	if a.err != nil {
@@ -121,7 +151,7 @@ func (t dataTerm) holds(ev *evaluation) (bool, error) {
 	if !ok {
 		return false, fmt.Errorf("%s has no output %s on this host", t.call(), t.output)
 	}
-	return t.comparison.holds(v), nil
+	return t.comparison.holds(v, dataOrdering(ev.host, a.outputs)), nil
 }
 
 // call is the function as typed.

@@ -5,12 +5,20 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"fleet/internal/version"
 )
 
-// holds reports whether the value, as the host gives it, satisfies the comparison. The rules are in doc.go.
-func (c *comparison) holds(v any) bool { return c.holdsWithin(v, maxValueDepth) }
+// ordering compares what a host says with what was typed, as versions in the order of that host; false if one of them is
+// none.
+type ordering func(value, typed string) (order int, ok bool)
 
-func (c *comparison) holdsWithin(v any, depth int) bool {
+// holds reports whether the value, as the host gives it, satisfies the comparison. The rules are in doc.go.
+func (c *comparison) holds(v any, versions ordering) bool {
+	return c.holdsWithin(v, versions, maxValueDepth)
+}
+
+func (c *comparison) holdsWithin(v any, versions ordering, depth int) bool {
 	if depth == 0 {
 		return false
 	}
@@ -18,56 +26,56 @@ func (c *comparison) holdsWithin(v any, depth int) bool {
 	case nil:
 		return false
 	case string:
-		return c.holdsText(v)
+		return c.holdsText(v, versions)
 	case bool:
 		return c.holdsBool(v)
 	case json.Number:
 		if n, ok := parseNumber(v.String()); ok {
-			return c.holdsNumber(n)
+			return c.holdsNumber(n, versions)
 		}
-		return c.holdsText(v.String())
+		return c.holdsText(v.String(), versions)
 	case []any:
 		for _, e := range v {
-			if c.holdsWithin(e, depth-1) {
+			if c.holdsWithin(e, versions, depth-1) {
 				return true
 			}
 		}
 		return false
 	case []string:
 		for _, e := range v {
-			if c.holdsText(e) {
+			if c.holdsText(e, versions) {
 				return true
 			}
 		}
 		return false
 	case map[string]any:
-		return anyKey(c, v)
+		return anyKey(c, v, versions)
 	case map[string]string:
-		return anyKey(c, v)
+		return anyKey(c, v, versions)
 	case map[any]any:
 		for k := range v {
-			if c.holdsWithin(k, depth-1) {
+			if c.holdsWithin(k, versions, depth-1) {
 				return true
 			}
 		}
 		return false
 	}
 	if n, ok := toNumber(v); ok {
-		return c.holdsNumber(n)
+		return c.holdsNumber(n, versions)
 	}
 	return false
 }
 
-func anyKey[V any](c *comparison, m map[string]V) bool {
+func anyKey[V any](c *comparison, m map[string]V, versions ordering) bool {
 	for k := range m {
-		if c.holdsText(k) {
+		if c.holdsText(k, versions) {
 			return true
 		}
 	}
 	return false
 }
 
-func (c *comparison) holdsText(s string) bool {
+func (c *comparison) holdsText(s string, versions ordering) bool {
 	switch c.op {
 	case equal:
 		return s == c.text
@@ -78,15 +86,14 @@ func (c *comparison) holdsText(s string) bool {
 	case matchesNot:
 		return !c.re.MatchString(s)
 	}
-	version := looksLikeVersion(s)
-	if version && c.version {
-		return c.ordered(compareVersions(s, c.text))
+	if order, ok := versions(s, c.text); ok {
+		return c.ordered(order)
 	}
 	n, numeric := parseNumber(s)
 	if numeric && c.numeric {
 		return c.ordered(n.compare(c.number))
 	}
-	if version || numeric || c.version || c.numeric {
+	if version.Like(s) || numeric || c.version || c.numeric {
 		return false
 	}
 	return c.ordered(strings.Compare(s, c.text))
@@ -96,12 +103,12 @@ func (c *comparison) holdsBool(b bool) bool {
 	word := strconv.FormatBool(b)
 	switch c.op {
 	case equal, notEqual, matches, matchesNot:
-		return c.holdsText(word)
+		return c.holdsText(word, nil) // none of these compares versions
 	}
 	return false
 }
 
-func (c *comparison) holdsNumber(n number) bool {
+func (c *comparison) holdsNumber(n number, versions ordering) bool {
 	switch c.op {
 	case matches:
 		return c.re.MatchString(n.String())
@@ -117,10 +124,9 @@ func (c *comparison) holdsNumber(n number) bool {
 		return false
 	case c.numeric:
 		return c.ordered(n.compare(c.number))
-	case c.version && n.float >= 0:
-		return c.ordered(compareVersions(n.String(), c.text))
 	}
-	return false
+	order, ok := versions(n.String(), c.text)
+	return ok && c.ordered(order)
 }
 
 // ordered turns a three-way order into the answer of < > <= >=.
