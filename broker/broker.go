@@ -70,7 +70,7 @@ func Start(ctx context.Context, c Config) (*Broker, error) {
 			continue
 		}
 		b.Stop()
-		return nil, fmt.Errorf("broker does not listen on %s and %s: %w", c.Client, c.Route, reason)
+		return nil, fmt.Errorf("the broker cannot listen on %s and %s: %w", c.Client, c.Route, reason)
 	}
 	return b, nil
 }
@@ -230,7 +230,7 @@ type routeDoor struct{ Config }
 func (d *routeDoor) Check(conn server.ClientAuthentication) bool {
 	p, err := d.principal(conn)
 	if err == nil && (p.Node == nil || p.Node.Role != identity.Peer) {
-		err = errors.New("only peers carry brokers")
+		err = errors.New("only peers run brokers")
 	}
 	if err != nil {
 		d.Log.Warn("route refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)

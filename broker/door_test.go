@@ -164,9 +164,9 @@ func TestClientsRefuseABrokerThatIsNone(t *testing.T) {
 		{"a node, a broker of another fleet", foreign, node, "not a broker of the fleet"},
 		{"an admin, a broker of another fleet", foreign, w.adminTLS(w.admin), "not a broker of the fleet"},
 		{"a new host, a broker of another fleet", foreign, w.tokenTLS(w.token(identity.Record{})), "not a broker of the fleet"},
-		{"a node, a broker that a member made itself", member, node, "only peers carry brokers"},
-		{"an admin, a broker that a member made itself", member, w.adminTLS(w.admin), "only peers carry brokers"},
-		{"a new host, a broker that a member made itself", member, w.tokenTLS(w.token(identity.Record{})), "only peers carry brokers"},
+		{"a node, a broker that a member made itself", member, node, "only peers run brokers"},
+		{"an admin, a broker that a member made itself", member, w.adminTLS(w.admin), "only peers run brokers"},
+		{"a new host, a broker that a member made itself", member, w.tokenTLS(w.token(identity.Record{})), "only peers run brokers"},
 		{"a node, a broker whose node is revoked", gone, node, "is revoked"},
 	} {
 		if tt.b == gone {

@@ -44,8 +44,8 @@ func TestASecondKeyByIdAndByFile(t *testing.T) {
 	}
 	expect(t, ann.must(2, "approve", id[1]), "bob signed: service restart service=nginx on 1 host: web1", "nothing was signed", "-y")
 	expect(t, ann.must(0, "approve", id[1], "-y"), "fleet send "+id[1])
-	expect(t, ann.must(1, "approve", id[1], "-y"), "approved by this key already")
-	expect(t, bob.must(1, "approve", id[1], "-y"), "who signed the job cannot approve it as well")
+	expect(t, ann.must(1, "approve", id[1], "-y"), "this key has already approved")
+	expect(t, bob.must(1, "approve", id[1], "-y"), "the job's signer cannot also approve it")
 	expect(t, ann.must(2, "send", id[1]), "only the admin who signed the job first can send it")
 	expect(t, bob.must(7, "send", file), "needs the signature of a second admin") // the file has one signature only
 	expect(t, bob.must(2, "send", id[1]), "the job was sent already")
@@ -64,5 +64,5 @@ func TestASecondKeyByIdAndByFile(t *testing.T) {
 	if n.Load() != 2 {
 		t.Errorf("it ran %d times, want 2", n.Load())
 	}
-	expect(t, ann.must(1, "approve", "01KANSNYG0XJ5B4V0D3F6A7C8E", "-y"), "no job 01KANSNYG0XJ5B4V0D3F6A7C8E waits at the brokers")
+	expect(t, ann.must(1, "approve", "01KANSNYG0XJ5B4V0D3F6A7C8E", "-y"), "no broker has a job 01KANSNYG0XJ5B4V0D3F6A7C8E")
 }

@@ -104,7 +104,7 @@ func (w work) planned(ctx context.Context) error {
 	bar.Clear()
 	if err != nil {
 		if ctx.Err() != nil {
-			return &problem{ending: endInterrupted, err: errors.New("interrupted while asking who matches; nothing was sent")}
+			return &problem{ending: endInterrupted, err: errors.New("interrupted while finding matching hosts; nothing was sent")}
 		}
 		return err
 	}
@@ -178,7 +178,7 @@ func (w work) tell(plan client.Plan, targets []client.Target, batches [][]client
 	}
 	w.env.note("%s", report.Sanitise(text))
 	if n := len(plan.Silent); n > 0 {
-		w.env.note("%s did not answer and will be left out: %s", hosts(n), report.Sanitise(foldOutcomes(plan.Silent)))
+		w.env.note("%s did not answer and will be skipped: %s", hosts(n), report.Sanitise(foldOutcomes(plan.Silent)))
 	}
 	if n := len(plan.Refused); n > 0 {
 		w.env.note("%s would refuse: %s", hosts(n), report.Sanitise(foldOutcomes(plan.Refused)))

@@ -29,11 +29,11 @@ const (
 
 func demoVerb() verb {
 	return verb{
-		name: "demo", group: groupLearn, brief: "a fleet of five nodes on this machine, to look at", atMost: 0,
+		name: "demo", group: groupLearn, brief: "run a demo fleet of five nodes on this machine", atMost: 0,
 		about: []string{
-			"Founds a fleet in a directory of its own, starts five nodes on loopback, runs some commands that look and change nothing, and stays up with the lines to paste into another terminal. Ctrl-C ends it; nothing is left behind.",
+			"Creates a fleet in a temporary directory, starts five nodes on loopback, runs some read-only commands, and keeps running with lines to paste into another terminal. Ctrl-C stops it; nothing is left behind.",
 		},
-		examples: []example{{"fleet demo --once", "end by itself after the commands"}},
+		examples: []example{{"fleet demo --once", "stop after the commands"}},
 		flags:    []ucli.Flag{toggle(foundFlags, flagOnce, "", "end after the commands")},
 		endings:  []ending{endFault},
 		do:       func(e *env, in *ucli.Context) error { return e.demo(in.Context, in.Bool(flagOnce)) },
@@ -86,7 +86,7 @@ func (d *demo) start(ctx context.Context) error {
 	if err != nil {
 		return faultf("%w", err)
 	}
-	d.env.note("founding a fleet of %d nodes in %s", demoHosts, d.dir)
+	d.env.note("creating a fleet of %d nodes in %s", demoHosts, d.dir)
 	first := d.place(1)
 	first.brokerPort = port
 	if _, err := (founding{fleet: "demo", admin: userName(), home: d.home, place: first, life: time.Hour, now: time.Now()}).run(); err != nil {

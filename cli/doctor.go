@@ -196,7 +196,7 @@ func (e *env) adminCheckup(ctx context.Context, o connection, wait time.Duration
 	}
 	info, err := os.Stat(o.home)
 	if err == nil && info.Mode().Perm()&0o077 != 0 {
-		err = fmt.Errorf("%s is open to others (mode %04o)", o.home, info.Mode().Perm())
+		err = fmt.Errorf("other users can read %s (mode %04o)", o.home, info.Mode().Perm())
 	}
 	add("home", err, o.home, "chmod 700 "+o.home)
 	root := o.fleetID()

@@ -23,13 +23,13 @@ func TestStatusAndDoctorOfALiveFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := p.within(0, "status") // two hosts that have just met may not agree at once
-	expect(t, out, "test "+string(f.Root.Public().ID())+": 2 of 2 hosts answered", "2 alive, 0 failed", "1: web1 (", "fleet test on 2 hosts", "roster version 1 on 2 hosts", "All is well.")
+	expect(t, out, "test "+string(f.Root.Public().ID())+": 2 of 2 hosts answered", "2 alive, 0 failed", "1: web1 (", "fleet test on 2 hosts", "roster version 1 on 2 hosts", "No problems found.")
 	_, port, err := net.SplitHostPort(f.Broker())
 	if err != nil {
 		t.Fatal(err)
 	}
 	out = p.must(0, "doctor", "--data", f.First().Dir, "--gossip-port", "0", "--broker-port", port)
-	expect(t, out, "a node runs here", "lets this node in, and a peer would renew", "accepts this admin", " 0 bad,")
+	expect(t, out, "a node is running here", "accepts this node, and a peer would renew", "accepts this admin", " 0 bad,")
 
 	elsewhere := filepath.Join(t.TempDir(), "none")
 	out = p.must(0, "doctor", "--data", elsewhere) // an admin's machine is no host
@@ -41,7 +41,7 @@ func TestStatusAndDoctorOfALiveFleet(t *testing.T) {
 		t.Error("a secret is shown")
 	}
 	out = p.must(4, "doctor", "--data", elsewhere, "--broker", "127.0.0.1:1")
-	expect(t, out, "bad      broker 127.0.0.1:1  nothing listens there", "\n         ")
+	expect(t, out, "bad      broker 127.0.0.1:1  nothing is listening there", "\n         ")
 
 	stranger := person{t: t, home: homeOfFleet(t, f)}
 	if err := os.Remove(filepath.Join(stranger.home, keyFile)); err != nil {
@@ -70,7 +70,7 @@ func TestStatusAndDoctorOfALiveFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	out = p.must(0, "doctor", "--data", elsewhere, "--gossip-port", "0", "--join", "@"+token)
-	expect(t, out, "lets this host ask to be admitted")
+	expect(t, out, "accepts the token")
 	if strings.Contains(out, made.Text()) || strings.Contains(out, made.Secret.Secret()) {
 		t.Error("a secret is shown")
 	}

@@ -71,7 +71,7 @@ func readPolicy(name string) ([]byte, error) {
 		return nil, usagef("%w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > policy.MaxFile {
-		return nil, usagef("%s is no file of at most %d bytes", name, policy.MaxFile)
+		return nil, usagef("%s is not a regular file, or is larger than %d bytes", name, policy.MaxFile)
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {

@@ -187,7 +187,7 @@ func scenes() map[string]*scene {
 		{name: "web3", does: map[string]client.Outcome{"*": says(job.Failed, "restart of nginx failed: exit status 1", map[string]any{"state": "failed"})}},
 		{name: "web4", does: map[string]client.Outcome{"*": {State: job.Denied, Reason: job.ReasonPolicy, Message: "role ops may not service.restart here"}}},
 		{name: "web5", does: map[string]client.Outcome{"*": {State: job.TimedOut, Message: "took longer than 1m0s"}}},
-		{name: "web6", does: map[string]client.Outcome{"*": {State: job.Lost, Message: "accepted the job, then no end came: failed 2s ago"}}},
+		{name: "web6", does: map[string]client.Outcome{"*": {State: job.Lost, Message: "accepted the job, but sent no result: failed 2s ago"}}},
 		{name: "web7", gone: true},
 	}
 	hostile.hosts = []sceneHost{

@@ -36,30 +36,30 @@ const (
 
 func simVerb() verb {
 	return verb{
-		name: "sim", group: groupLearn, brief: "thousands of simulated hosts on this machine, to measure", takes: "HOSTS", atLeast: 1, atMost: 1,
+		name: "sim", group: groupLearn, brief: "measure with thousands of simulated hosts on this machine", takes: "HOSTS", atLeast: 1, atMost: 1,
 		about: []string{
-			"Founds a fleet in a directory of its own, starts its broker as a process, and connects simulated hosts to it: each with its own keys, certificate, TLS " +
-				"connection and gate, and without plugins that do anything. Then it asks them as an admin does, and shows how long that takes.",
-			"Hosts lie, lag and fail as asked for. What each of them did is compared with what the client says of it; one difference, and the command ends with 1. " +
-				"Liars and those that fail are silent in the end, so a round with such hosts takes as long as --timeout.",
-			"Each host needs a connection in this process and one in the broker's: for more than a thousand raise `ulimit -n`. Nothing is left behind.",
+			"Creates a fleet in a temporary directory, starts its broker as a process, and connects simulated hosts to it: each with its own keys, certificate, TLS " +
+				"connection and gate, but with plugins that do nothing. Then it sends them jobs as an admin does and shows how long they take.",
+			"Hosts lie, lag and fail as requested. What each host did is compared with what the client reports; any difference makes the command exit with 1. " +
+				"Lying and failing hosts end up silent, so a round with such hosts takes as long as --timeout.",
+			"Each host needs a connection in this process and one in the broker's: for more than a thousand hosts, raise `ulimit -n`. Nothing is left behind.",
 		},
 		examples: []example{
 			{"fleet sim 1000", "how long a ping and a run take with a thousand hosts"},
 			{"fleet sim 500 --lying 1% --lag 50ms:5% --failing 2% --random 7", "some lie, some answer late, some not at all"},
-			{"fleet sim 1000 --brokers 2 --kill", "and how long all take to find the other broker when theirs dies"},
+			{"fleet sim 1000 --brokers 2 --kill", "also time how long hosts take to find the other broker when theirs dies"},
 			{"fleet sim 5000 --keep", "stay up, with lines to paste into another terminal"},
 		},
 		flags: []ucli.Flag{
-			text(simFlags, flagRounds, "", "`N`: how often to ask (default 5)"),
-			text(simFlags, flagLying, "", "`N%`: hosts whose answers must not be believed"),
-			text(simFlags, flagFailing, "", "`N%`: hosts that do not answer, or close their connection instead"),
-			text(simFlags, flagLag, "", "`DURATION:N%`: hosts that answer late, by so much in the mean: 50ms:5%"),
-			text(simFlags, flagRandom, "", "`NUMBER`: chooses which hosts misbehave (default 1)"),
-			text(simFlags, flagBrokers, "", "`N`: real nodes that carry a broker, 1 to 5 (default 1)"),
-			toggle(simFlags, flagKill, "", "at the end kill a broker as a crash does, and see when all hosts are on the others"),
-			text(simFlags, flagProfile, "", "`FILE`: write a CPU profile of this process while it asks, for go tool pprof"),
-			toggle(simFlags, flagKeep, "", "stay up at the end until Ctrl-C"),
+			text(simFlags, flagRounds, "", "`N`: how many times to ask (default 5)"),
+			text(simFlags, flagLying, "", "`N%`: share of hosts that send false answers"),
+			text(simFlags, flagFailing, "", "`N%`: share of hosts that do not answer or close their connection"),
+			text(simFlags, flagLag, "", "`DURATION:N%`: mean delay, and share of hosts that answer late: 50ms:5%"),
+			text(simFlags, flagRandom, "", "`NUMBER`: seed that chooses which hosts misbehave (default 1)"),
+			text(simFlags, flagBrokers, "", "`N`: real nodes that run a broker, 1 to 5 (default 1)"),
+			toggle(simFlags, flagKill, "", "at the end, kill a broker and time how long its hosts take to move to the others"),
+			text(simFlags, flagProfile, "", "`FILE`: write a CPU profile of this process while it sends jobs, for go tool pprof"),
+			toggle(simFlags, flagKeep, "", "keep running until Ctrl-C"),
 			timeoutFlag(),
 			text(whatToPrint, flagOutput, "o", "`FORMAT`: table or json"),
 			toggle(whatToPrint, flagJSON, "j", "the same as -o json"),
@@ -96,7 +96,7 @@ type simOptions struct {
 func parseSim(in *ucli.Context) (o simOptions, err error) {
 	o = simOptions{rounds: 5, brokers: 1, seed: 1, kill: in.Bool(flagKill), keep: in.Bool(flagKeep), profile: in.String(flagProfile)}
 	if o.hosts, err = strconv.Atoi(in.Args().First()); err != nil || o.hosts < 1 || o.hosts > sim.MaxHosts {
-		return o, usagef("%q hosts: a number from 1 to %d is meant", in.Args().First(), sim.MaxHosts)
+		return o, usagef("%q is not a number of hosts from 1 to %d", in.Args().First(), sim.MaxHosts)
 	}
 	if o.rounds, err = parseCount(in, flagRounds, o.rounds, 1000); err != nil {
 		return o, err
@@ -109,7 +109,7 @@ func parseSim(in *ucli.Context) (o simOptions, err error) {
 	}
 	if in.IsSet(flagRandom) {
 		if o.seed, err = strconv.ParseUint(in.String(flagRandom), 10, 64); err != nil {
-			return o, usagef("--random: %q is no number", in.String(flagRandom))
+			return o, usagef("--random: %q is not a number", in.String(flagRandom))
 		}
 	}
 	if o.rates, err = parseRates(in); err != nil {
@@ -133,7 +133,7 @@ func parseCount(in *ucli.Context, flag string, otherwise, most int) (int, error)
 	}
 	n, err := strconv.Atoi(in.String(flag))
 	if err != nil || n < 1 || n > most {
-		return 0, usagef("--%s: %q is no number from 1 to %d", flag, in.String(flag), most)
+		return 0, usagef("--%s: %q is not a number from 1 to %d", flag, in.String(flag), most)
 	}
 	return n, nil
 }
@@ -164,7 +164,7 @@ func parseShare(flag, text string) (float64, error) {
 	number, ok := strings.CutSuffix(text, "%")
 	share, err := strconv.ParseFloat(number, 64)
 	if !ok || err != nil || !(share >= 0 && share <= 100) {
-		return 0, usagef("--%s: %q is no share such as 0.1%%", flag, text)
+		return 0, usagef("--%s: %q is not a percentage such as 0.1%%", flag, text)
 	}
 	return share / 100, nil
 }
@@ -199,7 +199,7 @@ func (e *env) sim(ctx context.Context, o simOptions) (err error) {
 		<-ctx.Done() // Ctrl-C is how it ends
 	}
 	if n := s.measured.Differences; n > 0 {
-		return faultf("the client's account differs from what the hosts did, %d times", n)
+		return faultf("the client's report differs from what the hosts did, %d times", n)
 	}
 	return nil
 }

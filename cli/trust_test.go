@@ -146,7 +146,7 @@ func TestRemovedAdminIsRefused(t *testing.T) {
 
 	expect(t, ann.must(0, "admin", "remove", "bob"), "bob is removed", "roster version 3")
 	expect(t, bob.within(7, "whoami"), "key   fleet-admin:", "this key is not in the fleet's roster")
-	expect(t, bob.must(1, "run", "service", "restart", "nginx", "-I", "web1"), "the roster there does not name this admin's key")
+	expect(t, bob.must(1, "run", "service", "restart", "nginx", "-I", "web1"), "the broker's roster does not contain this admin's key")
 	expect(t, ann.must(2, "admin", "remove", "ann"), "ann is the only admin")
 	expect(t, ann.must(2, "admin", "remove", "bbo"), `there is no admin "bbo"`)
 	expect(t, bob.must(1, "admin", "remove", "ann"), "changing the roster needs the root key")
@@ -230,7 +230,7 @@ func TestALockedKeyAsks(t *testing.T) {
 	if err := os.WriteFile(file, []byte(words+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, bob.must(1, "ping", "--passphrase-file", file), "is open to others")
+	expect(t, bob.must(1, "ping", "--passphrase-file", file), "other users can read")
 	if err := os.Chmod(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestAcceptKeepsFleetsApart(t *testing.T) {
 	}
 	bob := person{t: t, home: filepath.Join(t.TempDir(), "bob")}
 	acme := line("acme")
-	expect(t, bob.must(2, "admin", "accept", acme[:len(acme)-3]), "damaged or cut short")
+	expect(t, bob.must(2, "admin", "accept", acme[:len(acme)-3]), "damaged or cut off")
 	expect(t, bob.must(2, "admin", "accept", "fleet1.abc"), `it must begin with "fleet-info1."`)
 	bob.must(0, "admin", "accept", acme)
 	bob.must(0, "admin", "accept", acme) // again does no harm

@@ -193,7 +193,7 @@ func (g *gathering) account(interrupted error) Run {
 		}
 	}
 	for _, name := range g.unknown {
-		run.Outcomes = append(run.Outcomes, Outcome{Name: name, State: job.Silent, Message: "no host of this name is in the fleet"})
+		run.Outcomes = append(run.Outcomes, Outcome{Name: name, State: job.Silent, Message: "the fleet has no host with this name"})
 		run.Expected++
 	}
 	slices.SortFunc(run.Outcomes, func(a, b Outcome) int {
@@ -213,7 +213,7 @@ func (g *gathering) missing(id identity.ID, name string, interrupted error) Outc
 	waited := time.Since(g.sent).Round(time.Second)
 	switch {
 	case g.revoked(id):
-		o.Message = "revoked: it is shut out of the fleet, and what it says counts for nothing"
+		o.Message = "revoked: the host is shut out of the fleet and its answers are ignored"
 	case known && m.Presence == job.Gone:
 		o.Message = fmt.Sprintf("failed %s ago, last seen %s", ago(m.Since), time.UnixMilli(m.LastSeen).Format(time.DateTime))
 	case known && m.Presence == job.Left:
@@ -221,18 +221,18 @@ func (g *gathering) missing(id identity.ID, name string, interrupted error) Outc
 	case known && !accepts && !job.Understands(m.Protocol):
 		o.State, o.Reason, o.Message = job.Denied, job.ReasonProtocol, job.Apart(m.Protocol)
 	case g.members == nil:
-		o.Message = fmt.Sprintf("no answer within %s, and no broker says how it stands", waited)
+		o.Message = fmt.Sprintf("no answer within %s; no broker returned its state", waited)
 	case !known:
-		o.Message = "the brokers do not know it any more"
+		o.Message = "the brokers no longer know it"
 	case time.Since(g.told) > oldNews:
-		o.Message = fmt.Sprintf("no answer within %s, and no broker has said for %s how it stands", waited, time.Since(g.told).Round(time.Second))
+		o.Message = fmt.Sprintf("no answer within %s; no broker has returned its state for %s", waited, time.Since(g.told).Round(time.Second))
 	case interrupted != nil:
-		o.Message = "alive in the mesh; had not answered when the wait was cut short"
+		o.Message = "alive in the mesh; had not answered when the wait was interrupted"
 	default:
 		o.Message = fmt.Sprintf("alive in the mesh, but no answer within %s", waited)
 	}
 	if accepts {
-		o.Message = "accepted the job, then no end came: " + o.Message
+		o.Message = "accepted the job, but sent no result: " + o.Message
 	}
 	return o
 }

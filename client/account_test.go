@@ -54,7 +54,7 @@ func TestWhoAcceptedIsAccountedFor(t *testing.T) {
 	if s := states(run); err != nil || !maps.Equal(s, want) {
 		t.Errorf("%v, %v", s, err)
 	}
-	if o := outcome(t, run, "leaves"); !strings.Contains(o.Message, "accepted the job, then no end came: left the fleet") {
+	if o := outcome(t, run, "leaves"); !strings.Contains(o.Message, "accepted the job, but sent no result: left the fleet") {
 		t.Errorf("%q", o.Message)
 	}
 }

@@ -52,7 +52,7 @@ type Client struct {
 // each broker, or until ctx ends; the connection outlives ctx.
 func Connect(ctx context.Context, c Config) (*Client, error) {
 	if len(c.Brokers) == 0 {
-		return nil, errors.New("no broker is known")
+		return nil, errors.New("no broker address is known")
 	}
 	tls, err := identity.AdminTLS(c.Root, c.Key)
 	if err != nil {
@@ -77,7 +77,7 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no broker let this admin in (%s): %w", strings.Join(c.Brokers, ", "), explain(err))
+		return nil, fmt.Errorf("no broker accepted this admin (%s): %w", strings.Join(c.Brokers, ", "), explain(err))
 	}
 	return &Client{config: c, id: id, conn: nc, certificates: identity.NewVerifier(c.Root)}, nil
 }
@@ -107,7 +107,7 @@ func connect(ctx context.Context, options ...nats.Option) (*nats.Conn, error) {
 }
 
 // ErrStranger is wrapped by Connect where a broker knows no admin with this key.
-var ErrStranger = errors.New("the roster there does not name this admin's key")
+var ErrStranger = errors.New("the broker's roster does not contain this admin's key")
 
 // explain puts the broker's short words into longer ones.
 func explain(err error) error {
@@ -115,7 +115,7 @@ func explain(err error) error {
 	case errors.Is(err, nats.ErrAuthorization), strings.Contains(err.Error(), "bad certificate"):
 		return fmt.Errorf("%w: %w", err, ErrStranger)
 	case errors.Is(err, nats.ErrNoServers), strings.Contains(err.Error(), "connection refused"):
-		return fmt.Errorf("%w: nothing listens there, or a firewall is between", err)
+		return fmt.Errorf("%w: nothing is listening there, or a firewall blocks it", err)
 	}
 	return err
 }
@@ -156,7 +156,7 @@ func (c *Client) Members(ctx context.Context) ([]job.Member, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no broker says who is there: %w", err)
+		return nil, fmt.Errorf("no broker returned the member list: %w", err)
 	}
 	list, err := job.DecodeMembers(raw)
 	if err == nil && c.config.Seen != nil {
@@ -180,10 +180,10 @@ func brokers(members []job.Member) []string {
 func (c *Client) PutDocument(ctx context.Context, signed []byte) error {
 	answer, err := c.inquire(ctx, job.DocPutSubject, signed)
 	if err != nil {
-		return fmt.Errorf("hand in a document: %w", err)
+		return fmt.Errorf("send a document to a broker: %w", err)
 	}
 	if len(answer) > 0 {
-		return fmt.Errorf("the broker did not take the document: %s", answer)
+		return fmt.Errorf("the broker rejected the document: %s", answer)
 	}
 	return nil
 }
@@ -193,10 +193,10 @@ func (c *Client) PutDocument(ctx context.Context, signed []byte) error {
 func (c *Client) PutWaiting(ctx context.Context, signed []byte) error {
 	answer, err := c.inquire(ctx, job.WaitPutSubject, signed)
 	if err != nil {
-		return fmt.Errorf("leave the job with the brokers: %w", err)
+		return fmt.Errorf("store the job at the brokers: %w", err)
 	}
 	if len(answer) > 0 {
-		return fmt.Errorf("the broker did not take the job: %s", answer)
+		return fmt.Errorf("the broker rejected the job: %s", answer)
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func (c *Client) Waiting(ctx context.Context, id string) ([]byte, error) {
 		return nil, fmt.Errorf("ask for job %s: %w", id, err)
 	}
 	if len(signed) == 0 {
-		return nil, fmt.Errorf("no job %s waits at the brokers: it expired, or was never left there", id)
+		return nil, fmt.Errorf("no broker has a job %s: it expired or was never stored there", id)
 	}
 	return signed, nil
 }

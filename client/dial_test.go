@@ -50,7 +50,7 @@ func TestOldNewsIsToldAsOld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := outcome(t, run, "web1"); o.State != job.Silent || !strings.Contains(o.Message, "no broker has said for") {
+	if o := outcome(t, run, "web1"); o.State != job.Silent || !strings.Contains(o.Message, "no broker has returned its state for") {
 		t.Errorf("%+v", o)
 	}
 }

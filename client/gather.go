@@ -38,7 +38,7 @@ const (
 	backlog = 16384
 )
 
-var errNobodyTells = errors.New("no broker says who is there, so it is not known who should answer; is the node on the broker's host up?")
+var errNobodyTells = errors.New("no broker returned the member list; cannot tell which hosts to expect; check that the node on the broker's host is running")
 
 // gathering is one job from its sending to its accounting. One goroutine (gather) owns it; verification happens in
 // others, which hand over what held.
@@ -295,7 +295,7 @@ func (g *gathering) askMembers(ctx context.Context) {
 func (g *gathering) take(v verdict) {
 	if v.err != nil {
 		g.rejected++
-		g.c.config.Log.Warn("reply does not hold and counts for nothing", logkey.Job, g.id, logkey.Error, v.err)
+		g.c.config.Log.Warn("ignored a reply that failed verification", logkey.Job, g.id, logkey.Error, v.err)
 		return
 	}
 	id := v.reply.Node.ID
@@ -305,7 +305,7 @@ func (g *gathering) take(v verdict) {
 	if !g.concerns(v.reply) {
 		if v.reply.Kind != job.NoMatch { // that is what it says if all were asked because so many are named
 			g.rejected++
-			g.c.config.Log.Warn("a host answers that was not asked; it counts for nothing", logkey.Job, g.id, logkey.Name, v.reply.Node.Name)
+			g.c.config.Log.Warn("ignored a reply from a host that was not asked", logkey.Job, g.id, logkey.Name, v.reply.Node.Name)
 		}
 		return
 	}
@@ -345,7 +345,7 @@ func (g *gathering) endNoMatch(v verdict) {
 	id := v.reply.Node.ID
 	if g.request.Targets != nil {
 		o := g.outcome(v)
-		o.State, o.Message = job.Skipped, "does not match the filter any more"
+		o.State, o.Message = job.Skipped, "no longer matches the filter"
 		g.end(id, o)
 		return
 	}

@@ -67,8 +67,8 @@ func TestEveryHostEndsInExactlyOneState(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	for name, part := range map[string]string{
-		"dead": "last seen", "hangs": "alive in the mesh, but no answer", "accepts-only": "accepted the job, then no end came: alive",
-		"dies-in-it": "accepted the job, then no end came: failed",
+		"dead": "last seen", "hangs": "alive in the mesh, but no answer", "accepts-only": "accepted the job, but sent no result: alive",
+		"dies-in-it": "accepted the job, but sent no result: failed",
 	} {
 		if o := outcome(t, run, name); !strings.Contains(o.Message, part) {
 			t.Errorf("%s: %q lacks %q", name, o.Message, part)
@@ -125,7 +125,7 @@ func TestTargetsThatAreGoneAreTold(t *testing.T) {
 	if got := states(run); !maps.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
-	for name, part := range map[string]string{"forgotten": "do not know it any more", "leaves": "left the fleet", "changes": "does not match the filter any more"} {
+	for name, part := range map[string]string{"forgotten": "no longer know it", "leaves": "left the fleet", "changes": "no longer matches the filter"} {
 		if o := outcome(t, run, name); !strings.Contains(o.Message, part) {
 			t.Errorf("%s: %q", name, o.Message)
 		}
@@ -216,7 +216,7 @@ func TestNamesThatNoHostHas(t *testing.T) {
 	if got := states(run); !maps.Equal(got, want) || run.Expected != 3 {
 		t.Errorf("got %v of %d", got, run.Expected)
 	}
-	if o := outcome(t, run, "nosuch"); !strings.Contains(o.Message, "no host of this name") {
+	if o := outcome(t, run, "nosuch"); !strings.Contains(o.Message, "no host with this name") {
 		t.Errorf("%q", o.Message)
 	}
 }
@@ -304,7 +304,7 @@ func TestAnInterruptedRunTellsHowFarItCame(t *testing.T) {
 	if s["web1"] != job.OK || s["web3"] != job.Silent || s["web2"] != job.Lost && s["web2"] != job.Silent {
 		t.Errorf("%v", s)
 	}
-	if o := outcome(t, run, "web3"); !strings.Contains(o.Message, "cut short") {
+	if o := outcome(t, run, "web3"); !strings.Contains(o.Message, "interrupted") {
 		t.Errorf("%q", o.Message)
 	}
 }
@@ -378,7 +378,7 @@ func TestNobodySaysWhoIsThere(t *testing.T) {
 	w.mute.Store(true)
 	h := w.host("web1", ok)
 	run, err := w.client().Run(t.Context(), request(), nil)
-	if err == nil || !strings.Contains(err.Error(), "who is there") {
+	if err == nil || !strings.Contains(err.Error(), "no broker returned the member list") {
 		t.Errorf("%v", err)
 	}
 	if outcome(t, run, "web1").State != job.OK {
@@ -437,10 +437,10 @@ func TestConnectExplains(t *testing.T) {
 		change func(*client.Config)
 		err    string
 	}{
-		{"no broker", func(c *client.Config) { c.Brokers = nil }, "no broker is known"},
-		{"nothing listens", func(c *client.Config) { c.Brokers = []string{"127.0.0.1:1"} }, "nothing listens there"},
+		{"no broker", func(c *client.Config) { c.Brokers = nil }, "no broker address is known"},
+		{"nothing listens", func(c *client.Config) { c.Brokers = []string{"127.0.0.1:1"} }, "nothing is listening there"},
 		{"another fleet", func(c *client.Config) { c.Root = other.root.Public() }, "not a broker of the fleet"},
-		{"not an admin", func(c *client.Config) { c.Key = other.admin }, "does not name this admin's key"},
+		{"not created by an admin", func(c *client.Config) { c.Key = other.admin }, "does not contain this admin's key"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			conf := client.Config{Root: w.root.Public(), Key: w.admin, Brokers: []string{addr}, Log: logNothing}

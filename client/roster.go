@@ -12,7 +12,7 @@ import (
 // Whoever was revoked may still hold a certificate that has not run out, and a broker may be one that has not heard of
 // it. So each run asks for the roster beside the question who is there, and no reply counts before the answer is here.
 
-var errNoRoster = errors.New("no broker hands out the roster, so it is not known who is revoked, and no answer can be believed; is the node on the broker's host up?")
+var errNoRoster = errors.New("no broker returned the roster; without it revoked hosts are unknown and no answer can be trusted; check that the node on the broker's host is running")
 
 // askRoster asks until the roster is known or ctx ends.
 func (g *gathering) askRoster(ctx context.Context) {

@@ -84,7 +84,7 @@ func TestWithoutARosterNobodyIsBelieved(t *testing.T) {
 	r := request()
 	r.Timeout = time.Second
 	run, err := w.run(t.Context(), r)
-	if err == nil || !strings.Contains(err.Error(), "no broker hands out the roster") || states(run)["web1"] == job.OK {
+	if err == nil || !strings.Contains(err.Error(), "no broker returned the roster") || states(run)["web1"] == job.OK {
 		t.Errorf("%v %v", states(run), err)
 	}
 }

@@ -54,7 +54,7 @@ type Pending struct {
 // Prepare signs a job for the exact Targets of r and sends nothing.
 func (c *Client) Prepare(r Request) (Pending, error) {
 	if len(r.Targets) == 0 {
-		return Pending{}, fmt.Errorf("only a plan with targets can wait for another signature")
+		return Pending{}, fmt.Errorf("only a job with exact targets can wait for another signature")
 	}
 	p := Pending{Seal: identity.NewSealKey(), Targets: r.Targets}
 	j, err := c.newJob(job.Run, r, p.Seal.Public())
@@ -122,7 +122,7 @@ func (c *Client) newJob(mode job.Mode, r Request, sealTo []byte) (job.Job, error
 	switch {
 	case r.Targets == nil: // whoever matches
 	case len(r.Targets) == 0:
-		return j, fmt.Errorf("a plan without targets must not be sent: it would be for every host")
+		return j, fmt.Errorf("a change without targets must not be sent: it would run on every host")
 	case len(r.Targets) <= job.MaxTargets:
 		for _, t := range r.Targets {
 			j.Targets = append(j.Targets, t.Node)
@@ -136,7 +136,7 @@ func (c *Client) newJob(mode job.Mode, r Request, sealTo []byte) (job.Job, error
 // addSecrets seals the secret arguments to each target's own key.
 func addSecrets(j *job.Job, r Request) error {
 	if len(r.Targets) == 0 {
-		return fmt.Errorf("secret arguments are sealed to each host, so the hosts have to be known: plan first")
+		return fmt.Errorf("secret arguments are sealed to each host, so a plan must name the hosts first")
 	}
 	j.Secrets = map[identity.ID][]byte{}
 	for _, t := range r.Targets {

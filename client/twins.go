@@ -19,7 +19,7 @@ type Twin struct {
 
 // Warning is a line for people: what is wrong, and what to do.
 func (t Twin) Warning() string {
-	return fmt.Sprintf("two machines use the key of %s, at %s, and an answer may be either's; remove the copied data directory, or revoke the key (fleet node revoke %s) and admit both anew",
+	return fmt.Sprintf("two machines use the key of %s, at %s, so an answer may come from either; remove the copied data directory, or revoke the key (fleet node revoke %s) and admit both hosts again",
 		t.Name, strings.Join(t.Addrs, " and "), t.Name)
 }
 

@@ -246,7 +246,7 @@ func (w *world) run(ctx context.Context, r client.Request) (client.Run, error) {
 	for _, o := range run.Outcomes {
 		key := string(o.Node) + " " + o.Name
 		if seen[key] || o.State == "" {
-			w.t.Errorf("%s is there twice or in no state: %+v", o.Name, o)
+			w.t.Errorf("%s is listed twice or in no state: %+v", o.Name, o)
 		}
 		seen[key] = true
 		if (o.State == job.Silent || o.State == job.Lost) && o.Message == "" {

@@ -39,7 +39,7 @@ func (d delegate) merge(b []byte) {
 	log := d.g.cfg.Log
 	s, err := decodeState(b)
 	if err != nil {
-		log.Warn("state from another node ignored", logkey.Error, err)
+		log.Warn("ignored state from another node", logkey.Error, err)
 		return
 	}
 	d.g.table.learn(s.gone)
@@ -48,7 +48,7 @@ func (d delegate) merge(b []byte) {
 	}
 	refs, err := d.g.cfg.Docs.Missing(s.digest)
 	if err != nil {
-		log.Warn("digest from another node ignored", logkey.Node, s.from, logkey.Error, err)
+		log.Warn("ignored a digest from another node", logkey.Node, s.from, logkey.Error, err)
 		return
 	}
 	if len(refs) == 0 {

@@ -31,7 +31,7 @@ func (t *table) bury(id string, now time.Time) (m Member, known bool) {
 	}
 	t.mu.Unlock()
 	if known && !stays {
-		t.log.Info("member is forgotten, as an admin wishes", logkey.Node, id, logkey.Name, m.Host, logkey.Since, m.Since)
+		t.log.Info("forgot a member at an admin's request", logkey.Node, id, logkey.Name, m.Host, logkey.Since, m.Since)
 		t.changed()
 	}
 	return m, known

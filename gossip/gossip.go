@@ -196,7 +196,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 	// The order matters: say leaving while others still listen, then leave, then close, then nothing is dialled any more.
 	err := errors.Join(g.announce(func() error { g.leaving = true; return nil }), g.list.Leave(g.pace.announce))
 	if err != nil {
-		g.cfg.Log.Warn("left without being sure that anybody heard it", logkey.Error, err)
+		g.cfg.Log.Warn("left, but cannot tell whether another host heard it", logkey.Error, err)
 	}
 	g.mu.Lock()
 	g.stopped = true

@@ -123,9 +123,9 @@ func explain(err error) error {
 	text = strings.TrimPrefix(text, "1 error occurred: * ")
 	switch {
 	case strings.Contains(text, "could decrypt"):
-		text += " (its gossip key is another one)"
+		text += " (it has a different gossip key)"
 	case strings.HasSuffix(text, "EOF"):
-		text += " (it hung up: it may be of another fleet, or busy)"
+		text += " (it closed the connection: it may belong to another fleet or be busy)"
 	}
 	return errors.New(text)
 }
@@ -243,7 +243,7 @@ func (g *Gossip) rejoin(ctx context.Context, level slog.Level) (alone bool) {
 	case n > 0:
 		notify(g.joined)
 	case err != nil && ctx.Err() == nil:
-		g.cfg.Log.Log(ctx, level, "nobody else found yet, trying again", logkey.Count, len(targets), logkey.Error, err)
+		g.cfg.Log.Log(ctx, level, "no other host found yet; trying again", logkey.Count, len(targets), logkey.Error, err)
 	}
 	return n == 0
 }

@@ -56,7 +56,7 @@ func checkKeys(keys [][]byte) error {
 			return fmt.Errorf("gossip key %d has %d bytes instead of %d", i+1, len(k), keySize)
 		}
 		if slices.ContainsFunc(keys[:i], func(o []byte) bool { return bytes.Equal(o, k) }) {
-			return fmt.Errorf("gossip key %d stands twice", i+1)
+			return fmt.Errorf("gossip key %d is listed twice", i+1)
 		}
 	}
 	return nil

@@ -44,7 +44,7 @@ func (w *logWriter) pass(line string) {
 	}
 	pass, dropped := w.take(time.Now())
 	if dropped > 0 {
-		w.log.Warn("memberlist said more than is shown here", logkey.Count, dropped)
+		w.log.Warn("memberlist logged more than is shown here", logkey.Count, dropped)
 	}
 	if pass {
 		w.log.Log(context.Background(), level, text, logkey.Component, "memberlist")

@@ -130,7 +130,7 @@ func (g *Gossip) loadMembers() {
 		return
 	}
 	if err != nil {
-		g.cfg.Log.Error("members known before cannot be read; starting without them", logkey.File, g.cfg.MembersFile, logkey.Error, err)
+		g.cfg.Log.Error("cannot read the members known earlier; starting without them", logkey.File, g.cfg.MembersFile, logkey.Error, err)
 		return
 	}
 	now := time.Now()
@@ -185,7 +185,7 @@ func (g *Gossip) saveMembers() {
 	}
 	if err != nil {
 		if !g.unsaved {
-			g.cfg.Log.Error("members cannot be saved; after a restart this node would not know who should be there", logkey.Error, err)
+			g.cfg.Log.Error("cannot save the members; after a restart this node would not know which hosts to expect", logkey.Error, err)
 		}
 		g.unsaved = true
 		return

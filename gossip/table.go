@@ -142,7 +142,7 @@ func (t *table) conflict(stays, refused *memberlist.Node) {
 	c.Host, c.Addr, c.Other, c.Last = meta.Host, addr, other, now
 	t.mu.Unlock()
 	if news {
-		t.log.Warn("one node id is claimed from two addresses; a cloned data directory must be removed before its host joins",
+		t.log.Warn("two addresses claim one node id; remove a cloned data directory before its host joins",
 			logkey.Node, stays.Name, logkey.Name, meta.Host, logkey.Addr, addr, logkey.Other, other, logkey.Self, stays.Name == t.self)
 		t.changed()
 		if stays.Name == t.self {
@@ -191,7 +191,7 @@ func (t *table) forget() (forgotten []Member) {
 	}
 	t.mu.Unlock()
 	for _, m := range forgotten {
-		t.log.Info("member is forgotten", logkey.Node, m.ID, logkey.Name, m.Host, logkey.Since, m.Since)
+		t.log.Info("forgot a member", logkey.Node, m.ID, logkey.Name, m.Host, logkey.Since, m.Since)
 	}
 	if len(forgotten) > 0 {
 		t.changed()

@@ -213,7 +213,7 @@ func listen(ctx context.Context, cfg *Config, mc *memberlist.Config) (memberlist
 	}
 	if addr.IsUnspecified() {
 		if addr, err = outwardAddr(); err != nil {
-			return nil, errors.Join(fmt.Errorf("find an address to announce: %w; set one that other hosts can reach", err), t.Shutdown())
+			return nil, errors.Join(fmt.Errorf("find an address to advertise: %w; set one that other hosts can reach (--advertise)", err), t.Shutdown())
 		}
 	}
 	mc.BindAddr, mc.BindPort = cfg.Bind.Addr().String(), int(t.port())

@@ -204,7 +204,7 @@ func TestMemberlistLogsThroughSlog(t *testing.T) {
 		time.Sleep(2 * logPeriod)
 		out.Reset()
 		l.Printf("[ERR] later")
-		if want := "level=WARN msg=\"memberlist said more than is shown here\" count=982\nlevel=WARN msg=later component=memberlist\n"; out.String() != want {
+		if want := "level=WARN msg=\"memberlist logged more than is shown here\" count=982\nlevel=WARN msg=later component=memberlist\n"; out.String() != want {
 			t.Errorf("after a flood: %q, want %q", out.String(), want)
 		}
 	})

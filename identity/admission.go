@@ -115,10 +115,10 @@ func OpenJoinRequest(fleet FleetID, roster Roster, raw []byte) (JoinRequest, Rec
 		return JoinRequest{}, Record{}, err
 	}
 	if _, err := record.Key.Open(JoinContext, raw); err != nil {
-		return JoinRequest{}, Record{}, fmt.Errorf("token is not proven: %w", err)
+		return JoinRequest{}, Record{}, fmt.Errorf("the token's signature is not valid: %w", err)
 	}
 	if _, err := req.Key.Open(JoinContext, inner); err != nil {
-		return JoinRequest{}, Record{}, fmt.Errorf("host key is not proven: %w", err)
+		return JoinRequest{}, Record{}, fmt.Errorf("the host key's signature is not valid: %w", err)
 	}
 	return req, record, CheckHostName(req.Name)
 }

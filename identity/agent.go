@@ -22,7 +22,7 @@ const agentDial = 5 * time.Second
 // cannot be taken for anything that ssh signs, nor the other way round. The connection lives as long as the process.
 func DialAgent(socket, comment string) (Signer, error) {
 	if socket == "" {
-		return nil, errors.New("no ssh-agent: SSH_AUTH_SOCK is not set; start one with: eval $(ssh-agent) && ssh-add")
+		return nil, errors.New("ssh-agent is not running: SSH_AUTH_SOCK is not set; to start it: eval $(ssh-agent) && ssh-add")
 	}
 	conn, err := net.DialTimeout("unix", socket, agentDial)
 	if err != nil {
@@ -61,11 +61,11 @@ func agentKey(a agent.Agent, comment string) (Signer, error) {
 	}
 	switch {
 	case len(found) == 0 && len(others) == 0:
-		return nil, errors.New("it holds no ssh-ed25519 key; make one with: ssh-keygen -t ed25519, and add it with: ssh-add")
+		return nil, errors.New("it holds no ssh-ed25519 key; create one with ssh-keygen -t ed25519 and add it with ssh-add")
 	case len(found) == 0:
-		return nil, fmt.Errorf("it holds no ssh-ed25519 key with the comment %q; there is %s", comment, strings.Join(others, ", "))
+		return nil, fmt.Errorf("it holds no ssh-ed25519 key with the comment %q, only %s", comment, strings.Join(others, ", "))
 	case len(found) > 1:
-		return nil, fmt.Errorf("it holds %d ssh-ed25519 keys with the comment %q; give one another comment with: ssh-keygen -c", len(found), comment)
+		return nil, fmt.Errorf("it holds %d ssh-ed25519 keys with the comment %q; change one comment with: ssh-keygen -c", len(found), comment)
 	}
 	parsed, err := ssh.ParsePublicKey(found[0].Blob)
 	if err != nil {

@@ -66,7 +66,7 @@ func TestAgent(t *testing.T) {
 		t.Errorf("TLS: %v", err)
 	}
 	for comment, want := range map[string]string{
-		"old": `it holds no ssh-ed25519 key with the comment "old"; there is "ann@laptop", "twin", "twin"`, "twin": "it holds 2 ssh-ed25519 keys",
+		"old": `it holds no ssh-ed25519 key with the comment "old", only "ann@laptop", "twin", "twin"`, "twin": "it holds 2 ssh-ed25519 keys",
 	} {
 		if _, err := DialAgent(socket, comment); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", comment, err, want)

@@ -129,11 +129,11 @@ func VerifyChain(root PublicKey[Root], c Chain, now time.Time) (NodeIdentity, er
 	fleet := root.ID()
 	switch {
 	case len(issuing.URIs) != 1 || issuing.URIs[0].String() != "fleet://"+string(fleet)+"/issuing":
-		return none, fmt.Errorf("certificate is of another fleet (this one is %s)", fleet)
+		return none, fmt.Errorf("the certificate belongs to another fleet (this one is %s)", fleet)
 	case !ed25519.Verify(root.b[:], issuing.RawTBSCertificate, issuing.Signature):
 		return none, errors.New("issuing certificate is not signed by this fleet's root key")
 	case !issuing.IsCA || issuing.KeyUsage&x509.KeyUsageCertSign == 0:
-		return none, errors.New("issuing certificate may not issue")
+		return none, errors.New("issuing certificate is not allowed to issue")
 	}
 	if err := inTime(issuing, now); err != nil {
 		return none, fmt.Errorf("issuing certificate: %w", err)
@@ -216,10 +216,10 @@ func readLeaf(fleet FleetID, leaf *x509.Certificate, key PublicKey[Node]) (NodeI
 func inTime(c *x509.Certificate, now time.Time) error {
 	switch {
 	case now.Before(c.NotBefore):
-		return fmt.Errorf("not valid before %s, and the clock here says %s; set this host's clock",
+		return fmt.Errorf("not valid before %s, but this host's clock says %s; set this host's clock",
 			c.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	case now.After(c.NotAfter):
-		return fmt.Errorf("expired on %s, and the clock here says %s; if the clock is right, admit the host again with a new token",
+		return fmt.Errorf("expired on %s, and this host's clock says %s; if the clock is right, admit the host again with a new token",
 			c.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return nil
@@ -230,7 +230,7 @@ func (n NodeIdentity) check() error {
 		return err
 	}
 	if !n.Role.Valid() {
-		return fmt.Errorf("role %q is none of peer, member, ephemeral", n.Role)
+		return fmt.Errorf("role %q is not peer, member or ephemeral", n.Role)
 	}
 	if len(n.Seal) != SealSize {
 		return fmt.Errorf("a sealing key has %d bytes, not %d", SealSize, len(n.Seal))
@@ -259,7 +259,7 @@ func checkLabels(labels map[string]string) error {
 	}
 	for k, v := range labels {
 		if k == "" || v == "" || len(k)+len(v) > maxLabel || !printable(k) || !printable(v) {
-			return fmt.Errorf("label %q=%q must be printable text, not empty and at most %d bytes", k, v, maxLabel)
+			return fmt.Errorf("label %q=%q must be printable, not empty and at most %d bytes", k, v, maxLabel)
 		}
 	}
 	return nil

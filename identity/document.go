@@ -58,7 +58,7 @@ func (r Roster) Admits(n NodeIdentity) error {
 		return fmt.Errorf("node %s (%s) is revoked", n.ID, n.Name)
 	}
 	if r.Keys.Issuing != "" && !r.Keys.Overlap && n.Issuer != r.Keys.Issuing {
-		return fmt.Errorf("the certificate of %s (%s) is from before the issuing key was replaced; admit the host again with a new token (fleet node --join)", n.Name, n.ID)
+		return fmt.Errorf("the certificate of %s (%s) was issued before the issuing key was replaced; admit the host again with a new token (fleet node --join @FILE)", n.Name, n.ID)
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func SignRoster(root PrivateKey[Root], r Roster, now time.Time) ([]byte, error) 
 	}
 	signed := root.Sign(DocumentContext, raw)
 	if len(signed) > MaxDocument {
-		return nil, fmt.Errorf("roster of %d bytes is larger than a document may be (%d)", len(signed), MaxDocument)
+		return nil, fmt.Errorf("the roster has %d bytes; the limit for a document is %d", len(signed), MaxDocument)
 	}
 	return signed, nil
 }
@@ -150,7 +150,7 @@ func VerifyDocument(root PublicKey[Root], raw []byte) (Ref, error) {
 	case RotationKind:
 		_, err = OpenRotation(root, raw)
 	default:
-		err = fmt.Errorf("document is of the unknown kind %q", doc.Kind)
+		err = fmt.Errorf("unknown kind of document %q", doc.Kind)
 	}
 	if err != nil {
 		return Ref{}, err
@@ -172,22 +172,22 @@ func openDocument(root PublicKey[Root], raw []byte) (document, error) {
 
 func (r Roster) check() error {
 	if r.Version == 0 || r.Fleet == "" {
-		return errors.New("roster has no version or no fleet name")
+		return errors.New("the roster lacks a version or a fleet name")
 	}
 	if len(r.Admins) == 0 || len(r.Admins) > maxAdmins {
-		return fmt.Errorf("roster has %d admins; it must have 1 to %d", len(r.Admins), maxAdmins)
+		return fmt.Errorf("the the the roster has %d admins; it must have 1 to %d", len(r.Admins), maxAdmins)
 	}
 	if k := r.Keys; k != (Keys{}) && (!k.Issuing.Valid() || !k.Gossip.Valid()) {
-		return errors.New("roster: the keys in force have no proper ids")
+		return errors.New("roster: the ids of the keys in force are not valid")
 	}
 	roles := map[string]bool{}
 	for _, role := range r.Roles {
 		if roles[role.Name] || role.Name == "" {
-			return fmt.Errorf("roster: role %q stands twice or has no name", role.Name)
+			return fmt.Errorf("roster: role %q is listed twice or has no name", role.Name)
 		}
 		roles[role.Name] = true
 		if len(role.Rules) > maxRules {
-			return fmt.Errorf("roster: role %q has %d rules, at most %d are allowed", role.Name, len(role.Rules), maxRules)
+			return fmt.Errorf("roster: role %q has %d rules; the limit is %d", role.Name, len(role.Rules), maxRules)
 		}
 		for _, rule := range role.Rules {
 			if err := rule.check(); err != nil {
@@ -198,7 +198,7 @@ func (r Roster) check() error {
 	seen := map[string]bool{}
 	for _, a := range r.Admins {
 		if a.Name == "" || a.Key.IsZero() || seen["name "+a.Name] || seen[string(a.Key.ID())] {
-			return fmt.Errorf("roster: admin %q stands twice, or has no name or key", a.Name)
+			return fmt.Errorf("roster: admin %q is listed twice, or has no name or key", a.Name)
 		}
 		seen["name "+a.Name], seen[string(a.Key.ID())] = true, true
 		for _, name := range a.Roles {

@@ -160,7 +160,7 @@ func TestChainsThatDoNotHold(t *testing.T) {
 		at    time.Time
 		want  string
 	}{
-		{"another fleet", foreign, now, "of another fleet"},
+		{"another fleet", foreign, now, "to another fleet"},
 		{"leaf with a changed signature", forged, now, "not signed by its issuing CA"},
 		{"leaf as issuer", Chain{Leaf: good.Leaf, Issuing: good.Leaf}, now, "another fleet"},
 		{"issuer as leaf", Chain{Leaf: good.Issuing, Issuing: good.Issuing}, now, "not signed by its issuing CA"},
@@ -183,11 +183,11 @@ func TestChainsThatDoNotHold(t *testing.T) {
 func TestRosterOnlyByRoot(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
 	_, err := OpenRoster(w.root.Public(), other.doc)
-	wantError(t, err, "does not hold")
+	wantError(t, err, "is not valid")
 	changed := bytes.Clone(w.doc)
 	changed[len(changed)-1] ^= 1
 	_, err = OpenRoster(w.root.Public(), changed)
-	wantError(t, err, "does not hold")
+	wantError(t, err, "is not valid")
 	_, err = SignRoster(w.root, Roster{Version: 2, Fleet: "acme", Admins: []AdminEntry{{"ann", w.admin.Public(), []string{"nope"}}}}, now)
 	wantError(t, err, "not defined")
 	_, err = SignRoster(w.root, Roster{Version: 2, Fleet: "acme"}, now)
@@ -210,7 +210,7 @@ func TestTokenText(t *testing.T) {
 		other = "A"
 	}
 	for name, bad := range map[string]string{
-		"empty": "", "another word": "hello", "cut short": text[:len(text)-9], "one letter changed": text[:40] + other + text[41:],
+		"empty": "", "another word": "hello", "interrupted": text[:len(text)-9], "one letter changed": text[:40] + other + text[41:],
 		"prefix only": "fleet1.", "very long": "fleet1." + strings.Repeat("A", maxTokenText),
 	} {
 		if _, err := ParseToken(bad); err == nil {
@@ -232,7 +232,7 @@ func TestTokenUse(t *testing.T) {
 	if err := errors.Join(record.Usable(w.roster, now), record.UsableFrom(inside)); err != nil {
 		t.Error(err)
 	}
-	wantError(t, record.UsableFrom(outside), "may not be used from")
+	wantError(t, record.UsableFrom(outside), "not valid from the address")
 	wantError(t, record.Usable(w.roster, now.Add(2*time.Hour)), "expired on 2026-03-01T13:00:00Z, 1h0m0s ago")
 	revoked := w.roster
 	revoked.RevokedTokens = []ID{record.ID()}
@@ -243,7 +243,7 @@ func TestTokenUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = OpenRecord(w.root.Public().ID(), w.roster, stranger.Signed)
-	wantError(t, err, "not an admin")
+	wantError(t, err, "not created by an admin")
 }
 
 func TestAdmission(t *testing.T) {
@@ -276,7 +276,7 @@ func TestAdmission(t *testing.T) {
 	thief.Secret = NewKey[Joining]()
 	forged, _ := NewJoiner(thief, key, NewSealKey(), "web1", now)
 	_, _, err = OpenJoinRequest(w.root.Public().ID(), w.roster, forged.Request)
-	wantError(t, err, "token is not proven")
+	wantError(t, err, "token's signature is not valid")
 	tooClever, _ := NewJoiner(tok, key, NewSealKey(), "../web1", now)
 	_, _, err = OpenJoinRequest(w.root.Public().ID(), w.roster, tooClever.Request)
 	wantError(t, err, "not a host name")

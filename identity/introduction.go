@@ -34,13 +34,13 @@ func (i Introduction) Text() string {
 
 // ParseIntroduction is the reverse of Text. Whether the addresses are addresses is for the caller to check.
 func ParseIntroduction(text string) (Introduction, error) {
-	const damaged = "the word is damaged or cut short; copy it again, whole"
+	const damaged = "the text is damaged or cut off; copy all of it again"
 	rest, ok := strings.CutPrefix(strings.TrimSpace(text), introductionPrefix)
 	switch {
 	case len(text) > maxTokenText:
-		return Introduction{}, fmt.Errorf("%d bytes are too many", len(text))
+		return Introduction{}, fmt.Errorf("%d bytes is too long", len(text))
 	case !ok:
-		return Introduction{}, fmt.Errorf("not what fleet admin add printed: it must begin with %q", introductionPrefix)
+		return Introduction{}, fmt.Errorf("not a line from fleet admin add: it must begin with %q", introductionPrefix)
 	}
 	raw, err := DecodeText(rest)
 	if err != nil || len(raw) < 5 {

@@ -76,10 +76,10 @@ func ReadSecretFile(path string) (string, error) {
 		return "", err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return "", fmt.Errorf("%s is open to others (mode %04o); run: chmod 600 %s", path, mode, path)
+		return "", fmt.Errorf("other users can read %s (mode %04o); run: chmod 600 %s", path, mode, path)
 	}
 	if info.Size() > maxTokenText {
-		return "", fmt.Errorf("%s is too large (%d bytes) to be a key or a token", path, info.Size())
+		return "", fmt.Errorf("%s is too large for a key or a token (%d bytes)", path, info.Size())
 	}
 	b := make([]byte, info.Size())
 	n, err := f.Read(b)

@@ -95,7 +95,7 @@ func (k PublicKey[K]) Open(c Context, raw []byte) ([]byte, error) {
 		return nil, err
 	}
 	if !k.Verify(c, message, sig) {
-		return nil, fmt.Errorf("signature of %s does not hold", k)
+		return nil, fmt.Errorf("the signature of %s is not valid", k)
 	}
 	return message, nil
 }
@@ -235,7 +235,7 @@ func signed(c Context, message []byte) []byte {
 func decodeKey(prefix, text string) ([]byte, error) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(text), prefix)
 	if !ok {
-		return nil, fmt.Errorf("not a key of this kind: it must begin with %q", prefix)
+		return nil, fmt.Errorf("not this kind of key: it must begin with %q", prefix)
 	}
 	raw, err := DecodeText(rest)
 	if err != nil {

@@ -59,7 +59,7 @@ func FuzzUnlock(f *testing.F) {
 		k, err := parseKey[Admin](text, func() (string, error) { return "p", nil })
 		secret := text[strings.LastIndex(text, ":")+1:] // what follows the prefix, which errors name themselves
 		shown := err != nil && len(secret) > 8 && strings.Contains(fmt.Sprint(err), secret) &&
-			!strings.Contains("not a key of this kind: it must begin with fleet-admin-secret: or fleet-admin-locked:", secret)
+			!strings.Contains("not this kind of key: it must begin with fleet-admin-secret: or fleet-admin-locked:", secret)
 		if err == nil && k.IsZero() || shown {
 			t.Errorf("%v, %v", k, err)
 		}

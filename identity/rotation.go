@@ -75,7 +75,7 @@ func (r Rotation) OpenFor(id ID, key SealKey) (gossip []byte, issuer Issuer, fou
 		return nil, Issuer{}, true, fmt.Errorf("rotation: %w", err)
 	}
 	if len(s.Gossip) != gossipKeySize || GossipID(s.Gossip) != r.Keys.Gossip {
-		return nil, Issuer{}, true, errors.New("rotation: the gossip key is not the one that it names")
+		return nil, Issuer{}, true, errors.New("rotation: the gossip key does not match its id")
 	}
 	if s.Issuing == "" {
 		return s.Gossip, Issuer{}, true, nil
@@ -85,7 +85,7 @@ func (r Rotation) OpenFor(id ID, key SealKey) (gossip []byte, issuer Issuer, fou
 		return nil, Issuer{}, true, err
 	}
 	if issuer.Key.Public().ID() != r.Keys.Issuing {
-		return nil, Issuer{}, true, errors.New("rotation: the issuing key is not the one that it names")
+		return nil, Issuer{}, true, errors.New("rotation: the issuing key does not match its id")
 	}
 	return s.Gossip, issuer, true, nil
 }
@@ -104,7 +104,7 @@ func SignRotation(root PrivateKey[Root], r Rotation, now time.Time) ([]byte, err
 		return nil, err
 	}
 	if len(raw) > MaxDocument {
-		return nil, fmt.Errorf("rotation of %d bytes is larger than a document may be (%d)", len(raw), MaxDocument)
+		return nil, fmt.Errorf("the rotation has %d bytes; the limit for a document is %d", len(raw), MaxDocument)
 	}
 	return root.Sign(DocumentContext, raw), nil
 }
@@ -128,7 +128,7 @@ func (r *Rotation) fill(doc document) (err error) {
 	}
 	r.Version = doc.Version
 	if r.Part, err = strconv.Atoi(doc.Name); err != nil || strconv.Itoa(r.Part) != doc.Name {
-		return fmt.Errorf("rotation: %q is not the number of a part", doc.Name)
+		return fmt.Errorf("rotation: %q is not a part number", doc.Name)
 	}
 	return r.check()
 }
@@ -138,7 +138,7 @@ func (r Rotation) check() error {
 	case r.Version == 0 || r.Part < 0 || r.Part >= maxRotations:
 		return fmt.Errorf("rotation has no version, or more than %d parts", maxRotations)
 	case !r.Keys.Issuing.Valid() || !r.Keys.Gossip.Valid():
-		return errors.New("rotation: the keys have no proper ids")
+		return errors.New("rotation: the ids of the keys are not valid")
 	case len(r.Issuing) == 0 || len(r.Issuing) > maxCertDER:
 		return errors.New("rotation: the issuing key has no certificate")
 	case len(r.Sealed) > MaxRotated:

@@ -129,7 +129,7 @@ func TestWhoTheRosterAdmits(t *testing.T) {
 		{"before any rotation", Roster{}, old, ""},
 		{"while both are accepted", Roster{Keys: overlap}, old, ""},
 		{"after it, with the new key", Roster{Keys: after}, node, ""},
-		{"after it, with the old key", Roster{Keys: after}, old, "from before the issuing key was replaced"},
+		{"after it, with the old key", Roster{Keys: after}, old, "issued before the issuing key was replaced"},
 		{"revoked", Roster{RevokedNodes: []ID{"other", node.ID}}, node, "is revoked"},
 		{"another is revoked", Roster{RevokedNodes: []ID{"other"}}, node, ""},
 	} {

@@ -38,7 +38,7 @@ func (k SealKey) IsZero() bool { return k.key == nil }
 func (k SealKey) Open(info string, sealed []byte) ([]byte, error) {
 	plain, err := hpke.Open(*k.key, hpke.HKDFSHA256(), hpke.ChaCha20Poly1305(), []byte(info), sealed)
 	if err != nil {
-		return nil, fmt.Errorf("sealed message (%s) does not open: %w", info, err)
+		return nil, fmt.Errorf("open the sealed message (%s): %w", info, err)
 	}
 	return plain, nil
 }

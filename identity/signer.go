@@ -26,7 +26,7 @@ func SignAdmin(s Signer, c Context, message []byte) ([]byte, error) {
 		return nil, fmt.Errorf("sign with the admin's key: %w", err)
 	}
 	if len(sig) != ed25519.SignatureSize || !s.Public().Verify(c, message, sig) {
-		return nil, fmt.Errorf("the signature made for %s does not hold; is that an Ed25519 key?", s.Public())
+		return nil, fmt.Errorf("the signature made for %s is not valid; check that it is an Ed25519 key", s.Public())
 	}
 	return append(sig, message...), nil
 }

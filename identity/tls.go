@@ -148,14 +148,14 @@ var ErrOtherFleet = errors.New("this is not a broker of the fleet whose root key
 func verifyPeer(root PublicKey[Root], roster func() Roster) func(tls.ConnectionState) error {
 	return func(s tls.ConnectionState) error {
 		if len(s.PeerCertificates) != 2 {
-			return fmt.Errorf("%w: it shows %d certificates instead of two", ErrOtherFleet, len(s.PeerCertificates))
+			return fmt.Errorf("%w: it presents %d certificates instead of two", ErrOtherFleet, len(s.PeerCertificates))
 		}
 		p, err := Authenticate(root, roster(), s.PeerCertificates, time.Now())
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrOtherFleet, err)
 		}
 		if p.Node.Role != Peer {
-			return fmt.Errorf("%s is a %s, and only peers carry brokers", p.Node.Name, p.Node.Role)
+			return fmt.Errorf("%s is a %s, and only peers run brokers", p.Node.Name, p.Node.Role)
 		}
 		return nil
 	}

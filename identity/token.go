@@ -95,17 +95,17 @@ func ParseToken(text string) (Token, error) {
 	case text == "":
 		return t, errors.New("token is empty")
 	case len(text) > maxTokenText:
-		return t, fmt.Errorf("token is %d bytes long, at most %d are possible", len(text), maxTokenText)
+		return t, fmt.Errorf("the token is %d bytes long; the limit is %d", len(text), maxTokenText)
 	case !ok:
 		return t, fmt.Errorf("not a fleet token: it must begin with %q", tokenPrefix)
 	}
 	raw, err := DecodeText(rest)
 	if err != nil || len(raw) < 5 {
-		return t, errors.New("token is damaged or cut short; copy it again, whole")
+		return t, errors.New("the token is damaged or cut off; copy all of it again")
 	}
 	body, sum := raw[:len(raw)-4], sha256.Sum256(raw[:len(raw)-4])
 	if !bytes.Equal(sum[:4], raw[len(raw)-4:]) {
-		return t, errors.New("token is damaged or cut short; copy it again, whole")
+		return t, errors.New("the token is damaged or cut off; copy all of it again")
 	}
 	var w tokenWire
 	if err := wire.Unmarshal(body, &w); err != nil {
@@ -122,7 +122,7 @@ func ParseToken(text string) (Token, error) {
 		return Token{}, err
 	}
 	if t.Record.Fleet != w.Root.ID() || !t.Record.Key.Equal(t.Secret.Public()) {
-		return Token{}, errors.New("token does not fit together: its record is for another root or secret")
+		return Token{}, errors.New("the token is inconsistent: its record is for another root key or secret")
 	}
 	return t, nil
 }
@@ -136,10 +136,10 @@ func OpenRecord(fleet FleetID, roster Roster, signed []byte) (Record, error) {
 	}
 	admin, known := roster.Admin(r.Issuer.ID())
 	if r.Fleet != fleet {
-		return Record{}, errors.New("token is of another fleet")
+		return Record{}, errors.New("the token belongs to another fleet")
 	}
 	if !known {
-		return Record{}, errors.New("token was made by somebody who is not an admin of this fleet")
+		return Record{}, errors.New("the token was not created by an admin of this fleet")
 	}
 	if _, err := admin.Key.Open(TokenContext, signed); err != nil {
 		return Record{}, fmt.Errorf("token: %w", err)
@@ -149,7 +149,7 @@ func OpenRecord(fleet FleetID, roster Roster, signed []byte) (Record, error) {
 
 // Usable says why a verified record lets nobody in now, or nil.
 func (r Record) Usable(roster Roster, now time.Time) error {
-	const next = "ask an admin for a new one (fleet token create)"
+	const next = "ask an admin for a new token (fleet token create)"
 	for _, id := range roster.RevokedTokens {
 		if id == r.ID() {
 			return errors.New("token was revoked; " + next)
@@ -172,7 +172,7 @@ func (r Record) UsableFrom(from netip.Addr) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("token may not be used from %s, only from %s", from, strings.Join(r.Networks, ", "))
+	return fmt.Errorf("the token is not valid from the address %s, only from %s", from, strings.Join(r.Networks, ", "))
 }
 
 func decodeRecord(signed []byte) (Record, error) {
@@ -192,7 +192,7 @@ func decodeRecord(signed []byte) (Record, error) {
 
 func (r Record) check() error {
 	if !r.Role.Valid() {
-		return fmt.Errorf("token: role %q is none of peer, member, ephemeral", r.Role)
+		return fmt.Errorf("token: role %q is not peer, member or ephemeral", r.Role)
 	}
 	if len(r.Networks) > maxNetworks {
 		return fmt.Errorf("token: %d networks, at most %d are allowed", len(r.Networks), maxNetworks)
@@ -203,7 +203,7 @@ func (r Record) check() error {
 		}
 	}
 	if !r.Expires.After(r.Created) {
-		return errors.New("token: expires before it was made")
+		return errors.New("token: it expires before its creation")
 	}
 	return checkLabels(r.Labels)
 }

@@ -24,15 +24,15 @@ func Approve(signed []byte, a identity.Signer) ([]byte, error) {
 		return nil, err
 	}
 	if a.Public().ID() == u.Signer() {
-		return nil, fmt.Errorf("who signed the job cannot approve it as well")
+		return nil, fmt.Errorf("the job's signer cannot also approve it")
 	}
 	for _, has := range u.approvals {
 		if has.admin.Equal(a.Public()) {
-			return nil, fmt.Errorf("the job is approved by this key already")
+			return nil, fmt.Errorf("this key has already approved the job")
 		}
 	}
 	if len(u.approvals) >= MaxApprovals {
-		return nil, fmt.Errorf("the job carries %d approvals, which is the most", MaxApprovals)
+		return nil, fmt.Errorf("the job already has %d approvals, the maximum", MaxApprovals)
 	}
 	both, err := identity.SignAdmin(a, identity.ApprovalContext, u.signed)
 	if err != nil {
@@ -55,7 +55,7 @@ func MergeApprovals(a, b []byte) ([]byte, error) {
 		return nil, err
 	}
 	if ours.Hash() != theirs.Hash() {
-		return nil, fmt.Errorf("these are two jobs")
+		return nil, fmt.Errorf("these are different jobs")
 	}
 	out, n := append([]byte{}, a...), len(ours.approvals)
 	for _, other := range theirs.approvals {

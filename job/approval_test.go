@@ -52,7 +52,7 @@ func TestApproval(t *testing.T) {
 		{"the signer again", own, ""},
 		{"bob twice", append(bytes.Clone(good), good[len(signed):]...), "bob "},
 		{"four", append(append(append(bytes.Clone(good), good[len(signed):]...), good[len(signed):]...), good[len(signed):]...), "does not decode"},
-		{"cut short", good[:len(good)-1], "does not decode"},
+		{"interrupted", good[:len(good)-1], "does not decode"},
 		{"of another job", append(w.signed(t, func(j *job.Job) { j.Action = "stop" }), good[len(signed):]...), "does not decode"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -72,7 +72,7 @@ func (j Job) Sign(key identity.Signer) ([]byte, error) {
 		return nil, err
 	}
 	if len(signed) > MaxJob {
-		return nil, fmt.Errorf("job of %d bytes, at most %d are allowed; use a shorter filter or fewer targets", len(signed), MaxJob)
+		return nil, fmt.Errorf("the job has %d bytes; the limit is %d; use a shorter filter or fewer targets", len(signed), MaxJob)
 	}
 	return signed, nil
 }
@@ -87,7 +87,7 @@ type Unverified struct {
 // Decode reads a signed job strictly, without believing any of it. It keeps signed, which must not be changed.
 func Decode(signed []byte) (Unverified, error) {
 	if len(signed) > MaxJob {
-		return Unverified{}, fmt.Errorf("job of %d bytes, at most %d are allowed", len(signed), MaxJob)
+		return Unverified{}, fmt.Errorf("the job has %d bytes; the limit is %d", len(signed), MaxJob)
 	}
 	_, message, err := identity.Split(signed)
 	if err != nil {
@@ -137,19 +137,19 @@ func (j Job) check() error {
 		return err
 	}
 	if !ValidID(j.ID) {
-		return errors.New("job has no proper id")
+		return errors.New("the job's id is not valid")
 	}
 	switch {
 	case j.Fleet == "" || j.Signer.IsZero():
-		return errors.New("job names no fleet or no signer")
+		return errors.New("the job lacks a fleet or a signer")
 	case j.Mode != Run && j.Mode != Match:
 		return fmt.Errorf("job has the unknown mode %q", j.Mode)
 	case !word(j.Plugin) || !word(j.Action):
-		return fmt.Errorf("job names no proper plugin and action: %q %q", j.Plugin, j.Action)
+		return fmt.Errorf("the job's plugin and action are not valid names: %q %q", j.Plugin, j.Action)
 	case j.Issued < 0 || j.Expires <= j.Issued || j.Expires-j.Issued > MaxLife.Milliseconds():
-		return fmt.Errorf("job must be startable for more than nothing and at most %s", MaxLife)
+		return fmt.Errorf("the job's lifetime must be more than zero and at most %s", MaxLife)
 	case len(j.SealTo) != identity.SealSize:
-		return errors.New("job has no key to seal the replies to")
+		return errors.New("the job lacks the key to seal replies to")
 	case len(j.Targets) > MaxTargets:
 		return fmt.Errorf("job lists %d targets, at most %d are allowed", len(j.Targets), MaxTargets)
 	case len(j.Secrets) > MaxTargets:

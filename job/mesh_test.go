@@ -36,7 +36,7 @@ func TestMesh(t *testing.T) {
 		return raw
 	}
 	for name, raw := range map[string][]byte{
-		"empty": nil, "cut short": raw[:len(raw)-1], "too large": make([]byte, job.MaxMesh+1),
+		"empty": nil, "interrupted": raw[:len(raw)-1], "too large": make([]byte, job.MaxMesh+1),
 		"too many":         encoded(map[int]any{1: many.Brokers, 2: nil}),
 		"a name":           encoded(map[int]any{1: []string{"web1:7421"}, 2: nil}),
 		"no port":          encoded(map[int]any{1: []string{"10.0.0.1"}, 2: nil}),

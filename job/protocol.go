@@ -18,7 +18,7 @@ const (
 )
 
 // ErrVersion is wrapped by the errors about messages of a version that this release does not understand.
-var ErrVersion = errors.New("the releases of fleet are too far apart")
+var ErrVersion = errors.New("the versions of fleet are incompatible")
 
 // Understands reports whether a host understands what this release speaks, by the newest version of the release there; 0 is
 // not known, and counts as yes.
@@ -31,9 +31,9 @@ func Apart(newest uint8) string {
 	case newest == 0:
 		return ""
 	case newest < Spoken:
-		return fmt.Sprintf("it understands jobs up to protocol %d, and this command speaks %d: upgrade fleet on that host", newest, Spoken)
+		return fmt.Sprintf("it understands jobs up to protocol %d, but this command uses %d: upgrade fleet on that host", newest, Spoken)
 	case newest > Spoken+2:
-		return fmt.Sprintf("it understands jobs from protocol %d on, and this command speaks %d: upgrade fleet here, where the command is given", newest-2, Spoken)
+		return fmt.Sprintf("it understands jobs from protocol %d on, but this command uses %d: upgrade fleet on this machine", newest-2, Spoken)
 	}
 	return ""
 }
@@ -53,9 +53,9 @@ func AskIn() []byte { return []byte{Spoken} }
 func checkVersion(what string, version uint8) error {
 	switch {
 	case version > Protocol:
-		return fmt.Errorf("%w: %s speaks protocol %d and this side understands up to %d: upgrade fleet here", ErrVersion, what, version, Protocol)
+		return fmt.Errorf("%w: %s uses protocol %d, but this host understands only up to %d: upgrade fleet on this host", ErrVersion, what, version, Protocol)
 	case version < Oldest:
-		return fmt.Errorf("%w: %s speaks protocol %d and this side understands from %d on: upgrade fleet where it comes from", ErrVersion, what, version, Oldest)
+		return fmt.Errorf("%w: %s uses protocol %d, but this host understands only %d and later: upgrade fleet on the sender", ErrVersion, what, version, Oldest)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func TestApart(t *testing.T) {
 		says   string
 	}{
 		{0, ""}, {job.Spoken, ""}, {job.Protocol, ""}, {job.Protocol + 1, ""}, {job.Spoken + 2, ""},
-		{job.Spoken + 3, "upgrade fleet here"}, {255, "upgrade fleet here"},
+		{job.Spoken + 3, "upgrade fleet on this machine"}, {255, "upgrade fleet on this machine"},
 	} {
 		if got := job.Apart(tt.newest); !strings.Contains(got, tt.says) || (got == "") != job.Understands(tt.newest) || (got == "") != (tt.says == "") {
 			t.Errorf("protocol %d: %q", tt.newest, got)
@@ -53,7 +53,7 @@ func TestALaterReleaseIsNamed(t *testing.T) {
 	_, inList := job.DecodeMembers(list)
 	_, inReply := job.OpenReply(identity.NewVerifier(w.root.Public()), job.Hash{}, w.node.Key.Sign(identity.ReplyContext, reply), now)
 	for _, err := range []error{inJob, inList, inReply} {
-		if !errors.Is(err, job.ErrVersion) || !strings.Contains(err.Error(), "upgrade fleet here") {
+		if !errors.Is(err, job.ErrVersion) || !strings.Contains(err.Error(), "upgrade fleet on this host") {
 			t.Errorf("%v", err)
 		}
 	}

@@ -19,7 +19,7 @@ func check(d plugin.Declaration) error {
 	seen := map[string]bool{}
 	for _, a := range d.Actions {
 		c.where = fmt.Sprintf("plugin %s, action %s", d.Name, a.Name)
-		c.must(!seen[a.Name], "is there twice")
+		c.must(!seen[a.Name], "is declared twice")
 		seen[a.Name] = true
 		c.action(a)
 	}
@@ -41,7 +41,7 @@ func (c *checker) must(holds bool, format string, args ...any) {
 // word holds for names that people type: also k=v on a command line and name('...').output in a filter.
 func (c *checker) word(what, name string) {
 	ok, _ := regexp.MatchString(`\A[a-z][a-z0-9_]{0,63}\z`, name)
-	c.must(ok, "cannot have %q as %s: a lower-case letter, then letters, digits and _, 64 at most", name, what)
+	c.must(ok, "cannot use %q as %s: it must be a lower-case letter followed by letters, digits and _, at most 64 in all", name, what)
 }
 
 func (c *checker) action(a plugin.Action) {
@@ -51,7 +51,7 @@ func (c *checker) action(a plugin.Action) {
 	c.must(a.Timeout >= 0, "has a negative time limit")
 	c.must(slices.Contains([]plugin.Display{"", plugin.DisplayAlways, plugin.DisplayOK, plugin.DisplayFailed}, a.Display), "has the unknown display %q", a.Display)
 	c.must(!a.Detached || a.Kind == plugin.Change, "runs detached, which is for changes")
-	c.must(!a.Detached || !slices.ContainsFunc(a.Inputs, func(in plugin.Input) bool { return in.Secret }), "runs detached and has a secret input: that would lie on disk")
+	c.must(!a.Detached || !slices.ContainsFunc(a.Inputs, func(in plugin.Input) bool { return in.Secret }), "runs detached and has a secret input, which would end up on disk")
 	c.inputs(a.Inputs)
 
 	outputs := map[string]bool{}
@@ -61,8 +61,8 @@ func (c *checker) action(a plugin.Action) {
 		outputs[out.Name] = true
 	}
 	for _, s := range a.Summaries {
-		c.must(outputs[s.Output], "sums up %q, which is no output of it", s.Output)
-		c.must(slices.Contains([]plugin.Aggregate{plugin.CountValues, plugin.Average, plugin.Sum}, s.By), "sums up %s by the unknown %q", s.Output, s.By)
+		c.must(outputs[s.Output], "summarises %q, which is not one of its outputs", s.Output)
+		c.must(slices.Contains([]plugin.Aggregate{plugin.CountValues, plugin.Average, plugin.Sum}, s.By), "summarises %s by the unknown function %q", s.Output, s.By)
 	}
 }
 

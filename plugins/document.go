@@ -20,7 +20,7 @@ func Document(d plugin.Declaration) string {
 			facts = append(facts, text)
 		}
 	}
-	facts = append(facts, fmt.Sprintf("at most %s on a host", d.Timeout))
+	facts = append(facts, fmt.Sprintf("time limit %s", d.Timeout))
 	fmt.Fprintf(&b, "%s\n", strings.Join(facts, ", "))
 	p := page{out: &b, told: map[string]string{}}
 	for _, a := range d.Actions {
@@ -38,28 +38,28 @@ type page struct {
 func (p page) action(d plugin.Declaration, a plugin.Action) {
 	kind := "reads only"
 	if a.Kind == plugin.Change {
-		kind = "may change the host"
+		kind = "can change the host"
 	}
 	if a.Timeout > 0 {
-		kind += fmt.Sprintf(", at most %s", a.Timeout)
+		kind += fmt.Sprintf(", time limit %s", a.Timeout)
 	}
 	fmt.Fprintf(p.out, "\n%s (%s)\n  %s\n  $ %s\n", a.Name, kind, a.Description, commandLine(d, a))
 
-	var takes, answers, sums []row
+	var inputs, outputs, sums []row
 	for _, in := range a.Inputs {
-		takes = append(takes, inputRow(in))
+		inputs = append(inputs, inputRow(in))
 	}
 	for _, out := range a.Outputs {
-		answers = append(answers, row{out.Name, []string{out.Description}})
+		outputs = append(outputs, row{out.Name, []string{out.Description}})
 	}
 	for _, s := range a.Summaries {
 		sums = append(sums, row{s.Output, []string{map[plugin.Aggregate]string{
-			plugin.CountValues: "how many hosts have each value", plugin.Average: "the average over all hosts", plugin.Sum: "the sum over all hosts",
+			plugin.CountValues: "hosts per value", plugin.Average: "average over all hosts", plugin.Sum: "sum over all hosts",
 		}[s.By]}})
 	}
-	p.table(a.Name, "takes", takes)
-	p.table(a.Name, "answers", answers)
-	p.table(a.Name, "sums up", sums)
+	p.table(a.Name, "inputs", inputs)
+	p.table(a.Name, "outputs", outputs)
+	p.table(a.Name, "summaries", sums)
 }
 
 // row is a name and the lines beside it.
@@ -88,7 +88,7 @@ func (p page) table(action, head string, rows []row) {
 	}
 	text := b.String()
 	if first, ok := p.told[text]; ok {
-		fmt.Fprintf(p.out, "  %s: as %s\n", head, first)
+		fmt.Fprintf(p.out, "  %s: same as %s\n", head, first)
 		return
 	}
 	p.told[text] = action
@@ -126,7 +126,7 @@ func inputRow(in plugin.Input) row {
 		}
 		checks = append(checks, fmt.Sprintf("at most %d bytes", limit))
 		if in.Pattern != "" {
-			checks = append(checks, "fits "+in.Pattern)
+			checks = append(checks, "matches "+in.Pattern)
 		}
 	case plugin.List:
 		checks = append(checks, "one of "+strings.Join(in.Choices, ", "))
@@ -141,7 +141,7 @@ func inputRow(in plugin.Input) row {
 	case in.Default != nil:
 		checks = append(checks, fmt.Sprintf("default %v", in.Default))
 	case in.Optional:
-		checks = append(checks, "may be left out")
+		checks = append(checks, "optional")
 	}
 	return row{in.Name, []string{text, "(" + strings.Join(checks, "; ") + ")"}}
 }

@@ -67,10 +67,10 @@ func TestWords(t *testing.T) {
 		{"openssl stauts", "", nil, `tool has no action "stauts"; did you mean status?`},
 		{"updaet openssl", "", nil, `tool has no action "updaet"; did you mean update?`},
 		{"frob openssl", "", nil, `neither "frob" nor "openssl" is an action of tool; it can status, install, count, update`},
-		{"status update", "", nil, "tool can do status and update: say which word is the value, as in `tool status package=update`"},
-		{"count status", "", nil, "tool can do count and status: say which word is the value, as in `tool count`"},
-		{"status openssl curl", "", nil, `tool status does not know what to do with "curl"; it takes package`},
-		{"count openssl", "", nil, `tool count does not know what to do with "openssl"; it takes no arguments`},
+		{"status update", "", nil, "tool has both actions status and update; mark the value, as in `tool status package=update`"},
+		{"count status", "", nil, "tool has both actions count and status; mark the value, as in `tool count`"},
+		{"status openssl curl", "", nil, `tool status takes no argument "curl"; it takes package`},
+		{"count openssl", "", nil, `tool count takes no argument "openssl"; it takes no arguments`},
 		{"install openssl verison=1", "", nil, `tool install has no argument "verison"; did you mean version?`},
 		{"status openssl os=Debian", "", nil, `tool status has no argument "os"; it takes package`},
 		{"status =x", "", nil, `tool status has no argument ""; it takes package`},
@@ -121,46 +121,46 @@ func FuzzWords(f *testing.F) {
 }
 
 const toolPage = `tool: Do things to packages
-version 1.2, by somebody, licence MIT, at most 1m0s on a host
+version 1.2, by somebody, licence MIT, time limit 1m0s
 
 status (reads only)
   Say what is there
   $ fleet run tool status PACKAGE
-  takes:
+  inputs:
     package  Package name
-             (at most 90 bytes; fits [a-z]+)
-  answers:
+             (at most 90 bytes; matches [a-z]+)
+  outputs:
     ensure  Version or absent
     size    In bytes
-  sums up:
-    ensure  how many hosts have each value
-    size    the sum over all hosts
+  summaries:
+    ensure  hosts per value
+    size    sum over all hosts
 
-install (may change the host, at most 3m0s)
+install (can change the host, time limit 3m0s)
   Put it there
   $ fleet run tool install PACKAGE [VERSION] [mode=MODE] [force=FORCE] [tries=TRIES] [load=LOAD]
-  takes:
+  inputs:
     package  Package name
-             (at most 90 bytes; fits [a-z]+)
+             (at most 90 bytes; matches [a-z]+)
     version  Version: as the package manager writes it
-             (at most 256 bytes; may be left out)
+             (at most 256 bytes; optional)
     mode     Mode
              (one of fast, slow; default slow)
     force    Force
-             (true or false; may be left out)
+             (true or false; optional)
     tries    Tries
              (a whole number; default 3)
     load     Load
-             (a number; may be left out)
+             (a number; optional)
 
 count (reads only)
   Count them
   $ fleet run tool count
 
-update (may change the host)
+update (can change the host)
   Bring it to the newest version
   $ fleet run tool update PACKAGE
-  takes: as status
+  inputs: same as status
 `
 
 func TestDocument(t *testing.T) {
@@ -210,24 +210,24 @@ func TestNewRefuses(t *testing.T) {
 		spoil func(*plugin.Declaration)
 		err   string
 	}{
-		{func(d *plugin.Declaration) { d.Name = "Tool" }, `plugin Tool cannot have "Tool" as its name`},
-		{func(d *plugin.Declaration) { d.Name = "" }, `cannot have "" as its name`},
+		{func(d *plugin.Declaration) { d.Name = "Tool" }, `plugin Tool cannot use "Tool" as its name`},
+		{func(d *plugin.Declaration) { d.Name = "" }, `cannot use "" as its name`},
 		{func(d *plugin.Declaration) { d.Description = "" }, "plugin tool has no description"},
 		{func(d *plugin.Declaration) { d.Timeout = 0 }, "plugin tool has no time limit"},
 		{func(d *plugin.Declaration) { d.Actions = nil }, "plugin tool has no action"},
-		{func(d *plugin.Declaration) { d.Actions[1].Name = "status" }, "plugin tool, action status is there twice"},
-		{func(d *plugin.Declaration) { d.Actions[0].Name = "do=it" }, `cannot have "do=it" as its name`},
+		{func(d *plugin.Declaration) { d.Actions[1].Name = "status" }, "plugin tool, action status is declared twice"},
+		{func(d *plugin.Declaration) { d.Actions[0].Name = "do=it" }, `cannot use "do=it" as its name`},
 		{func(d *plugin.Declaration) { d.Actions[0].Description = "" }, "action status has no description"},
 		{func(d *plugin.Declaration) { d.Actions[0].Kind = "" }, `has the unknown kind ""`},
 		{func(d *plugin.Declaration) { d.Actions[0].Timeout = -1 }, "has a negative time limit"},
 		{func(d *plugin.Declaration) { d.Actions[0].Kind, d.Actions[0].Detached = plugin.Read, true }, "runs detached, which is for changes"},
 		{func(d *plugin.Declaration) {
 			d.Actions[0].Kind, d.Actions[0].Detached, name(d).Secret = plugin.Change, true, true
-		}, "runs detached and has a secret input: that would lie on disk"},
+		}, "runs detached and has a secret input, which would end up on disk"},
 		{func(d *plugin.Declaration) { d.Actions[0].Display = "never" }, `has the unknown display "never"`},
 		{func(d *plugin.Declaration) { d.Actions[0].Outputs[1].Name = "ensure" }, "has the output ensure twice"},
-		{func(d *plugin.Declaration) { d.Actions[0].Summaries[0].Output = "ensured" }, `sums up "ensured", which is no output of it`},
-		{func(d *plugin.Declaration) { d.Actions[0].Summaries[0].By = "median" }, `sums up ensure by the unknown "median"`},
+		{func(d *plugin.Declaration) { d.Actions[0].Summaries[0].Output = "ensured" }, `summarises "ensured", which is not one of its outputs`},
+		{func(d *plugin.Declaration) { d.Actions[0].Summaries[0].By = "median" }, `summarises ensure by the unknown function "median"`},
 		{func(d *plugin.Declaration) { d.Actions[1].Inputs[1].Name = "package" }, "has the input package twice"},
 		{func(d *plugin.Declaration) {
 			d.Actions[1].Inputs[0].Optional = true
@@ -237,7 +237,7 @@ func TestNewRefuses(t *testing.T) {
 		{func(d *plugin.Declaration) { name(d).Type = "path" }, `input package has the unknown type "path"`},
 		{func(d *plugin.Declaration) { name(d).Pattern = "(" }, "input package has a broken pattern"},
 		{func(d *plugin.Declaration) { name(d).MaxLength = -1 }, "has a negative longest length"},
-		{func(d *plugin.Declaration) { name(d).Default = "7" }, `input package: its default package: "7" does not fit [a-z]+`},
+		{func(d *plugin.Declaration) { name(d).Default = "7" }, `input package: its default package: "7" does not match [a-z]+`},
 		{func(d *plugin.Declaration) { name(d).Choices = []string{"a"} }, "a list, and only a list, has choices"},
 		{func(d *plugin.Declaration) { d.Actions[1].Inputs[2].Choices = nil }, "a list, and only a list, has choices"},
 		{func(d *plugin.Declaration) { d.Actions[1].Inputs[3].Pattern = "a" }, "only a string has a pattern"},

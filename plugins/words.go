@@ -41,7 +41,7 @@ func Words(d plugin.Declaration, words []string) (action string, args map[string
 		}
 	}
 	if len(bare) > 0 {
-		return "", nil, fmt.Errorf("%s %s does not know what to do with %q%s", d.Name, a.Name, bare[0], takes(a, ""))
+		return "", nil, fmt.Errorf("%s %s takes no argument %q%s", d.Name, a.Name, bare[0], takes(a, ""))
 	}
 	return a.Name, args, nil
 }
@@ -63,7 +63,7 @@ func findAction(d plugin.Declaration, words []string) (plugin.Action, []string, 
 	switch {
 	case len(found) == 2 && words[found[0]] != words[found[1]]:
 		first, second := words[found[0]], words[found[1]]
-		return plugin.Action{}, nil, fmt.Errorf("%s can do %s and %s: say which word is the value, as in %s", d.Name, first, second, example(d, first, second))
+		return plugin.Action{}, nil, fmt.Errorf("%s has both actions %s and %s; mark the value, as in %s", d.Name, first, second, example(d, first, second))
 	case len(found) > 0:
 		a, _ := d.Action(words[found[0]])
 		rest := append(append([]string{}, words[:found[0]]...), words[found[0]+1:]...)

@@ -50,7 +50,7 @@ type hostRule struct {
 func Parse(name string, data []byte) (File, error) {
 	f := File{name: name}
 	if len(data) > MaxFile {
-		return f, fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(data), MaxFile)
+		return f, fmt.Errorf("%s: %d bytes; the limit is %d", name, len(data), MaxFile)
 	}
 	var raw struct {
 		Default string           `toml:"default"`
@@ -75,7 +75,7 @@ func Parse(name string, data []byte) (File, error) {
 	case "deny":
 		f.deny = true
 	default:
-		faults = append(faults, fmt.Errorf("%s:%d: default %q is neither defer nor deny", name, keyLine(string(data), "default"), raw.Default))
+		faults = append(faults, fmt.Errorf("%s:%d: default %q is not defer or deny", name, keyLine(string(data), "default"), raw.Default))
 	}
 	for i, table := range raw.Rule {
 		line := 0
@@ -153,7 +153,7 @@ func (f File) Decide(ctx context.Context, q Question, roster func() Answer) Answ
 		return Answer{Allowed: r.allow, By: by}
 	}
 	if f.deny {
-		return Answer{By: f.name + ": no rule fits, and the default is deny"}
+		return Answer{By: f.name + ": no rule matches, and the default is deny"}
 	}
 	return roster()
 }
@@ -178,7 +178,7 @@ func texts(v any) ([]string, error) {
 	for _, e := range list {
 		s, ok := e.(string)
 		if !ok || s == "" {
-			return nil, errors.New("must be a list of texts, none of them empty")
+			return nil, errors.New("must be a list of non-empty strings")
 		}
 		out = append(out, s)
 	}
@@ -188,7 +188,7 @@ func texts(v any) ([]string, error) {
 func oneText(v any) (string, error) {
 	s, ok := v.(string)
 	if !ok || strings.TrimSpace(s) == "" {
-		return "", errors.New("must be text, and not empty")
+		return "", errors.New("must be a non-empty string")
 	}
 	return s, nil
 }
@@ -221,7 +221,7 @@ func secondKey(v any) (uint8, error) {
 			return uint8(v) + 1, nil
 		}
 	}
-	return 0, errors.New("must be true, or a number of percent from 0 to 99")
+	return 0, errors.New("must be true, or a percentage from 0 to 99")
 }
 
 // ruleLines finds the line of each [[rule]] header: the parser does not tell.

@@ -131,7 +131,7 @@ func (l labelled) Classes() []string   { return nil }
 func (l labelled) Agents() []string    { return nil }
 func (l labelled) HasData(string) bool { return false }
 func (l labelled) Data(_ context.Context, function, _ string) (map[string]any, error) {
-	return nil, fmt.Errorf("a rule cannot ask %s()", function)
+	return nil, fmt.Errorf("a rule cannot use %s()", function)
 }
 
 // CheckRule says what is wrong with a rule that somebody wants to put into the roster.

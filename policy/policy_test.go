@@ -99,7 +99,7 @@ func TestHostFile(t *testing.T) {
 		by         string
 	}{
 		{"empty defers", "", true, "roster"},
-		{"default deny", `default = "deny"`, false, "p.toml: no rule fits"},
+		{"default deny", `default = "deny"`, false, "p.toml: no rule matches"},
 		{"deny wins over the roster", "[[rule]]\ndecision = \"deny\"\naction = [\"service.*\"]", false, "p.toml:1"},
 		{"the first that fits wins", "# a\n[[rule]]\ndecision = \"allow\"\naction = [\"service.restart\"]\n[[ rule ]]\ndecision = \"deny\"\naction = [\"*.*\"]", true, "p.toml:2"},
 		{"signer must be exact", "default = \"deny\"\n[[rule]]\ndecision = \"allow\"\naction = [\"*.*\"]\nsigner = [\"an\", \"annn\", \"a*\"]", false, "default is deny"},

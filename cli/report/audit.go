@@ -117,12 +117,12 @@ func (x Audit) human(list []auditLine) string {
 			b.WriteString(" and older ones")
 		}
 		if h.Damaged > 0 {
-			fmt.Fprintf(&b, ", %d DAMAGED: run fleet audit verify there", h.Damaged)
+			fmt.Fprintf(&b, ", %d DAMAGED: run fleet audit verify on that host", h.Damaged)
 		}
 		fmt.Fprintf(&b, "; the newest of all is %d, hash %s\n", h.Seq, Sanitise(h.Hash))
 	}
 	if len(list) == 0 {
-		fmt.Fprintf(&b, "no such line on %s\n", plural(len(x.Hosts), "host"))
+		fmt.Fprintf(&b, "no matching line on %s\n", plural(len(x.Hosts), "host"))
 	}
 	b.WriteString(Unheard("No audit from:", x.Others, false))
 	return b.String()
@@ -197,7 +197,7 @@ func (x AuditCheck) Render(f Format) ([]byte, error) {
 		d.names = append(d.names, r.Break.File)
 		fmt.Fprintf(&b, "%s:%d: %s: %s\n", Sanitise(r.Break.File), r.Break.Line, r.Break.Kind, Sanitise(r.Break.Text))
 	} else {
-		fmt.Fprintf(&b, "%s in %s, %d to %d: the chain holds; the last has the hash %s\n", plural(r.Lines, "line"), plural(r.Files, "file"), r.First, r.Head.Seq, r.Head.Hash)
+		fmt.Fprintf(&b, "%s in %s, %d to %d: the chain is intact; hash of the last line: %s\n", plural(r.Lines, "line"), plural(r.Files, "file"), r.First, r.Head.Seq, r.Head.Hash)
 	}
 	for _, n := range r.Notes {
 		b.WriteString("note: " + Sanitise(n) + "\n")

@@ -31,7 +31,7 @@ func ParseFormat(s string) (Format, error) {
 	if f := Format(s); slices.Contains(formats[:], f) {
 		return f, nil
 	}
-	return "", fmt.Errorf("%q is not a format; there are table, json, jsonl, yaml, csv and name", s)
+	return "", fmt.Errorf("unknown format %q; use table, json, jsonl, yaml, csv or name", s)
 }
 
 // document is an answer in all shapes that programs read.
@@ -85,7 +85,7 @@ func (d document) encode(f Format) ([]byte, error) {
 		}
 		return []byte(b.String()), nil
 	}
-	return nil, fmt.Errorf("%q is not a format for programs", f)
+	return nil, fmt.Errorf("%q is not a machine-readable format", f)
 }
 
 func marshal(v any, indent string) ([]byte, error) {

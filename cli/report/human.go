@@ -58,7 +58,7 @@ func (r Run) human(v View) string {
 		fmt.Fprintf(&b, "Not started: %s\n", Sanitise(filter.FoldNodes(r.NotStarted)))
 	}
 	if r.Rejected > 0 {
-		fmt.Fprintf(&b, "%s did not verify and counted for nothing\n", replies(r.Rejected))
+		fmt.Fprintf(&b, "%s failed verification and were ignored\n", replies(r.Rejected))
 	}
 	return b.String()
 }
@@ -227,7 +227,7 @@ func (r Run) tally() string {
 	}
 	total := len(r.Outcomes) + len(r.NotStarted)
 	if total == 0 {
-		return fmt.Sprintf("No host matched, of %d that answered", r.NoMatch)
+		return fmt.Sprintf("No host matched (%d answered)", r.NoMatch)
 	}
 	line := plural(total, "host") + ": " + strings.Join(parts, ", ")
 	if r.Took > 0 {

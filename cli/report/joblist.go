@@ -93,7 +93,7 @@ func (x Jobs) Render(f Format) ([]byte, error) {
 	}
 	var b strings.Builder
 	if len(x.list) == 0 {
-		b.WriteString("no changes are known\n")
+		b.WriteString("no recent changes\n")
 	} else {
 		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, strings.ToUpper(strings.Join(d.header, "\t")))

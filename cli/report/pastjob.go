@@ -46,7 +46,7 @@ func PastJob(id string, asked Run, declarations []plugin.Declaration) Past {
 				p.Run.NoMatch++
 				continue
 			}
-			o.State, o.Message, o.Data = job.Silent, "it was for this host, which does not know it: it never came, or is forgotten", nil
+			o.State, o.Message, o.Data = job.Silent, "this host was a target but does not know the job: it never arrived, or was forgotten", nil
 			p.Run.Outcomes = append(p.Run.Outcomes, o)
 		default:
 			if target || len(named) == 0 {
@@ -94,11 +94,11 @@ func pastOutcome(o client.Outcome) client.Outcome {
 	case past.State == "cancelled":
 		past.State, past.Reason, past.Message = job.Denied, job.ReasonCancelled, "cancelled before it came"
 	case past.State == job.Lost:
-		past.Message = "the node ended before the action did; look at what it left"
+		past.Message = "the node stopped before the action ended; check what it left"
 	case !slices.Contains(states[:], past.State):
 		past.Message, past.State = fmt.Sprintf("an unknown state %q: %s", past.State, past.Message), job.Silent
 	case !kept && past.State != Running:
-		past.Message = "its answer is not kept any more"
+		past.Message = "its answer is no longer kept"
 	}
 	return past
 }

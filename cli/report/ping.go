@@ -60,7 +60,7 @@ func (r Run) Ping(f Format, v View, graph bool) ([]byte, error) {
 		lines(&b, unheard, silence, painter(v.Colour))
 	}
 	if r.Rejected > 0 {
-		fmt.Fprintf(&b, "%s did not verify and counted for nothing\n", replies(r.Rejected))
+		fmt.Fprintf(&b, "%s failed verification and were ignored\n", replies(r.Rejected))
 	}
 	return []byte(b.String()), nil
 }

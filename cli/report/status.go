@@ -171,7 +171,7 @@ func (s *Status) findBrokers() {
 			s.Brokers = append(s.Brokers, BrokerStatus{Name: h.Name, Node: h.Node})
 		case !h.Broker && known:
 			s.Brokers[i].Answered = true
-			s.fault(faultBroker, "the mesh says that it carries a broker, and it does not", h.Name)
+			s.fault(faultBroker, "the mesh says that it runs a broker, but it does not", h.Name)
 			continue
 		case !h.Broker:
 			continue
@@ -185,7 +185,7 @@ func (s *Status) findBrokers() {
 	}
 	slices.SortFunc(s.Brokers, func(a, b BrokerStatus) int { return cmp.Or(compareNames(a.Name, b.Name), cmp.Compare(a.Node, b.Node)) })
 	if len(s.Brokers) == 0 && len(s.Hosts) > 0 {
-		s.fault(faultBroker, "nobody says that it carries a broker")
+		s.fault(faultBroker, "it runs a broker, but the mesh does not know it")
 	}
 }
 
@@ -261,7 +261,7 @@ func (s *Status) judgeClocks() {
 		s.fault(faultClock, fmt.Sprintf(text, clockText(h.Clock)), h.Name)
 	}
 	if n := len(s.Hosts); n >= 2 && 2*max(ahead, behind) > n {
-		s.fault(faultClock, "most hosts' clocks differ from this machine's in the same direction: it is probably this machine's that is wrong")
+		s.fault(faultClock, "most hosts' clocks differ from this machine's in the same direction; this machine's clock is probably wrong")
 	}
 }
 

@@ -50,13 +50,13 @@ func TestAThousandHostsFitOnOneScreen(t *testing.T) {
 	const want = `acme fleetid: 1000 of 1000 hosts answered, in 34 ms
 
 hosts      1000 alive, 0 failed, 0 left (997 members, 3 peers)
-brokers    3: web1 (4 clients), web2 (4 clients), web3 (4 clients); all routes stand
+brokers    3: web1 (4 clients), web2 (4 clients), web3 (4 clients); all routes are up
 versions   fleet 0.1.0 on 1000 hosts; protocol 1 on 1000 hosts
 documents  roster version 3 on 1000 hosts
 clocks     at most 1.0 ms from this machine's (web1000, ahead; give or take 1.0 ms)
-views      1000 hosts see the same: 1000 alive, 0 failed
+views      1000 hosts agree: 1000 alive, 0 failed
 
-All is well.
+No problems found.
 `
 	if got := render(t, s, View{}); got != want || s.Wrong() {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -73,7 +73,7 @@ func TestOneHost(t *testing.T) {
 	s := wholeFleet(1)
 	s.Judge()
 	got := render(t, s, View{})
-	for _, want := range []string{"1 of 1 host answered", "brokers    1: web1 (4 clients)\n", "(1 peer)", "views      1 host sees 1 alive, 0 failed", "All is well."} {
+	for _, want := range []string{"1 of 1 host answered", "brokers    1: web1 (4 clients)\n", "(1 peer)", "views      1 host sees 1 alive, 0 failed", "No problems found."} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
@@ -105,19 +105,19 @@ func TestWhatIsWrong(t *testing.T) {
 				s.Hosts[i].Clock.Offset = 5 * time.Second
 			}
 		}, []string{"web[1-9]: its clock is 5s (within 1ms) ahead of this machine's",
-			"most hosts' clocks differ from this machine's in the same direction: it is probably this machine's that is wrong"}},
-		{"its own trouble", func(s *Status) { s.Hosts[8].Trouble = []string{"its audit cannot be written\x1b[2J"} }, []string{"web9: its audit cannot be written" + Sanitise("\x1b[2J")}},
-		{"a broker that is none", func(s *Status) { s.Hosts[2].Broker, s.Hosts[2].Routes = false, nil }, []string{"web3: the mesh says that it carries a broker, and it does not"}},
+			"most hosts' clocks differ from this machine's in the same direction; this machine's clock is probably wrong"}},
+		{"its own trouble", func(s *Status) { s.Hosts[8].Trouble = []string{"its cannot write the audit log\x1b[2J"} }, []string{"web9: its cannot write the audit log" + Sanitise("\x1b[2J")}},
+		{"a broker that is none", func(s *Status) { s.Hosts[2].Broker, s.Hosts[2].Routes = false, nil }, []string{"web3: the mesh says that it runs a broker, but it does not"}},
 		{"no broker", func(s *Status) {
 			for i := range 3 {
 				s.Hosts[i].Broker, s.Members[i].Broker = false, ""
 			}
-		}, []string{"nobody says that it carries a broker"}},
+		}, []string{"it runs a broker, but the mesh does not know it"}},
 		{"silent hosts", func(s *Status) {
 			s.Others = []client.Outcome{{Name: "web8", State: job.Silent, Message: "failed 3m ago"}, {Name: "web9", State: job.Silent, Message: "failed 3m ago"},
 				{Name: "web7", State: job.Denied, Reason: job.ReasonAction, Message: "this host has no action rpcutil status"}}
 			s.Hosts = s.Hosts[:6]
-		}, []string{"web[8-9]: silent: failed 3m ago", "web7: refused: its release of fleet is too old to tell how it stands"}},
+		}, []string{"web[8-9]: silent: failed 3m ago", "web7: refused: its version of fleet is too old to report its status"}},
 		{"a silent broker", func(s *Status) {
 			s.Hosts = slices.Delete(s.Hosts, 1, 2)
 			s.Others = []client.Outcome{{Name: "web2", State: job.Silent, Message: "alive, but no answer"}}
@@ -173,7 +173,7 @@ func TestViewsThatDiffer(t *testing.T) {
 		if got := s.wrongLines(); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: got %q\nwant %q", tt.name, got, tt.want)
 		}
-		if all := strings.Contains(s.viewLine(), "9 hosts see the same"); all != (tt.want == nil) {
+		if all := strings.Contains(s.viewLine(), "9 hosts agree"); all != (tt.want == nil) {
 			t.Errorf("%s: %s", tt.name, s.viewLine())
 		}
 	}

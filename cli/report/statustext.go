@@ -36,13 +36,13 @@ func (s *Status) Render(f Format, v View) ([]byte, error) {
 			b.WriteString("  " + l + "\n")
 		}
 	case !v.Quiet && len(s.Hosts) > 0:
-		b.WriteString("\nAll is well.\n")
+		b.WriteString("\nNo problems found.\n")
 	}
 	return []byte(b.String()), nil
 }
 
 func (s *Status) head(b *strings.Builder) {
-	name := cmp.Or(Sanitise(s.Name), "a fleet whose name no broker told")
+	name := cmp.Or(Sanitise(s.Name), "a fleet (no broker returned its name)")
 	fmt.Fprintf(b, "%s: %d of %s answered, in %s\n\n", strings.TrimSpace(name+" "+Sanitise(s.ID)), len(s.Hosts), plural(len(s.Hosts)+len(s.Others), "host"), Duration(s.Took))
 }
 
@@ -67,7 +67,7 @@ func (s *Status) facts(b *strings.Builder) {
 
 func (s *Status) hostLine() string {
 	if len(s.Members) == 0 {
-		return "no broker says who is there"
+		return "no broker returned the member list"
 	}
 	presence, roles := map[job.Presence]int{}, map[string]int{}
 	for _, m := range s.Members {
@@ -95,7 +95,7 @@ func (s *Status) brokerLine() string {
 	}
 	routes := ""
 	if len(s.Brokers) > 1 && !slices.ContainsFunc(s.Faults, func(f Fault) bool { return f.Kind == faultRoute || f.Kind == faultBroker }) {
-		routes = "; all routes stand"
+		routes = "; all routes are up"
 	}
 	return fmt.Sprintf("%d: %s%s", len(s.Brokers), strings.Join(parts, ", "), routes)
 }
@@ -123,19 +123,19 @@ func (s *Status) clockLine() string {
 func (s *Status) viewLine() string {
 	switch len(s.Views) {
 	case 0:
-		return "no host tells whom it sees"
+		return "no host reported which members it sees"
 	case 1:
 		v := s.Views[0]
 		if len(v.Hosts) == 1 {
 			return fmt.Sprintf("1 host sees %d alive, %d failed", v.Alive, v.Failed)
 		}
-		return fmt.Sprintf("%s see the same: %d alive, %d failed", plural(len(v.Hosts), "host"), v.Alive, v.Failed)
+		return fmt.Sprintf("%s agree: %d alive, %d failed", plural(len(v.Hosts), "host"), v.Alive, v.Failed)
 	}
 	var parts []string
 	for _, v := range s.Views {
 		parts = append(parts, plural(len(v.Hosts), "host"))
 	}
-	return fmt.Sprintf("%d that differ (%s)", len(s.Views), strings.Join(parts, ", "))
+	return fmt.Sprintf("%d differ (%s)", len(s.Views), strings.Join(parts, ", "))
 }
 
 // each has a line for each host that answered.
@@ -215,7 +215,7 @@ func (s *Status) wrongLines() []string {
 func otherText(o client.Outcome) string {
 	text := string(o.State)
 	if o.Reason == job.ReasonAction {
-		return text + ": its release of fleet is too old to tell how it stands"
+		return text + ": its version of fleet is too old to report its status"
 	}
 	if o.Message != "" {
 		text += ": " + Sanitise(o.Message)

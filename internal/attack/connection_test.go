@@ -169,7 +169,7 @@ func TestMemberSubscribesToOthersReplies(t *testing.T) {
 	shared.stats(t)
 }
 
-// Only a peer answers for the mesh, and only peers carry brokers: a certificate says member, whatever its holder says.
+// Only a peer answers for the mesh, and only peers run brokers: a certificate says member, whatever its holder says.
 func TestMemberPresentsItselfAsPeer(t *testing.T) {
 	web4 := shared.hosts[3]
 	t.Run("to a broker, to answer for the mesh", func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestMemberPresentsItselfAsPeer(t *testing.T) {
 		if err == nil {
 			c.Close()
 		}
-		if !errors.Is(err, identity.ErrOtherFleet) && (err == nil || !strings.Contains(err.Error(), "only peers carry brokers")) {
+		if !errors.Is(err, identity.ErrOtherFleet) && (err == nil || !strings.Contains(err.Error(), "only peers run brokers")) {
 			t.Errorf("the admin's client says: %v", err)
 		}
 	})
@@ -296,7 +296,7 @@ func TestIssuingKeyMakesAnAdmin(t *testing.T) {
 		}
 		from := shared.hosts[3].log.mark()
 		shared.send(t, job.DocNewSubject, signed)
-		if _, err := shared.hosts[3].log.find(from, "announced document not taken", "does not hold"); err != nil {
+		if _, err := shared.hosts[3].log.find(from, "announced document not taken", "is not valid"); err != nil {
 			t.Error(err)
 		}
 		shared.keptOut(t, adminTLS(t, adminOf))

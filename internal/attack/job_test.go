@@ -98,7 +98,7 @@ func TestForgedSigner(t *testing.T) {
 	})
 	t.Run("the admin's name on another's signature", func(t *testing.T) {
 		raw := forge(t, sign(t, j, own), func(j *job.Job) { j.Signer = shared.admin.Public() })
-		shared.dropped(t, raw, "forged-signer", j.ID, "does not hold")
+		shared.dropped(t, raw, "forged-signer", j.ID, "is not valid")
 	})
 	t.Run("the admin's signature on another kind of message", func(t *testing.T) {
 		j.Protocol, j.Signer = job.Protocol, shared.admin.Public()
@@ -106,7 +106,7 @@ func TestForgedSigner(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		shared.dropped(t, shared.admin.Sign(identity.TokenContext, raw), "forged-signer", j.ID, "does not hold")
+		shared.dropped(t, shared.admin.Sign(identity.TokenContext, raw), "forged-signer", j.ID, "is not valid")
 	})
 	t.Run("a node's key", func(t *testing.T) {
 		j.Signer, _ = identity.PublicKeyOf[identity.Admin](shared.hosts[1].creds.Key.Public().Bytes())
@@ -121,7 +121,7 @@ func TestForgedSigner(t *testing.T) {
 
 func TestChangedArgument(t *testing.T) {
 	signed := sign(t, shared.change("argument-a"), shared.admin)
-	shared.dropped(t, bytes.Replace(signed, []byte("argument-a"), []byte("argument-b"), 1), "argument-b", "does not hold")
+	shared.dropped(t, bytes.Replace(signed, []byte("argument-a"), []byte("argument-b"), 1), "argument-b", "is not valid")
 	shared.honest(t, signed, "argument-a", shared.hosts...)
 }
 
@@ -129,7 +129,7 @@ func TestWidenedFilter(t *testing.T) {
 	j := shared.change("widened-filter")
 	j.Filter.Identities = []string{"web4"}
 	signed := sign(t, j, shared.admin)
-	shared.dropped(t, forge(t, signed, func(j *job.Job) { j.Filter = filter.Filter{} }), "widened-filter", "does not hold")
+	shared.dropped(t, forge(t, signed, func(j *job.Job) { j.Filter = filter.Filter{} }), "widened-filter", "is not valid")
 	before := shared.stats(t)
 	shared.honest(t, signed, "widened-filter", shared.hosts[3])
 	shared.counted(t, before, "jobs_unmatched", 1, shared.hosts[:3]...) // though the broker sent it to all
@@ -152,7 +152,7 @@ func TestWidenedTargets(t *testing.T) {
 		"another asker": func(j *job.Job) { j.SealTo = identity.NewSealKey().Public() },
 		"a longer life": func(j *job.Job) { j.Expires += time.Minute.Milliseconds() },
 	} {
-		t.Run(name, func(t *testing.T) { shared.dropped(t, forge(t, signed, widen), "widened-targets", "does not hold") })
+		t.Run(name, func(t *testing.T) { shared.dropped(t, forge(t, signed, widen), "widened-targets", "is not valid") })
 	}
 	before := shared.stats(t)
 	shared.honest(t, signed, "widened-targets", shared.hosts[3])

@@ -72,7 +72,7 @@ func (b *budget) comparison(op operator, v literal) (comparison, error) {
 		case notEqual, matchesNot:
 			op = matchesNot
 		default:
-			return comparison{}, fmt.Errorf("a regular expression cannot be more or less; put quotes around '/%s/' if it is text", v.text)
+			return comparison{}, fmt.Errorf("< and > cannot compare with a regular expression; put quotes around '/%s/' if it is text", v.text)
 		}
 	}
 	if op != matches && op != matchesNot {
@@ -98,12 +98,12 @@ func (b *budget) fact(s string) (factTerm, error) {
 	s = strings.TrimSpace(s)
 	i := strings.IndexAny(s, "=!<>")
 	if i < 0 {
-		return factTerm{}, errors.New("there is no operator in it; write FACT=VALUE, such as operatingsystem=Debian")
+		return factTerm{}, errors.New("there is no operator; write FACT=VALUE, such as operatingsystem=Debian")
 	}
 	name := strings.TrimSpace(s[:i])
 	op, rest, ok := cutOperator(s[i:])
 	if !ok {
-		return factTerm{}, errors.New("it has a ! that is neither != nor !~; to negate more write -S 'not ...'")
+		return factTerm{}, errors.New("the ! is neither != nor !~; to negate more, write -S 'not ...'")
 	}
 	if err := checkFactName(name); err != nil {
 		return factTerm{}, err
@@ -135,7 +135,7 @@ func wholeLiteral(s string) (literal, error) {
 func checkBare(s string) error {
 	switch {
 	case s == "":
-		return errors.New("there is no value after the operator; write '' if the empty text is meant")
+		return errors.New("there is no value after the operator; write '' for an empty value")
 	case strings.HasPrefix(s, "!"):
 		return fmt.Errorf("the value begins with !; write FACT!=VALUE, or put quotes around %q", s)
 	case strings.ContainsAny(s[:1], "=<>~"):

@@ -56,7 +56,7 @@ func (d *document) fields(field func(key string) error) error {
 		}
 		key, _ := t.(string) // the decoder lets nothing else be a key
 		if seen[key] {
-			return fmt.Errorf("the key %q is there twice", clip(key))
+			return fmt.Errorf("the key %q is listed twice", clip(key))
 		}
 		seen[key] = true
 		if err := field(key); err != nil {
@@ -74,7 +74,7 @@ func (d *document) array(element func() error) error {
 		return err
 	}
 	if t != json.Delim('[') {
-		return errors.New("an array should stand here")
+		return errors.New("expected an array")
 	}
 	return d.elements(element)
 }
@@ -93,7 +93,7 @@ func (d *document) elements(element func() error) error {
 func (d *document) open(delim json.Delim, what string) error {
 	t, err := d.token()
 	if err == nil && t != delim {
-		err = errors.New(what + " should stand here")
+		err = errors.New(what + " expected here")
 	}
 	return err
 }
@@ -105,7 +105,7 @@ func (d *document) text() (string, error) {
 	}
 	s, ok := t.(string)
 	if !ok {
-		return "", errors.New("text in quotes should stand here")
+		return "", errors.New("expected text in quotes")
 	}
 	return s, nil
 }

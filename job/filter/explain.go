@@ -43,7 +43,7 @@ func (f Filter) Explain() []string {
 		}
 		e.explain(&ex, 1)
 	}
-	head := "a host is selected if all of these hold:"
+	head := "a host is selected if all of these are true:"
 	if ex.outermost == 1 {
 		head = "a host is selected if:"
 	}
@@ -71,36 +71,36 @@ func (ex *explainer) line(indent int, text string) {
 func (ex *explainer) notes() []string {
 	var notes []string
 	for _, name := range ex.negated {
-		notes = append(notes, fmt.Sprintf("note: a host without the fact %s may pass the NOT; to leave it out, add: and %s=/.*/", name, name))
+		notes = append(notes, fmt.Sprintf("note: a host without the fact %s can pass the NOT; to exclude it, add: and %s=/.*/", name, name))
 	}
 	for _, name := range ex.functions {
-		notes = append(notes, fmt.Sprintf("note: a host without the data function %s, or that fails to answer when it is asked, is not selected", name))
+		notes = append(notes, fmt.Sprintf("note: a host is not selected if it lacks the data function %s or the function fails", name))
 	}
 	if ex.ordered {
 		notes = append(notes, "note: numbers compare as numbers, and text that looks like versions as versions, in the order of the host's own package manager: 12.9 is less than 12.11")
 	}
 	if ex.unequal {
-		notes = append(notes, "note: of a list it is enough that one element is not so; for none, write -S 'not FACT=VALUE'")
+		notes = append(notes, "note: for a list, one element that differs is enough; to require that none is equal, write -S 'not FACT=VALUE'")
 	}
 	return notes
 }
 
 func (list allOf) explain(ex *explainer, indent int) {
-	ex.line(indent, "all of these hold:")
+	ex.line(indent, "all of these are true:")
 	for _, e := range list {
 		e.explain(ex, indent+1)
 	}
 }
 
 func (list anyOf) explain(ex *explainer, indent int) {
-	ex.line(indent, "at least one of these holds:")
+	ex.line(indent, "at least one of these is true:")
 	for _, e := range list {
 		e.explain(ex, indent+1)
 	}
 }
 
 func (n notExpr) explain(ex *explainer, indent int) {
-	ex.line(indent, "this does NOT hold:")
+	ex.line(indent, "this is NOT true:")
 	ex.nots++
 	n.of.explain(ex, indent+1)
 	ex.nots--
@@ -167,7 +167,7 @@ func (ids *identities) explain() string {
 		ways = append(ways, "its name is "+strings.Join(ids.names, " or "))
 	}
 	for _, g := range ids.globs {
-		ways = append(ways, "its name has the form "+g)
+		ways = append(ways, "its name matches "+g)
 	}
 	for _, p := range ids.patterns {
 		ways = append(ways, "its name matches /"+p.text+"/")

@@ -125,14 +125,14 @@ func (f Filter) checkSize() error {
 	size := 0
 	for _, list := range [][]string{f.Identities, f.Facts, f.Classes, f.Agents, f.Selects} {
 		if len(list) > MaxNames {
-			return fmt.Errorf("the filter repeats an option %d times, at most %d are allowed", len(list), MaxNames)
+			return fmt.Errorf("the filter repeats an option %d times; the limit is %d", len(list), MaxNames)
 		}
 		for _, s := range list {
 			size += len(s)
 		}
 	}
 	if size > maxFilterBytes {
-		return fmt.Errorf("the filter is %d bytes long, at most %d are allowed", size, maxFilterBytes)
+		return fmt.Errorf("the filter is %d bytes long; the limit is %d", size, maxFilterBytes)
 	}
 	return nil
 }

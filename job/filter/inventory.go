@@ -116,7 +116,7 @@ func (d *document) nodes() (hosts []InventoryHost, err error) {
 		case err != nil:
 			return err
 		case seen[h.name]:
-			return fmt.Errorf("the host %s is there twice", h.name)
+			return fmt.Errorf("the host %s is listed twice", h.name)
 		case len(hosts) == MaxNames:
 			return fmt.Errorf("more than %d hosts", MaxNames)
 		}

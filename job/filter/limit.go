@@ -24,7 +24,7 @@ func ParseLimit(s string) (Limit, error) {
 	case err != nil || len(digits) != countDigits(digits):
 		return Limit{}, fmt.Errorf("%q is not a number of hosts; write one such as 5, or 20%%", clip(s))
 	case n == 0:
-		return Limit{}, fmt.Errorf("%q would leave no host", clip(s))
+		return Limit{}, fmt.Errorf("%q would select no host", clip(s))
 	case percent && n > 100:
 		return Limit{}, fmt.Errorf("%q is more than all hosts", clip(s))
 	}

@@ -60,7 +60,7 @@ func (m *Matcher) Match(ctx context.Context, h Host) (bool, error) {
 	}
 	for _, name := range m.functions {
 		if !h.HasData(name) {
-			return false, fmt.Errorf("-S asks %s(), and this host has no data function of that name", name)
+			return false, fmt.Errorf("-S uses %s(), but this host has no such data function", name)
 		}
 	}
 	ok, err := allOf(m.selects).holds(&evaluation{ctx: ctx, host: h})

@@ -28,7 +28,7 @@ func ReadNames(r io.Reader) ([]string, error) {
 		err = list.lines(string(data))
 	}
 	if err == nil && len(list.names) == 0 {
-		err = errors.New("there is no host name in it; an empty list does not mean every host")
+		err = errors.New("it contains no host name; an empty list does not mean every host")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("host list: %w", err)
@@ -100,7 +100,7 @@ func (l *nameList) value(d *document, depth int) error {
 	}
 	name, ok := t.(string)
 	if !ok {
-		return errors.New("a host name should stand here")
+		return errors.New("expected a host name")
 	}
 	return l.add(name)
 }

@@ -240,7 +240,7 @@ func (p *parser) literal() (literal, error) {
 	err := checkBare(text)
 	switch {
 	case err == nil && isKeyword(text):
-		err = fmt.Errorf("%q stands where a value should; put quotes around it if it is one", text)
+		err = fmt.Errorf("expected a value, found %q; put quotes around it if it is the value", text)
 	case err == nil:
 		err = p.boundary("a value that has spaces, quotes or parentheses in it must be in quotes")
 	}
@@ -257,7 +257,7 @@ func (p *parser) quoted() (string, error) {
 		return "", err
 	}
 	p.pos = len(p.src) - len(rest)
-	return text, p.boundary("something stands right behind the closing quote")
+	return text, p.boundary("there is text right after the closing quote")
 }
 
 // regexp reads /.../ at pos and returns what is between the slashes, \/ as it is written.
@@ -328,7 +328,7 @@ func (p *parser) takeUntil(stop string) string {
 	return rest[:n]
 }
 
-// missing says that a statement should stand here.
+// missing says that a statement expected here.
 func (p *parser) missing() error {
 	const want = "a class, a comparison such as os=Debian, or a data function is missing"
 	if p.pos == len(p.src) {

@@ -26,7 +26,7 @@ func (b *budget) term() error {
 func (b *budget) regexp(src string) (*regexp.Regexp, error) {
 	switch {
 	case src == "":
-		return nil, errors.New("the regular expression is empty, which would match everything; write /.*/ if that is meant")
+		return nil, errors.New("the regular expression is empty and would match everything; write /.*/ to match everything")
 	case len(src) > maxRegexp:
 		return nil, fmt.Errorf("the regular expression is %d bytes long, at most %d are allowed", len(src), maxRegexp)
 	}
@@ -37,7 +37,7 @@ func (b *budget) regexp(src string) (*regexp.Regexp, error) {
 	cost := regexpCost(tree)
 	b.regexpCost += cost
 	if cost > maxRegexpCost || b.regexpCost > maxRegexpTotal {
-		return nil, fmt.Errorf("/%s/ is too expensive: it repeats too much", src)
+		return nil, fmt.Errorf("/%s/ is too complex: it repeats too much", src)
 	}
 	return regexp.Compile(src)
 }

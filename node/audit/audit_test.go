@@ -121,15 +121,15 @@ func TestVerifyNamesTheFirstBreak(t *testing.T) {
 		text   string
 	}{
 		{"untouched", func(l []string) []string { return l }, 0, "", ""},
-		{"an edited value", func(l []string) []string { return edit(l, 3, "nginx", "mysql") }, 4, Edit, "vouches for other content"},
+		{"an edited value", func(l []string) []string { return edit(l, 3, "nginx", "mysql") }, 4, Edit, "hash in the next line is for other content"},
 		{"an edited hash", func(l []string) []string { return edit(l, 3, `"prev":"`, `"prev":"0`) }, 4, Edit, "proper seq or prev"},
 		{"another hash", func(l []string) []string {
 			at := strings.Index(l[3], `"prev":"`) + 8
 			l[3] = l[3][:at] + strings.Repeat("0", 64) + l[3][at+64:]
 			return l
-		}, 4, Edit, "nothing vouches for it"},
-		{"the first line edited", func(l []string) []string { return edit(l, 0, "job0", "job9") }, 1, Edit, "vouches"},
-		{"the last line edited", func(l []string) []string { return edit(l, 9, "job9", "job1") }, 10, Edit, "audit.head says that the line was another"},
+		}, 4, Edit, "no other line confirms it"},
+		{"the first line edited", func(l []string) []string { return edit(l, 0, "job0", "job9") }, 1, Edit, "hash in the next line"},
+		{"the last line edited", func(l []string) []string { return edit(l, 9, "job9", "job1") }, 10, Edit, "audit.head says that the line was different"},
 		{"spaces put in", func(l []string) []string { return edit(l, 3, ":", ": ") }, 4, Edit, "as fleet writes it"},
 		{"a field put in", func(l []string) []string { return edit(l, 3, `"seq"`, `"x":1,"seq"`) }, 4, Edit, "unknown field"},
 		{"a carriage return", func(l []string) []string { return edit(l, 3, "\n", "\r\n") }, 4, Edit, "not an audit line"},
@@ -138,12 +138,12 @@ func TestVerifyNamesTheFirstBreak(t *testing.T) {
 		{"cut in the middle", func(l []string) []string { return without(l, 3, 5) }, 4, Cut, "lines 4 to 5 are missing before it"},
 		{"cut at the start", func(l []string) []string { return l[2:] }, 1, Cut, "lines 1 to 2 are missing"},
 		{"cut at the end", func(l []string) []string { return l[:8] }, 8, Cut, "lines 9 to 10 are missing after it"},
-		{"the last line cut short", func(l []string) []string { l[9] = l[9][:20]; return l }, 10, Cut, "cut short"},
-		{"two lines swapped", func(l []string) []string { return swap(l, 3, 4) }, 4, Reorder, "line 5 stands behind line 3"},
-		{"a line moved to the end", func(l []string) []string { return append(without(l, 3, 4), l[3]) }, 4, Reorder, "line 5 stands behind line 3"},
+		{"the last line cut short", func(l []string) []string { l[9] = l[9][:20]; return l }, 10, Cut, "interrupted"},
+		{"two lines swapped", func(l []string) []string { return swap(l, 3, 4) }, 4, Reorder, "line 5 comes after line 3"},
+		{"a line moved to the end", func(l []string) []string { return append(without(l, 3, 4), l[3]) }, 4, Reorder, "line 5 comes after line 3"},
 		{"a line twice", func(l []string) []string { return append(append(l[:4:4], l[3]), l[4:]...) }, 5, Duplicate, "audit.log:4"},
 		{"an old line again at the end", func(l []string) []string { return append(l, l[2]) }, 11, Duplicate, "audit.log:3"},
-		{"everything removed", func([]string) []string { return nil }, 1, Cut, "no line at all"},
+		{"everything removed", func([]string) []string { return nil }, 1, Cut, "there are no lines"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -298,7 +298,7 @@ func TestACrashLeavesAChainThatHolds(t *testing.T) {
 	os.WriteFile(filepath.Join(dir, headName), before, 0o600)
 	add(t, open(t, dir), 1)
 	r := whole(t, dir, 6)
-	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "cut short; its 18 bytes are removed") {
+	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "cut off; its 18 bytes are removed") {
 		t.Errorf("%q", r.Notes)
 	}
 }

@@ -91,7 +91,7 @@ func (e Entry) encode() ([]byte, error) {
 	line, err := e.bytes()
 	if err != nil && len(e.Args) > 0 {
 		// No job may keep itself out of the audit by what it says.
-		e.Args = map[string]any{"...": fmt.Sprintf("%d arguments left out, too large for a line", len(e.Args))}
+		e.Args = map[string]any{"...": fmt.Sprintf("%d arguments left out: too large for one line", len(e.Args))}
 		return e.bytes()
 	}
 	return line, err

@@ -52,7 +52,7 @@ func Open(dir string, log *slog.Logger) (*Log, error) {
 		return nil, fmt.Errorf("open audit in %s: %w", dir, err)
 	}
 	for _, note := range notes {
-		log.Warn("audit is not as it was left", "error", note)
+		log.Warn("the audit log is not as this node left it", "error", note)
 		if err := l.AddDurable(Entry{Event: Gap, Message: note}); err != nil {
 			break // said by Add; the next line that can be written counts it
 		}
@@ -89,9 +89,9 @@ func (l *Log) put(e Entry, durable bool) error {
 	}
 	l.failed++
 	if l.lost++; l.lost == 1 {
-		l.log.Error("audit cannot be written", "error", err)
+		l.log.Error("cannot write the audit log", "error", err)
 	}
-	return fmt.Errorf("audit cannot be written: %w", err)
+	return fmt.Errorf("cannot write the audit log: %w", err)
 }
 
 // Failed is how many lines could not be written since Open.
@@ -115,7 +115,7 @@ func (l *Log) putLost() error {
 	if err := l.append(Entry{Event: Unwritten, Count: l.lost}, false); err != nil {
 		return err
 	}
-	l.log.Info("audit is written again", "lines lost", l.lost)
+	l.log.Info("writing the audit log works again", "lines lost", l.lost)
 	l.lost = 0
 	return nil
 }

@@ -75,7 +75,7 @@ func (l *Log) open() (notes []string, err error) {
 		return nil, err
 	}
 	if cut > 0 {
-		notes = append(notes, fmt.Sprintf("the last line was cut short; its %d bytes are removed", cut))
+		notes = append(notes, fmt.Sprintf("the last line was cut off; its %d bytes are removed", cut))
 	}
 	line, err := l.lastLine()
 	if err != nil {
@@ -90,7 +90,7 @@ func (l *Log) resume(line []byte, head Head, headHash hash) (notes []string) {
 	if line == nil {
 		l.seq, l.last = head.Seq, headHash
 		if head.Seq > 0 {
-			notes = append(notes, fmt.Sprintf("%s says that line %d was written, and there is no line at all", headName, head.Seq))
+			notes = append(notes, fmt.Sprintf("%s says that line %d was written, but there are no lines", headName, head.Seq))
 		}
 		return notes
 	}
@@ -103,11 +103,11 @@ func (l *Log) resume(line []byte, head Head, headHash hash) (notes []string) {
 	case err != nil:
 		notes = append(notes, fmt.Sprintf("the last line was damaged or edited: %v", err))
 	case head.Seq == 0:
-		notes = append(notes, fmt.Sprintf("%s is missing; whether there were lines after %d is not known", headName, e.Seq))
+		notes = append(notes, fmt.Sprintf("%s is missing; cannot tell whether there were lines after %d", headName, e.Seq))
 	case head.Seq > e.Seq:
-		notes = append(notes, fmt.Sprintf("%s says that line %d was written, and the last is %d: a crash of the machine, or a cut", headName, head.Seq, e.Seq))
+		notes = append(notes, fmt.Sprintf("%s says that line %d was written, but the last is %d: the machine crashed, or the log was cut off", headName, head.Seq, e.Seq))
 	case head.Seq == e.Seq && headHash != hashOf(line):
-		notes = append(notes, fmt.Sprintf("line %d is not the one that was written", e.Seq))
+		notes = append(notes, fmt.Sprintf("line %d is not the line that was written", e.Seq))
 	}
 	return notes
 }

@@ -123,7 +123,7 @@ type backward struct {
 
 const backwardChunk = 64 << 10
 
-var errLong = errors.New("a line is too long to be one of the audit's")
+var errLong = errors.New("a line is too long for an audit line")
 
 func newBackward(f io.ReaderAt, size int64) *backward { return &backward{f: f, pos: size} }
 

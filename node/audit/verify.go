@@ -127,7 +127,7 @@ func (v *verifier) read(path string) error {
 	}
 }
 
-var errTorn = errors.New("the line has no end")
+var errTorn = errors.New("the line is not terminated")
 
 func (v *verifier) decode(r *record, line []byte) {
 	e, err := DecodeLine(line)
@@ -164,7 +164,7 @@ func (v *verifier) broken(r record, kind Kind, format string, args ...any) {
 func (v *verifier) check(whole bool, head Head, headErr error) {
 	if len(v.lines) == 0 {
 		if head.Seq > 0 {
-			v.broken(record{file: headName, line: 1}, Cut, "it says that line %d was written, and there is no line at all", head.Seq)
+			v.broken(record{file: headName, line: 1}, Cut, "it says that line %d was written, but there are no lines", head.Seq)
 		}
 		return
 	}
@@ -177,7 +177,7 @@ func (v *verifier) check(whole bool, head Head, headErr error) {
 	for i, r := range v.lines {
 		switch {
 		case errors.Is(r.err, errTorn):
-			v.broken(r, Cut, "the line is cut short")
+			v.broken(r, Cut, "the line is cut off")
 		case r.err != nil:
 			v.broken(r, Edit, "%v", r.err)
 		case i > 0 && (r.seq != v.lines[i-1].seq+1 || r.prev != v.lines[i-1].hash):
@@ -197,7 +197,7 @@ func (v *verifier) explain(i int, head Head) {
 	_, elsewhere := v.at[before.seq+1]
 	switch {
 	case twice && same < i && v.lines[same].hash == r.hash:
-		v.broken(r, Duplicate, "the same line stands at %s:%d", v.lines[same].file, v.lines[same].line)
+		v.broken(r, Duplicate, "the same line is at %s:%d", v.lines[same].file, v.lines[same].line)
 	case r.seq > before.seq+1 && !elsewhere:
 		text := span(before.seq+1, r.seq-1) + " missing before it"
 		if r.file != before.file {
@@ -208,11 +208,11 @@ func (v *verifier) explain(i int, head Head) {
 		}
 		v.broken(r, Cut, "%s", text)
 	case r.seq != before.seq+1:
-		v.broken(r, Reorder, "line %d stands behind line %d", r.seq, before.seq)
+		v.broken(r, Reorder, "line %d comes after line %d", r.seq, before.seq)
 	case v.vouched(i, head):
-		v.broken(before, Edit, "the line after it vouches for other content")
+		v.broken(before, Edit, "the hash in the next line is for other content")
 	default:
-		v.broken(r, Edit, "it does not vouch for the line before it, and nothing vouches for it")
+		v.broken(r, Edit, "its hash of the previous line is wrong, and no other line confirms it")
 	}
 }
 
@@ -241,10 +241,10 @@ func (v *verifier) checkHead(head Head, headErr error) {
 	case headErr != nil:
 		v.broken(record{file: headName, line: 1}, Edit, "%v", headErr)
 	case head.Seq == 0:
-		v.note("without %s a cut at the end is not found; compare seq and hash with what `fleet audit HOST` says", headName)
+		v.note("without %s, a cut at the end cannot be detected; compare seq and hash with what `fleet audit HOST` shows", headName)
 	case head.Seq > last.seq:
 		v.broken(last, Cut, "%s missing after it: %s says that line %d was written", span(last.seq+1, head.Seq), headName, head.Seq)
 	case known && v.lines[i].hash.String() != head.Hash:
-		v.broken(v.lines[i], Edit, "%s says that the line was another", headName)
+		v.broken(v.lines[i], Edit, "%s says that the line was different", headName)
 	}
 }

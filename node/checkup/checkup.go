@@ -83,7 +83,7 @@ func (h *host) add(check string, state State, do, says string, args ...any) {
 	h.found = append(h.found, Finding{check, state, fmt.Sprintf(says, args...), do})
 }
 
-const doToken = "an admin makes one: fleet token create; then here: fleet node --join @FILE, or fleet node install --join-file FILE"
+const doToken = "an admin creates one with fleet token create; then run here: fleet node --join @FILE, or fleet node install --join-file FILE"
 
 // token looks at the token, of which cli has found and parsed the text.
 func (h *host) token() {
@@ -91,15 +91,15 @@ func (h *host) token() {
 	now := h.Now()
 	switch {
 	case t.Root.IsZero() && h.in:
-		h.add("token", Skipped, "", "none is needed: this host is in")
+		h.add("token", Skipped, "", "none is needed: this host is in the fleet the fleet the fleet")
 	case t.Root.IsZero():
-		h.add("token", Bad, doToken, "there is none, and this host is in no fleet")
+		h.add("token", Bad, doToken, "there is none, and this host is not in a fleet")
 	case h.in && !t.Root.Equal(h.me.Root):
-		h.add("token", Bad, "remove it, or give the other fleet a directory of its own: --data DIR", "it is of the fleet %s, and this host is in %s", t.Root.ID(), h.me.Root.ID())
+		h.add("token", Bad, "remove the token, or use another directory for the other fleet: --data DIR", "it belongs to the fleet %s, but this host is in %s", t.Root.ID(), h.me.Root.ID())
 	case !now.Before(t.Record.Expires):
-		h.add("token", Bad, doToken+"; or set this host's clock", "expired on %s, and here it is %s", stamp(t.Record.Expires), stamp(now))
+		h.add("token", Bad, doToken+"; or set this host's clock", "expired on %s; this host's clock says %s", stamp(t.Record.Expires), stamp(now))
 	case t.Record.Created.After(now.Add(clockLimit)):
-		h.add("token", Bad, "set this host's clock", "was made on %s, and here it is only %s: this clock or the admin's is wrong", stamp(t.Record.Created), stamp(now))
+		h.add("token", Bad, "set this host's clock", "was created on %s, but this host's clock says %s: this clock or the admin's is wrong", stamp(t.Record.Created), stamp(now))
 	default:
 		h.add("token", OK, "", "%s, for a %s of the fleet %s, until %s", t.Record.ID(), t.Record.Role, t.Root.ID(), stamp(t.Record.Expires))
 	}

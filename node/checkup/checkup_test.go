@@ -97,7 +97,7 @@ func TestAHostThatIsIn(t *testing.T) {
 	found := look(t, member.Dir, nil)
 	noBad(t, found)
 	for check, says := range map[string]string{
-		"data directory": "mode 0700", "lock": "a node runs here, process", "fleet": "web2, a member of the fleet " + string(f.Root.Public().ID()), "certificate": "it is renewed from",
+		"data directory": "mode 0700", "lock": "a node is running here, process", "fleet": "web2, a member of the fleet " + string(f.Root.Public().ID()), "certificate": "it is renewed from",
 		"roster": "admits it", "disk": "are free", "broker " + f.Broker(): "a peer would renew its certificate", "clock": "as the peer's",
 	} {
 		expect(t, found, check, checkup.OK, says)
@@ -143,7 +143,7 @@ func TestAHostThatIsIn(t *testing.T) {
 				expect(t, found, "files", checkup.Bad, "node.key")
 				expect(t, found, "fleet", checkup.Bad, "chmod 600")
 			} else {
-				expect(t, found, "data directory", checkup.Bad, "open to others (mode 0755)")
+				expect(t, found, "data directory", checkup.Bad, "(mode 0755)")
 			}
 		}
 	})
@@ -172,12 +172,12 @@ func TestAHostThatIsIn(t *testing.T) {
 			case <-time.After(100 * time.Millisecond):
 			}
 		}
-		expect(t, look(t, member.Dir, nil), "broker "+f.Broker(), checkup.Bad, "is of this fleet, and refuses this node")
+		expect(t, look(t, member.Dir, nil), "broker "+f.Broker(), checkup.Bad, "belongs to this fleet, but refuses this node")
 	})
 	t.Run("all others are gone", func(t *testing.T) {
 		f.First().Stop()
 		found := look(t, member.Dir, func(c *checkup.Config) { c.Wait = time.Second }) // nothing comes, however long one waits
-		expect(t, found, "broker "+f.Broker(), checkup.Bad, "nothing listens there")
+		expect(t, found, "broker "+f.Broker(), checkup.Bad, "nothing is listening there")
 		expect(t, found, "clock", checkup.Skipped, "no broker was reached")
 	})
 }
@@ -204,8 +204,8 @@ func TestAHostThatIsToJoin(t *testing.T) {
 		{"expired", f.Token(identity.Record{Role: identity.Member, Created: time.Now().Add(-2 * time.Hour), Expires: time.Now().Add(-time.Hour)}), "", 0, "token", checkup.Bad, "expired on", checkup.OK},
 		{"from the future", good, "", -time.Hour, "token", checkup.Bad, "this clock or the admin's is wrong", checkup.OK},
 		{"no token", identity.Token{}, "", 0, "token", checkup.Bad, "there is none", ""},
-		{"another fleet's", other.Token(identity.Record{Role: identity.Member}), f.Broker(), 0, "broker", checkup.Bad, "under the root that is pinned here", checkup.Bad},
-		{"nobody there", good, nobody.Addr().String(), 0, "broker", checkup.Bad, "nothing listens there", checkup.Bad},
+		{"another fleet's", other.Token(identity.Record{Role: identity.Member}), f.Broker(), 0, "broker", checkup.Bad, "under the pinned root key", checkup.Bad},
+		{"nobody there", good, nobody.Addr().String(), 0, "broker", checkup.Bad, "nothing is listening there", checkup.Bad},
 		{"no broker", good, plain.Addr().String(), 0, "broker", checkup.Bad, "", checkup.Bad},
 		{"a name that is none", good, "no..such..host:7421", 0, "broker", checkup.Bad, "cannot be resolved", checkup.Bad},
 		{"a stranger's token", strangers(t, f), "", 0, "broker", checkup.Bad, "refuses this token", checkup.Bad},
@@ -222,8 +222,8 @@ func TestAHostThatIsToJoin(t *testing.T) {
 			if tt.broker != "" {
 				expect(t, found, "broker", tt.broker, "")
 			}
-			expect(t, found, "data directory", checkup.Skipped, "is not there yet")
-			expect(t, found, "gossip", checkup.Skipped, "its key comes with the admission")
+			expect(t, found, "data directory", checkup.Skipped, "does not exist yet")
+			expect(t, found, "gossip", checkup.Skipped, "gets the gossip key when it joins")
 			expect(t, found, "clock", checkup.Skipped, "")
 			for _, f := range found {
 				if text := f.Says + f.Do; !tt.token.Secret.IsZero() && strings.Contains(text, tt.token.Secret.Secret()) {
@@ -274,15 +274,15 @@ func TestOwnPorts(t *testing.T) {
 	dir := t.TempDir()
 	os.Chmod(dir, 0o700)
 	found := look(t, dir, func(c *checkup.Config) { c.GossipPort = port(held) })
-	expect(t, found, "port "+strings.Split(held.Addr().String(), ":")[1]+"/tcp", checkup.Bad, "another program listens there")
+	expect(t, found, "port "+strings.Split(held.Addr().String(), ":")[1]+"/tcp", checkup.Bad, "another program uses the port")
 	found = look(t, dir, func(c *checkup.Config) { c.GossipPort = port(free) })
 	expect(t, found, "port "+strings.Split(free.Addr().String(), ":")[1]+"/tcp", checkup.OK, "free for gossip")
-	expect(t, found, "lock", checkup.OK, "no node runs here")
+	expect(t, found, "lock", checkup.OK, "no node is running here")
 	d, err := node.OpenDataDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
 	found = look(t, dir, func(c *checkup.Config) { c.GossipPort = port(held) })
-	expect(t, found, "port "+strings.Split(held.Addr().String(), ":")[1]+"/tcp", checkup.OK, "by the node that runs here")
+	expect(t, found, "port "+strings.Split(held.Addr().String(), ":")[1]+"/tcp", checkup.OK, "by the node running here")
 }

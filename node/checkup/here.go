@@ -26,18 +26,18 @@ func (h *host) directory() {
 	info, err := os.Stat(h.Data)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		h.add(check, Skipped, "", "%s is not there yet; the node makes it when it is started with a token", h.Data)
+		h.add(check, Skipped, "", "%s does not exist yet; the node creates it when it is started with a token", h.Data)
 		return
 	case err != nil:
 		h.add(check, Bad, doRoot, "%v", err)
 		return
 	case !info.IsDir():
-		h.add(check, Bad, "give the node another one: --data DIR", "%s is no directory", h.Data)
+		h.add(check, Bad, "use another directory for the node: --data DIR", "%s is not a directory", h.Data)
 		return
 	case info.Mode().Perm()&0o077 != 0:
-		h.add(check, Bad, "chmod 700 "+h.Data, "%s is open to others (mode %04o)", h.Data, info.Mode().Perm())
+		h.add(check, Bad, "chmod 700 "+h.Data, "other users can read %s (mode %04o)", h.Data, info.Mode().Perm())
 	case syscall.Access(h.Data, 7) != nil: // read, write, enter
-		h.add(check, Bad, doRoot, "this user may not read and write %s", h.Data)
+		h.add(check, Bad, doRoot, "this user cannot read and write %s", h.Data)
 		return
 	default:
 		h.add(check, OK, "", "%s, mode %04o", h.Data, info.Mode().Perm())
@@ -46,9 +46,9 @@ func (h *host) directory() {
 	if h.running, err = node.Held(h.Data); err != nil {
 		h.add("lock", Bad, doRoot, "%v", err)
 	} else if h.running != "" {
-		h.add("lock", OK, "", "a node runs here, process %s", h.running)
+		h.add("lock", OK, "", "a node is running here, process %s", h.running)
 	} else {
-		h.add("lock", OK, "systemctl start fleet-node, or fleet node, if it should", "no node runs here")
+		h.add("lock", OK, "to start it: systemctl start fleet-node, or: fleet node", "no node is running here")
 	}
 }
 
@@ -67,7 +67,7 @@ func (h *host) openFiles() {
 		}
 	}
 	if len(open) > 0 {
-		h.add("files", Bad, "chmod 600 them", "open to others in %s: %s", h.Data, strings.Join(open, ", "))
+		h.add("files", Bad, "chmod 600 them", "other users can read, in %s: %s", h.Data, strings.Join(open, ", "))
 	}
 }
 
@@ -77,25 +77,25 @@ func (h *host) membership() {
 	h.me, err = node.ReadMembership(h.Data)
 	switch {
 	case errors.Is(err, node.ErrNotAdmitted):
-		h.add("fleet", Skipped, "", "this host is in no fleet yet")
+		h.add("fleet", Skipped, "", "this host is not in a fleet yet")
 		return
 	case err != nil:
-		h.add("fleet", Bad, "mend what it names; if the directory is lost, remove it and admit the host again with a new token", "%v", err)
+		h.add("fleet", Bad, "fix what the error names; if the directory cannot be repaired, remove it and admit the host again with a new token", "%v", err)
 		return
 	}
 	h.in = true
 	h.self, err = identity.VerifyChain(h.me.Root, h.me.Chain, h.Now())
 	if err != nil {
-		h.add("certificate", Bad, "compare this host's clock with another's; if it is right, admit the host again: "+doToken, "%v", err)
+		h.add("certificate", Bad, "compare this host's clock with another host's; if it is right, admit the host again: "+doToken, "%v", err)
 		return
 	}
 	h.add("fleet", OK, "", "%s, a %s of the fleet %s, node %s", h.self.Name, h.self.Role, h.me.Root.ID(), h.self.ID)
 	left := h.self.NotAfter.Sub(h.Now()).Round(time.Minute)
 	switch {
 	case h.self.ID != h.me.Key.Public().ID():
-		h.add("certificate", Bad, "admit the host again: "+doToken, "node.key is the key of another node than the certificate's")
+		h.add("certificate", Bad, "admit the host again: "+doToken, "node.key does not belong to the certificate")
 	case left < identity.NodeLife/6:
-		h.add("certificate", Bad, "see below why no peer renews it", "runs out on %s, in %s, and should have been renewed at two thirds of its life", stamp(h.self.NotAfter), left)
+		h.add("certificate", Bad, "the broker checks below show why no peer renews it", "expires on %s, in %s; it should have been renewed at two thirds of its life", stamp(h.self.NotAfter), left)
 	default:
 		h.add("certificate", OK, "", "until %s; it is renewed from %s on", stamp(h.self.NotAfter), stamp(h.self.NotAfter.Add(-identity.NodeLife/3)))
 	}
@@ -108,7 +108,7 @@ func (h *host) membership() {
 	case admitted != nil:
 		h.add("roster", Bad, doToken, "version %d: %v", h.roster.Version, admitted)
 	default:
-		h.add("roster", OK, "", "version %d, as this host has it, admits it", h.roster.Version)
+		h.add("roster", OK, "", "version %d on this host admits it", h.roster.Version)
 	}
 }
 
@@ -125,9 +125,9 @@ func (h *host) disk() {
 	free := uint64(st.Bavail) * uint64(st.Bsize)
 	switch {
 	case free < leastBytes:
-		h.add("disk", Bad, "free some space: without it journal and audit take nothing, and this host changes nothing", "%d MB are free for %s, less than %d", free>>20, h.Data, leastBytes>>20)
+		h.add("disk", Bad, "free some space: without it the journal and the audit log cannot be written and this host refuses changes", "%d MB are free for %s, less than %d", free>>20, h.Data, leastBytes>>20)
 	case st.Files > 0 && uint64(st.Ffree) < leastInodes:
-		h.add("disk", Bad, "remove files: the file system has no room for more of them", "%d more files fit", st.Ffree)
+		h.add("disk", Bad, "remove files: the file system is out of inodes", "room for %d more files", st.Ffree)
 	default:
 		h.add("disk", OK, "", "%d MB are free for %s", free>>20, h.Data)
 	}
@@ -161,16 +161,16 @@ func (h *host) ports() {
 		case err == nil && h.running == "":
 			h.add(check, OK, "", "free for %s", p.name)
 		case err == nil && p.name == "gossip":
-			h.add(check, Bad, "is the node told another port? look at its flags and /etc/fleet/fleet.toml", "a node runs here, and nobody listens for gossip")
+			h.add(check, Bad, "the node may use another port; check its flags and /etc/fleet/fleet.toml", "a node is running here, but nothing listens for gossip")
 		case err == nil:
-			h.add(check, OK, "", "free: this node carries no broker now")
+			h.add(check, OK, "", "free: this node runs no broker now")
 		case errors.Is(err, syscall.EADDRINUSE) && h.running != "":
-			h.add(check, OK, "", "held for %s, by the node that runs here as far as can be told", p.name)
+			h.add(check, OK, "", "in use for %s, apparently by the node running here", p.name)
 			if p.name == "broker" {
 				h.own = ownAddr(h.Bind, p.number)
 			}
 		case errors.Is(err, syscall.EADDRINUSE):
-			h.add(check, Bad, "see who: ss -lnp | grep :"+fmt.Sprint(p.number)+"; or give fleet another port", "another program listens there, so the node cannot (%s)", p.name)
+			h.add(check, Bad, "to see which: ss -lnp | grep :"+fmt.Sprint(p.number)+"; or use another port for fleet", "another program uses the port, so the node cannot (%s)", p.name)
 		default:
 			h.add(check, Bad, "is "+h.Bind.String()+" an address of this host? see --listen", "%v", err)
 		}

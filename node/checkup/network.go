@@ -34,7 +34,7 @@ func (h *host) brokers(ctx context.Context) {
 		addrs = append(addrs, h.own)
 	}
 	if len(addrs) == 0 {
-		h.add("brokers", Skipped, "", "without a membership and a token no broker is known")
+		h.add("brokers", Skipped, "", "without an identity or a token no broker is known")
 		return
 	}
 	slices.Sort(addrs)
@@ -59,7 +59,7 @@ func (h *host) brokers(ctx context.Context) {
 			v, err := node.KnockWithToken(ctx, h.Token, addr)
 			h.judge(check, h.Token.Root, v, err)
 		default:
-			h.add(check, Skipped, "", "reached; without a certificate that holds, or a token, it is not asked more")
+			h.add(check, Skipped, "", "reached; without a valid certificate or a token, nothing more can be checked")
 		}
 	}
 	for _, f := range h.found[first:] {
@@ -67,7 +67,7 @@ func (h *host) brokers(ctx context.Context) {
 	}
 	for _, i := range away {
 		if reached {
-			h.found[i].State, h.found[i].Says, h.found[i].Do = Skipped, h.found[i].Says+"; another one lets this host in, which is enough", ""
+			h.found[i].State, h.found[i].Says, h.found[i].Do = Skipped, h.found[i].Says+"; another broker accepts this host, which is enough", ""
 		}
 	}
 }
@@ -78,30 +78,30 @@ func (h *host) asNode() bool { return h.in && h.self.ID != "" }
 // judge says what came of a visit.
 func (h *host) judge(check string, root identity.PublicKey[identity.Root], v node.Visit, err error) {
 	h.visits = append(h.visits, v)
-	shown, told := "this node", "it was revoked, or it was down when the keys were replaced; in the latter case: "+doToken
+	shown, told := "this node", "the host was revoked, or it was down when the keys were replaced; in that case: "+doToken
 	if !h.asNode() {
-		shown, told = "this token", "no admin of this fleet signed it, it was revoked, or it may not be used from this host's network: "+doToken
+		shown, told = "this token", "the token was not signed by an admin of this fleet, was revoked, or is not valid from this host's network: "+doToken
 	}
 	switch {
 	case errors.Is(err, node.ErrNotLetIn):
-		h.add(check, Bad, told, "is of this fleet, and refuses %s", shown)
+		h.add(check, Bad, told, "belongs to this fleet, but refuses %s", shown)
 	case errors.Is(err, identity.ErrOtherFleet) && len(v.Chain.Leaf) > 0:
 		if wrong := outOfTime(root, v.Chain, h.Now()); wrong != nil {
 			h.clockErr = wrong
-			h.add(check, Bad, "set this host's clock (NTP); if it is right, the broker's certificate is not renewed: fleet doctor there", "is of this fleet, but by this host's clock (%s) %v", stamp(h.Now()), wrong)
+			h.add(check, Bad, "set this host's clock (NTP); if it is right, the broker's certificate was not renewed: run fleet doctor there", "belongs to this fleet, but by this host's clock (%s) %v", stamp(h.Now()), wrong)
 			return
 		}
-		h.add(check, Bad, "it is another fleet's, or somebody stands between; compare the fleet's id with an admin's (fleet status)", "does not show a certificate under the root that is pinned here (%s): %v", root.ID(), err)
+		h.add(check, Bad, "the broker belongs to another fleet, or something intercepts the connection; compare the fleet id with an admin's (fleet status)", "does not present a certificate under the pinned root key (%s): %v", root.ID(), err)
 	case errors.Is(err, identity.ErrOtherFleet):
-		h.add(check, Bad, "check that this is a fleet broker; its default port is 7421", "does not show a fleet's certificate: %v", err)
+		h.add(check, Bad, "check that this is a fleet broker; its default port is 7421", "does not present a fleet certificate: %v", err)
 	case err != nil:
-		h.add(check, Bad, "is that a fleet's broker, and does nothing on the way end TLS?", "%v", err)
+		h.add(check, Bad, "check that this is a fleet broker and that no proxy terminates TLS on the way", "%v", err)
 	case v.Renewal != nil:
-		h.add(check, Bad, "is the node on the broker's host well? fleet status; its log has the reason", "lets this node in, but its certificate would not be renewed there: %v", v.Renewal)
+		h.add(check, Bad, "check the node on the broker's host: fleet status; its log has the reason", "accepts this node, but would not renew its certificate: %v", v.Renewal)
 	case h.asNode():
-		h.add(check, OK, "", "lets this node in, and a peer would renew its certificate; %s there and back", v.RTT.Round(10*time.Microsecond))
+		h.add(check, OK, "", "accepts this node, and a peer would renew its certificate; round trip %s", v.RTT.Round(10*time.Microsecond))
 	default:
-		h.add(check, OK, "", "is of the token's fleet and lets this host ask to be admitted; %s there and back", v.RTT.Round(10*time.Microsecond))
+		h.add(check, OK, "", "belongs to the token's fleet and accepts the token; round trip %s", v.RTT.Round(10*time.Microsecond))
 	}
 }
 
@@ -128,7 +128,7 @@ func Reach(ctx context.Context, addr string, wait time.Duration) (says, do strin
 	defer cancel()
 	if _, notAddress := netip.ParseAddr(name); notAddress != nil {
 		if _, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name); err != nil {
-			return fmt.Sprintf("the name %s cannot be resolved: %v", name, err), "look at /etc/resolv.conf and DNS; or use a token or list with addresses"
+			return fmt.Sprintf("the name %s cannot be resolved: %v", name, err), "check /etc/resolv.conf and DNS, or use a token or broker list with IP addresses"
 		}
 	}
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
@@ -137,11 +137,11 @@ func Reach(ctx context.Context, addr string, wait time.Duration) (says, do strin
 		c.Close()
 		return "", ""
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there", "is a peer up there, and does it carry a broker? (fleet status) is " + port + " its port?"
+		return "nothing is listening there", "check that a peer is running there and that it runs a broker (fleet status); is " + port + " its port?"
 	case errors.Is(err, context.DeadlineExceeded), isTimeout(err):
-		return fmt.Sprintf("no answer by TCP within %s", wait), "a firewall is between, or the host is down; open " + port + "/tcp from here to there"
+		return fmt.Sprintf("no answer by TCP within %s", wait), "a firewall blocks it, or the host is down; open " + port + "/tcp from this host to that one"
 	}
-	return err.Error(), "look at this host's routes and firewall"
+	return err.Error(), "check this host's routes and firewall"
 }
 
 func isTimeout(err error) bool {
@@ -156,14 +156,14 @@ func (h *host) gossip(ctx context.Context) {
 		return
 	}
 	if !h.in {
-		h.add("gossip", Skipped, "", "its key comes with the admission; 7420 has to be open between all hosts, TCP and UDP")
+		h.add("gossip", Skipped, "", "this host gets the gossip key when it joins; port 7420 must be open between all hosts, TCP and UDP")
 		return
 	}
-	defer h.add("gossip from others", Skipped, "", "whether they reach this host can be seen only from there: fleet status")
+	defer h.add("gossip from others", Skipped, "", "whether other hosts can reach this one can be seen only from there: fleet status")
 	known := h.known()
 	seeds := append(slices.Clone(h.me.Seeds), h.Seeds...)
 	if len(known) == 0 && len(seeds) == 0 {
-		h.add("gossip", Skipped, "", "no other host is known: this one is the first, or alone")
+		h.add("gossip", Skipped, "", "no other host is known: this is the first host, or the only one")
 		return
 	}
 	for _, k := range known {
@@ -175,9 +175,9 @@ func (h *host) gossip(ctx context.Context) {
 		case err == nil:
 			h.add(check, OK, "", "%s answers, in %s", k.Host, took.Round(10*time.Microsecond))
 		case errors.Is(err, gossip.ErrNoEcho):
-			h.add(check, Bad, "open 7420/udp between the hosts, both ways; or that host is down, or the keys were replaced meanwhile (fleet status)", "%s does not answer within %s", k.Host, h.Wait)
+			h.add(check, Bad, "open 7420/udp between the hosts in both directions; otherwise that host is down or the gossip key was replaced (fleet status)", "%s does not answer within %s", k.Host, h.Wait)
 		default:
-			h.add(check, Bad, "look at this host's routes and firewall", "%v", err)
+			h.add(check, Bad, "check this host's routes and firewall", "%v", err)
 		}
 	}
 	if len(known) > 0 {
@@ -186,7 +186,7 @@ func (h *host) gossip(ctx context.Context) {
 	for _, addr := range seeds[:min(len(seeds), maxGossip)] {
 		h.gossipTCP(ctx, addr)
 	}
-	h.add("gossip by UDP", Skipped, "", "this host has not heard of another one yet, so there is nobody to ask; 7420/udp has to be open")
+	h.add("gossip by UDP", Skipped, "", "this host has not heard of another one yet, so there is none to check; 7420/udp must be open")
 }
 
 // gossipless is for a host that has gossip = false in its config. A peer cannot have that.
@@ -196,16 +196,16 @@ func (h *host) gossipless() {
 		role = h.self.Role
 	}
 	if role == identity.Peer {
-		h.add("gossip", Bad, "take gossip = false out of /etc/fleet/fleet.toml, or admit this host as a member", "it is off in the config, and a peer has to gossip: it may have to carry a broker")
+		h.add("gossip", Bad, "remove gossip = false from /etc/fleet/fleet.toml, or admit this host as a member", "it is off in the config, but a peer must gossip: it may have to run a broker")
 		return
 	}
-	h.add("gossip", Skipped, "", "it is off in the config: this host learns of brokers and documents from a broker's node")
+	h.add("gossip", Skipped, "", "it is off in the config: this host learns about brokers and documents from a broker's node")
 }
 
 func (h *host) gossipTCP(ctx context.Context, addr string) {
 	check := "gossip " + addr + "/tcp"
 	if says, do := Reach(ctx, addr, h.Wait); says != "" {
-		h.add(check, Bad, strings.ReplaceAll(do, "is a peer up there, and does it carry a broker? (fleet status)", "does a node run there? (fleet status)"), "%s", says)
+		h.add(check, Bad, strings.ReplaceAll(do, "check that a peer is running there and that it runs a broker (fleet status)", "check that a node is running there (fleet status)"), "%s", says)
 		return
 	}
 	h.add(check, OK, "", "open")
@@ -213,7 +213,7 @@ func (h *host) gossipTCP(ctx context.Context, addr string) {
 
 // clock compares this host's clock with a peer's, as well as can be known, and says how it was known.
 func (h *host) clock() {
-	const check, do = "clock", "set the clock (NTP), here or there"
+	const check, do = "clock", "set the clock (NTP) on this host or on that one"
 	for _, v := range h.visits {
 		if v.Clock.IsZero() {
 			continue
@@ -221,30 +221,30 @@ func (h *host) clock() {
 		// The peer's clock is known to whole seconds, cut off.
 		offset := h.Now().Add(-time.Since(v.Asked)).Sub(v.Clock.Add(500 * time.Millisecond))
 		within := 500*time.Millisecond + v.RTT
-		how := fmt.Sprintf("by the time in a certificate that a peer issued just now; within %s", within.Round(100*time.Millisecond))
+		how := fmt.Sprintf("compared with the time in a certificate that a peer just issued; accurate to %s", within.Round(100*time.Millisecond))
 		way := "ahead of"
 		if offset < 0 {
 			way = "behind"
 		}
 		switch off := offset.Abs(); {
 		case off > clockLimit:
-			h.add(check, Bad, do, "%s %s the peer's (%s); jobs are refused from a minute on", off.Round(time.Second), way, how)
+			h.add(check, Bad, do, "%s %s the peer's (%s); hosts refuse jobs when clocks differ by more than a minute", off.Round(time.Second), way, how)
 		case off <= within:
-			h.add(check, OK, "", "as the peer's (%s)", how)
+			h.add(check, OK, "", "same same same as the peer's (%s)", how)
 		default:
 			h.add(check, OK, "", "%s %s the peer's (%s)", off.Round(100*time.Millisecond), way, how)
 		}
 		return
 	}
 	if h.clockErr != nil {
-		h.add(check, Bad, do, "by the validity of a broker's certificate: %v", h.clockErr)
+		h.add(check, Bad, do, "judged judged judged by the validity of a broker's certificate: %v", h.clockErr)
 		return
 	}
 	for _, v := range h.visits {
 		if len(v.Chain.Leaf) > 0 {
-			h.add(check, Skipped, "", "a broker's certificate is valid by it, which says that it is right to some days; a host that is in asks a peer and knows better")
+			h.add(check, Skipped, "", "a broker's certificate is valid by it, so it is right to within days; after joining it can be checked exactly")
 			return
 		}
 	}
-	h.add(check, Skipped, "", "no broker was reached to compare it with; here it is %s", stamp(h.Now()))
+	h.add(check, Skipped, "", "no broker was reached to compare with; this host's clock says %s", stamp(h.Now()))
 }

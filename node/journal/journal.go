@@ -28,7 +28,7 @@ var (
 var ErrFull = errors.New("the journal cannot be written")
 
 // ErrLocked is wrapped by Open when another process holds the journal.
-var ErrLocked = errors.New("another node runs on this data directory")
+var ErrLocked = errors.New("another node uses this data directory")
 
 // Journal is one node's memory of jobs. It is safe for use by several goroutines.
 type Journal struct {
@@ -110,7 +110,7 @@ func (j *Journal) ClaimChange(id string, expires, now time.Time) (Claim, error) 
 		if c.First {
 			j.end(id)
 		}
-		return Claim{}, fmt.Errorf("%w: %w; free some space in %s, until then this host changes nothing", ErrFull, err, filepath.Dir(j.db.Path()))
+		return Claim{}, fmt.Errorf("%w: %w; free some space in %s; until then this host refuses changes", ErrFull, err, filepath.Dir(j.db.Path()))
 	}
 	return c, nil
 }
@@ -152,7 +152,7 @@ func (j *Journal) begin(id string) {
 }
 
 // ErrBeforeBoot says that a read was signed before this machine booted, and so could be a replay.
-var ErrBeforeBoot = errors.New("job was signed before this host booted, so that it may have run here already; ask with a new one")
+var ErrBeforeBoot = errors.New("the job was signed before this host booted, so it may have run here already; send a new one")
 
 // ClaimRead claims a read.
 func (j *Journal) ClaimRead(id string, issued, expires, now time.Time) (Claim, error) {

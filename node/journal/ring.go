@@ -78,7 +78,7 @@ func (r *ring) add(id string, expires, now time.Time) (first bool, err error) {
 	}
 	i, ok := r.free(now.Unix())
 	if !ok {
-		return false, fmt.Errorf("%w: %d questions are remembered already; try again in a minute", ErrFull, slots)
+		return false, fmt.Errorf("%w: %d reads are already remembered; try again in a minute", ErrFull, slots)
 	}
 	s := append(binary.BigEndian.AppendUint64(nil, uint64(expires.Unix()+1)), id...)
 	if _, err := r.file.WriteAt(s, int64(i*slotSize)); err != nil {

@@ -18,7 +18,7 @@ const unixPrefix = "unix:"
 func Check(where string) error {
 	if path, ok := strings.CutPrefix(where, unixPrefix); ok {
 		if !filepath.IsAbs(path) {
-			return fmt.Errorf("%q is no unix socket's place; write unix: and an absolute path, such as unix:/run/fleet/metrics.sock", where)
+			return fmt.Errorf("%q is not a unix socket path; write unix: and an absolute path, such as unix:/run/fleet/metrics.sock", where)
 		}
 		return nil
 	}
@@ -27,8 +27,8 @@ func Check(where string) error {
 		return fmt.Errorf("%q is neither a loopback address with a port, such as 127.0.0.1:7423, nor unix:/PATH", where)
 	}
 	if !a.Addr().Unmap().IsLoopback() {
-		return fmt.Errorf("%s is no loopback address: whoever reaches it could read what this host does, and nothing asks who that is; "+
-			"use 127.0.0.1:PORT, [::1]:PORT or unix:/PATH, and let an agent on this host carry it further", a.Addr())
+		return fmt.Errorf("%s is not a loopback address: anyone who can reach it could read what this host does; "+
+			"use 127.0.0.1:PORT, [::1]:PORT or unix:/PATH, and let a monitoring agent on this host forward it", a.Addr())
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func listenUnix(path string) (net.Listener, error) {
 	case err != nil:
 		return nil, err
 	case info.Mode().Type() != fs.ModeSocket:
-		return nil, fmt.Errorf("%s is there and is no socket; remove it, or choose another place", path)
+		return nil, fmt.Errorf("%s exists and is not a socket; remove it, or choose another path", path)
 	default:
 		if c, err := net.Dial("unix", path); err == nil {
 			c.Close()

@@ -17,7 +17,7 @@ import (
 func TestCheck(t *testing.T) {
 	for where, want := range map[string]string{
 		"127.0.0.1:7423": "", "[::1]:7423": "", "127.8.0.1:0": "", "[::ffff:127.0.0.1]:1": "", "unix:/run/fleet/metrics.sock": "",
-		"0.0.0.0:7423": "is no loopback address", "[::]:7423": "is no loopback address", "10.0.0.5:7423": "nothing asks who that is",
+		"0.0.0.0:7423": "is not a loopback address", "[::]:7423": "is not a loopback address", "10.0.0.5:7423": "anyone who can reach it",
 		"localhost:7423": "is neither", ":7423": "is neither", "7423": "is neither", "127.0.0.1": "is neither", "127.0.0.1:x": "is neither",
 		"unix:metrics.sock": "absolute path", "unix:": "absolute path", "": "is neither",
 	} {
@@ -151,7 +151,7 @@ func TestUnixSocket(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen("unix:" + file); err == nil || !strings.Contains(err.Error(), "is no socket") {
+	if _, err := Listen("unix:" + file); err == nil || !strings.Contains(err.Error(), "is not a socket") {
 		t.Errorf("over a file: %v", err)
 	}
 }

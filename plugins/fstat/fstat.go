@@ -38,22 +38,22 @@ type Plugin struct{}
 func (Plugin) Declaration() plugin.Declaration {
 	return plugin.Declaration{
 		Name:        "fstat",
-		Description: "Tell of a file: whether it is there, its size, mode, owner, time and checksums",
+		Description: "Look at a file: whether it exists, its size, mode, owner, time and checksums",
 		Author:      "the fleet authors",
 		Version:     "1.0.0",
 		Timeout:     20 * time.Second,
 		Actions: []plugin.Action{{
-			Name: "stat", Description: "Look at one file; that it is absent is an answer, not a failure", Kind: plugin.Read,
+			Name: "stat", Description: "Show one file; a missing file is an answer, not a failure", Kind: plugin.Read,
 			Inputs: []plugin.Input{{
-				Name: "path", Prompt: "Path", Description: "absolute and without . or .. in it",
+				Name: "path", Prompt: "Path", Description: "absolute, without . or ..",
 				Type: plugin.String, Positional: true, Pattern: `/.*`, MaxLength: maxPath,
 			}},
 			Outputs: []plugin.Output{
-				{Name: "name", Label: "Name", Description: "The path that was asked for"},
+				{Name: "name", Label: "Name", Description: "The requested path"},
 				{Name: "output", Label: "Status", Description: "present or absent"},
-				{Name: "present", Label: "Present", Description: "Whether the file is there"},
+				{Name: "present", Label: "Present", Description: "Whether the file exists"},
 				{Name: "type", Label: "Type", Description: "file, directory, symlink, socket, fifo, chardev or blockdev"},
-				{Name: "target", Label: "Target", Description: "Where a symbolic link leads, as written in it"},
+				{Name: "target", Label: "Target", Description: "The target of a symbolic link, as written in it"},
 				{Name: "size", Label: "Size", Description: "In bytes"},
 				{Name: "mode", Label: "Mode", Description: "Permissions in octal, such as 0644"},
 				{Name: "uid", Label: "UID", Description: "The owner"},

@@ -153,7 +153,7 @@ func (in Input) check(v any) error {
 	case String:
 		s, ok := v.(string)
 		if !ok {
-			return fmt.Errorf("must be text, not %T", v)
+			return fmt.Errorf("must be a string, not %T", v)
 		}
 		return in.checkString(s)
 	case List:
@@ -204,9 +204,9 @@ func (in Input) checkString(s string) error {
 	}
 	if !re.MatchString(s) {
 		if in.Secret {
-			return fmt.Errorf("does not fit %s", in.Pattern)
+			return fmt.Errorf("does not match %s", in.Pattern)
 		}
-		return fmt.Errorf("%q does not fit %s", s, in.Pattern)
+		return fmt.Errorf("%q does not match %s", s, in.Pattern)
 	}
 	return nil
 }

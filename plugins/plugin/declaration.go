@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Kind says whether an action may change the host.
+// Kind says whether an action can change the host.
 type Kind string
 
 const (
 	Read   Kind = "read"   // looks only; goes out at once
-	Change Kind = "change" // may change the host; is planned, may ask, is journaled durably
+	Change Kind = "change" // can change the host; is planned, may ask, is journaled durably
 )
 
 // Type is the type of an input. Values are carried as the Go type named beside each.
@@ -142,7 +142,7 @@ type Plugin interface {
 func Safely(ctx context.Context, p Plugin, call Call) (r Result) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			r = Failf("the plugin broke: %v", fault)
+			r = Failf("the plugin crashed: %v", fault)
 		}
 	}()
 	return p.Run(ctx, call)
