@@ -59,7 +59,7 @@ func TestBuildRefuses(t *testing.T) {
 		{Flags{Identity: []string{"web1 web2"}}, `"web1 web2" has ' ' in it, which no host name has`},
 		{Flags{Identity: []string{"/web"}}, `begins with a slash like a regular expression but does not end with one`},
 		{Flags{Identity: []string{"/"}}, `does not end with one`},
-		{Flags{Identity: []string{"//"}}, `the regular expression is empty, and would match everything`},
+		{Flags{Identity: []string{"//"}}, `the regular expression is empty and would match everything`},
 		{Flags{Identity: []string{"/(/"}}, `/(/ is not a regular expression (RE2 syntax)`},
 		{Flags{Identity: []string{"/web(?!1)/"}}, `is not a regular expression (RE2 syntax)`},
 		{Flags{Identity: []string{"web[1-"}}, `has a [ without its ]`},

@@ -138,7 +138,7 @@ func TestVerifyNamesTheFirstBreak(t *testing.T) {
 		{"cut in the middle", func(l []string) []string { return without(l, 3, 5) }, 4, Cut, "lines 4 to 5 are missing before it"},
 		{"cut at the start", func(l []string) []string { return l[2:] }, 1, Cut, "lines 1 to 2 are missing"},
 		{"cut at the end", func(l []string) []string { return l[:8] }, 8, Cut, "lines 9 to 10 are missing after it"},
-		{"the last line cut short", func(l []string) []string { l[9] = l[9][:20]; return l }, 10, Cut, "interrupted"},
+		{"the last line cut short", func(l []string) []string { l[9] = l[9][:20]; return l }, 10, Cut, "cut off"},
 		{"two lines swapped", func(l []string) []string { return swap(l, 3, 4) }, 4, Reorder, "line 5 comes after line 3"},
 		{"a line moved to the end", func(l []string) []string { return append(without(l, 3, 4), l[3]) }, 4, Reorder, "line 5 comes after line 3"},
 		{"a line twice", func(l []string) []string { return append(append(l[:4:4], l[3]), l[4:]...) }, 5, Duplicate, "audit.log:4"},
