@@ -13,8 +13,8 @@ import (
 func TestBadPluginsAreAnswered(t *testing.T) {
 	p := &probe{}
 	_, c := one(t, p)
-	wantOutcome(t, only(t, ask(t, c, "panic")), job.Failed, "the plugin broke: as told")
-	wantOutcome(t, only(t, ask(t, c, "panic_change")), job.Failed, "the plugin broke")
+	wantOutcome(t, only(t, ask(t, c, "panic")), job.Failed, "the plugin crashed: as told")
+	wantOutcome(t, only(t, ask(t, c, "panic_change")), job.Failed, "the plugin crashed")
 	wantOutcome(t, only(t, ask(t, c, "late")), job.TimedOut, "took longer than 50ms: stopped")
 
 	many, deep := make([]any, 20_000), any("bottom")

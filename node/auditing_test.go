@@ -90,7 +90,7 @@ func TestEveryDecisionAndOutcomeIsAudited(t *testing.T) {
 			return e.Event == audit.Decided && e.Job == refused.JobID && e.Decision == audit.Refuse && e.Reason == string(job.ReasonAction) && e.Signer == "ann"
 		}},
 		{"the read", func(e audit.Entry) bool {
-			return e.Event == audit.Ended && e.Job == read.JobID && e.Decision == audit.Run && e.State == "failed" && strings.Contains(e.Message, "broke")
+			return e.Event == audit.Ended && e.Job == read.JobID && e.Decision == audit.Run && e.State == "failed" && strings.Contains(e.Message, "crashed")
 		}},
 		{"the forged job", func(e audit.Entry) bool {
 			return e.Event == audit.Dropped && e.Job == "" && strings.Contains(e.Message, "not in roster")
@@ -179,7 +179,7 @@ func TestWithoutAuditNothingIsChanged(t *testing.T) {
 	if o.Reason != job.ReasonAudit || runs(t, p.dir, "web1") != 0 {
 		t.Errorf("reason %q, ran %d times", o.Reason, runs(t, p.dir, "web1"))
 	}
-	wantOutcome(t, only(t, ask(t, c, "panic")), job.Failed, "broke") // a read is answered, whatever it says
+	wantOutcome(t, only(t, ask(t, c, "panic")), job.Failed, "crashed") // a read is answered, whatever it says
 }
 
 func TestAuditCanBeOptional(t *testing.T) {

@@ -125,7 +125,7 @@ func TestAChangeThatItsNodeDidNotSurvive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOutcome(t, only(t, run), job.Lost, "accepted the job, then no end came: failed")
+	wantOutcome(t, only(t, run), job.Lost, "accepted the job, but sent no result: failed")
 
 	web2.Start()
 	f.Await(c, 2)

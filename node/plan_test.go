@@ -67,7 +67,7 @@ func TestAPlanAndItsRun(t *testing.T) {
 		t.Errorf("%+v", run)
 	}
 	wantOutcome(t, named(t, run, "web2"), job.OK, "done")
-	wantOutcome(t, named(t, run, "web3"), job.Skipped, "does not match the filter any more")
+	wantOutcome(t, named(t, run, "web3"), job.Skipped, "no longer matches the filter")
 	for name, want := range map[string]int{"web1": 0, "web2": 1, "web3": 0} {
 		if n := runs(t, dir, name); n != want {
 			t.Errorf("%s ran it %d times", name, n)

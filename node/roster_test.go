@@ -91,7 +91,7 @@ func TestANewRosterReachesEveryHost(t *testing.T) {
 	} {
 		if err := c.PutDocument(t.Context(), doc); err == nil {
 			t.Errorf("%s: the fleet says that it was taken", name)
-		} else if !strings.Contains(err.Error(), "did not take the document") {
+		} else if !strings.Contains(err.Error(), "rejected the document") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -238,7 +238,7 @@ func TestStop(t *testing.T) {
 func TestBadEnds(t *testing.T) {
 	for action, want := range map[string]string{
 		"die":   ErrCutOff.Error(),
-		"panic": "failed: the plugin broke: as told",
+		"panic": "failed: the plugin crashed: as told",
 		"odd":   "ok: a\uFFFDb (outputs left out: 1048605 bytes, at most 1048576 fit)",
 	} {
 		r := runner(t, itself{})
