@@ -28,25 +28,33 @@ const (
 func (e ending) code() int {
 	switch e {
 	case endFine:
-		return 0
-	case endFault:
-		return 1
+		return job.ExitOK
 	case endUsage:
 		return 2
 	case endNothing:
-		return 3
+		return job.ExitNothing
 	case endFailed:
-		return 4
+		return job.ExitFailed
 	case endSilent:
-		return 5
+		return job.ExitSilent
 	case endStopped:
 		return 6
 	case endRefused:
-		return 7
+		return job.ExitRefused
 	case endInterrupted:
 		return 130
 	}
-	return 1
+	return 1 // endFault
+}
+
+// endingWith is the ending that a state's exit code stands for.
+func endingWith(code int) ending {
+	for _, e := range [...]ending{endFine, endNothing, endSilent, endFailed, endRefused} {
+		if e.code() == code {
+			return e
+		}
+	}
+	return endFault // TestEveryStateHasAnEnding: no state leads here
 }
 
 // meaning is the line for the help.
@@ -119,24 +127,16 @@ func asProblem(err error) *problem {
 
 // endingOf is the worst that happened to any host of a run.
 func endingOf(r report.Run) ending {
-	worst, targets, skipped := endFine, 0, 0
+	worst, unaffected := endFine, 0
 	for _, o := range r.Outcomes {
-		end := endFine
-		switch o.State {
-		case job.OK, job.Unchanged, report.Running:
-		case job.Skipped:
-			skipped++
-		case job.Failed, job.TimedOut:
-			end = endFailed
-		case job.Denied:
-			end = endRefused
-		default: // silent, lost, and whatever a later version may bring
-			end = endSilent
+		end := endingWith(o.State.Meaning().Exit)
+		if end == endNothing {
+			unaffected++
+			continue
 		}
-		targets++
 		worst = max(worst, end)
 	}
-	if worst == endFine && len(r.NotStarted) == 0 && targets == skipped {
+	if worst == endFine && len(r.NotStarted) == 0 && unaffected == len(r.Outcomes) {
 		return endNothing
 	}
 	return worst

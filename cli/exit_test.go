@@ -72,3 +72,12 @@ func TestErrorsHaveEndings(t *testing.T) {
 		}
 	}
 }
+
+// No state leads to an ending of the command itself, such as wrong usage.
+func TestEveryStateHasAnEnding(t *testing.T) {
+	for _, m := range job.States() {
+		if e := endingWith(m.Exit); e.code() != m.Exit {
+			t.Errorf("%q: exit code %d is that of no ending of a run", m.State, m.Exit)
+		}
+	}
+}

@@ -88,7 +88,7 @@ const maxSomeHave = 3
 func hintsFor(r report.Run, f filter.Filter) []string {
 	have, skipped := map[string]int{}, 0
 	for _, o := range r.Outcomes {
-		if o.State != job.Skipped {
+		if o.State.Meaning().Exit != job.ExitNothing {
 			continue
 		}
 		skipped++

@@ -3,7 +3,6 @@ package job
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"fleet/identity"
@@ -18,21 +17,6 @@ const (
 	Result   Kind = "result"   // an end: State says which
 	NoMatch  Kind = "no match" // an end: the filter does not select this host
 	Refused  Kind = "refused"  // an end: verified, but it may not run here; Reason says why
-)
-
-// State is how a job ended for one host. Silent comes from the client alone, and Lost from a node only about a job that
-// was cut off by the end of the node's process.
-type State string
-
-const (
-	OK        State = "ok"
-	Unchanged State = "unchanged"
-	Skipped   State = "skipped" // no such service or package there
-	Failed    State = "failed"
-	TimedOut  State = "timed out" // the action took longer than it may
-	Denied    State = "refused"
-	Lost      State = "lost"   // accepted, then no end came
-	Silent    State = "silent" // never answered
 )
 
 // Reason says why a job was refused. It is for programs; Reply.Message is for people.
@@ -102,14 +86,18 @@ func (r Reply) check() error {
 	if err := checkVersion("reply", r.Protocol); err != nil {
 		return err
 	}
-	states, known := map[Kind][]State{
-		Accepted: {""}, NoMatch: {""}, Refused: {Denied},
-		Result: {OK, Unchanged, Skipped, Failed, TimedOut, Lost},
-	}[r.Kind]
-	switch {
-	case !known:
+	fits := false
+	switch r.Kind {
+	case Accepted, NoMatch:
+		fits = r.State == ""
+	case Refused:
+		fits = r.State == Denied
+	case Result:
+		fits = r.State.Meaning().ByResult
+	default:
 		return fmt.Errorf("reply has the unknown kind %q", r.Kind)
-	case !slices.Contains(states, r.State):
+	}
+	if !fits {
 		return fmt.Errorf("reply of the kind %q cannot have the state %q", r.Kind, r.State)
 	}
 	return nil

@@ -41,7 +41,7 @@ func (x Fact) Render(f Format, v View) ([]byte, error) {
 	for _, o := range ordered(x.Run.Outcomes, v.Order) {
 		value, has := o.Data[x.Output]
 		switch {
-		case trouble(o.State):
+		case o.State.Meaning().Trouble:
 			others = append(others, o)
 			doc.Silent = append(doc.Silent, hostDoc(o))
 			continue

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -24,9 +23,9 @@ func (r Run) human(v View) string {
 	var heard, unheard []client.Outcome
 	problems := len(r.NotStarted) > 0 || r.Rejected > 0
 	for _, o := range list {
-		problems = problems || trouble(o.State)
+		problems = problems || o.State.Meaning().Trouble
 		switch {
-		case !answered(o.State):
+		case !o.State.Meaning().Answered:
 			unheard = append(unheard, o)
 		case v.shows(o.State):
 			heard = append(heard, o)
@@ -217,9 +216,9 @@ func (r Run) tally() string {
 		count[o.State]++
 	}
 	var parts []string
-	for _, s := range states {
-		if count[s] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
+	for _, m := range job.States() {
+		if n := count[m.State]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, m.State))
 		}
 	}
 	if n := len(r.NotStarted); n > 0 {
@@ -240,11 +239,12 @@ func (r Run) tally() string {
 type painter bool
 
 func (p painter) state(s job.State, text string) string {
-	if !bool(p) || fine(s) {
+	m := s.Meaning()
+	if !bool(p) || m.Fine {
 		return text
 	}
 	colour := "33" // yellow: look at it
-	if slices.Contains([]job.State{job.Failed, job.TimedOut, job.Denied}, s) {
+	if m.Alarm {
 		colour = "31" // red
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"

@@ -133,12 +133,6 @@ func (j *listedJob) row() []string {
 // sortedStates has them in the order of a run's tally, and those that it does not know behind.
 func sortedStates(tally map[string]int) []string {
 	names := sortedKeys(tally)
-	at := func(s string) int {
-		if i := slices.Index(states[:], job.State(s)); i >= 0 {
-			return i
-		}
-		return len(states)
-	}
-	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(at(a), at(b)) })
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(job.State(a).Rank(), job.State(b).Rank()) })
 	return names
 }

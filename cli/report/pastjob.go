@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -10,9 +9,6 @@ import (
 	"fleet/job"
 	"fleet/plugins/plugin"
 )
-
-// Running is the state, beside those that a job ends in, of a host where it still runs.
-const Running job.State = "running"
 
 // Past is a job of before, as its hosts tell of it.
 type Past struct {
@@ -95,9 +91,9 @@ func pastOutcome(o client.Outcome) client.Outcome {
 		past.State, past.Reason, past.Message = job.Denied, job.ReasonCancelled, "cancelled before it came"
 	case past.State == job.Lost:
 		past.Message = "the node stopped before the action ended; check what it left"
-	case !slices.Contains(states[:], past.State):
+	case !past.State.Known():
 		past.Message, past.State = fmt.Sprintf("an unknown state %q: %s", past.State, past.Message), job.Silent
-	case !kept && past.State != Running:
+	case !kept && past.State != job.Running:
 		past.Message = "its answer is no longer kept"
 	}
 	return past
@@ -129,7 +125,7 @@ func word(data map[string]any, name string) string {
 func (p Past) Running() int {
 	n := 0
 	for _, o := range p.Run.Outcomes {
-		if o.State == Running {
+		if o.State == job.Running {
 			n++
 		}
 	}

@@ -31,7 +31,7 @@ func (r Run) Ping(f Format, v View, graph bool) ([]byte, error) {
 	}
 	for _, o := range list {
 		switch {
-		case !answered(o.State):
+		case !o.State.Meaning().Answered:
 			unheard = append(unheard, o)
 			continue
 		case o.State != job.OK:

@@ -47,27 +47,15 @@ const (
 // Orders are all there are.
 var Orders = []Order{ByName, ByTime, ByState}
 
-// states in the order of the tally.
-var states = [...]job.State{Running, job.OK, job.Unchanged, job.Skipped, job.Failed, job.TimedOut, job.Denied, job.Lost, job.Silent}
-
-// fine reports whether nobody has to look at it.
-func fine(s job.State) bool { return s == job.OK || s == job.Unchanged || s == Running }
-
-// answered reports whether an end came from the host.
-func answered(s job.State) bool { return s != job.Lost && s != job.Silent }
-
-// trouble reports whether a state is shown whatever was asked to be shown.
-func trouble(s job.State) bool { return !fine(s) && s != job.Skipped }
-
 // shows reports whether a host in this state has a line.
 func (v View) shows(s job.State) bool {
 	switch {
-	case trouble(s):
+	case s.Meaning().Trouble:
 		return true
 	case v.Quiet, v.Display == plugin.DisplayFailed:
 		return false
 	case v.Display == plugin.DisplayOK:
-		return fine(s)
+		return s.Meaning().Fine
 	}
 	return true
 }
@@ -81,7 +69,7 @@ func ordered(outcomes []client.Outcome, by Order) []client.Outcome {
 				return c
 			}
 		case ByState:
-			if c := slices.Index(states[:], b.State) - slices.Index(states[:], a.State); c != 0 {
+			if c := b.State.Rank() - a.State.Rank(); c != 0 {
 				return c
 			}
 		}
@@ -181,9 +169,9 @@ func (v View) names(s job.State) bool {
 	case plugin.DisplayAlways:
 		return true
 	case plugin.DisplayFailed:
-		return trouble(s)
+		return s.Meaning().Trouble
 	}
-	return fine(s)
+	return s.Meaning().Fine
 }
 
 func hostDoc(o client.Outcome) hostDocument {
@@ -201,7 +189,7 @@ func outputOf(out plugin.Output, o client.Outcome) any {
 	if v, ok := o.Data[out.Name]; ok && v != nil {
 		return v
 	}
-	if fine(o.State) && o.State != Running {
+	if o.State.Meaning().Fine && o.State != job.Running {
 		return out.Default
 	}
 	return nil
