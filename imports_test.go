@@ -20,7 +20,7 @@ import (
 // import. A new line here is a decision; docs/ARCHITECTURE.md draws the direction.
 var mayImport = map[string]string{
 	".":                       "cli",
-	"cli":                     "cli/report client facts gossip identity internal/logkey internal/proc job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil plugins/service/nearest policy",
+	"cli":                     "cli/report client facts gossip identity internal/logkey internal/proc internal/program job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil plugins/service/nearest policy",
 	"cli/report":              "client identity job job/filter node/audit node/checkup plugins/plugin",
 	"client":                  "identity internal/logkey internal/wire job job/filter",
 	"node":                    "broker facts gossip identity internal/logkey internal/wire job job/filter node/audit node/detached node/gate node/journal node/metrics node/presence node/runner plugins plugins/jobs plugins/plugin plugins/rpcutil policy",
@@ -39,19 +39,20 @@ var mayImport = map[string]string{
 	"job":                     "identity internal/wire job/filter",
 	"job/filter":              "internal/version",
 	"identity":                "internal/wire",
-	"facts":                   "internal/logkey",
+	"facts":                   "internal/logkey internal/program",
 	"plugins":                 "plugins/fstat plugins/jobs plugins/packages plugins/plugin plugins/rpcutil plugins/service plugins/service/nearest",
 	"plugins/plugin":          "",
 	"plugins/fstat":           "plugins/plugin",
 	"plugins/jobs":            "plugins/plugin",
-	"plugins/packages":        "internal/logkey plugins/plugin",
+	"plugins/packages":        "internal/logkey internal/program plugins/plugin",
 	"plugins/rpcutil":         "plugins/plugin",
-	"plugins/service":         "plugins/plugin plugins/service/nearest",
+	"plugins/service":         "internal/program plugins/plugin plugins/service/nearest",
 	"plugins/service/nearest": "",
 	"internal/version":        "",
 	"internal/wire":           "",
 	"internal/logkey":         "",
 	"internal/proc":           "",
+	"internal/program":        "",
 	// For tests and people who work on fleet; no package above may import these.
 	"internal/attack":       "",
 	"internal/bubble":       "",
@@ -85,7 +86,7 @@ var onlyIn = map[string]string{
 	"golang.org/x/sync":                 "gossip internal/lab",
 	"golang.org/x/sys":                  "internal/lab/labdelay", // a TUN device
 	"golang.org/x/term":                 "cli internal/lab/labctl",
-	"os/exec":                           "cli facts node/detached plugins/packages plugins/service internal/bench internal/fleettest internal/lab internal/lab/labctl",
+	"os/exec":                           "cli internal/program node/detached internal/bench internal/fleettest internal/lab internal/lab/labctl",
 	"net/http":                          "facts node/metrics", // the cloud's metadata service; metrics on loopback
 	"log":                               "gossip",             // memberlist wants one
 	"unsafe":                            "",

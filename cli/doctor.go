@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -151,12 +150,12 @@ func unit(ctx context.Context) checkup.Finding {
 	}
 	ctx, cancel := context.WithTimeout(ctx, doctorWait)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "systemctl", "show", "--property=LoadState,ActiveState,SubState,NRestarts,StatusText", unitName).Output()
+	out, err := askSystemd(ctx, "show", "--property=LoadState,ActiveState,SubState,NRestarts,StatusText", unitName)
 	if err != nil {
 		f.Says = "systemctl: " + err.Error()
 		return f
 	}
-	return unitFinding(string(out))
+	return unitFinding(out)
 }
 
 // unitFinding judges what `systemctl show` said.

@@ -4,14 +4,15 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/program"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -128,11 +129,20 @@ func writeUnit(binary string) error {
 }
 
 func systemctl(ctx context.Context, args ...string) error {
-	out, err := exec.CommandContext(ctx, "systemctl", args...).CombinedOutput()
-	if err != nil {
-		return faultf("systemctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	if out, err := askSystemd(ctx, args...); err != nil {
+		return faultf("systemctl %s: %w: %s", strings.Join(args, " "), err, out)
 	}
 	return nil
+}
+
+// askSystemd runs systemctl and returns what it said.
+func askSystemd(ctx context.Context, args ...string) (string, error) {
+	said := &program.Head{Max: 64 << 10}
+	code, err := program.Command{Argv: append([]string{"systemctl"}, args...), Stdout: said, Stderr: said}.Run(ctx)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("exit status %d", code)
+	}
+	return strings.TrimSpace(string(said.Bytes())), err
 }
 
 // awaitActive waits until the service has said that it is ready, which is when it listens for jobs.
@@ -140,13 +150,13 @@ func awaitActive(ctx context.Context) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		out, _ := exec.CommandContext(ctx, "systemctl", "is-active", unitName).Output()
-		if strings.TrimSpace(string(out)) == "active" {
+		out, _ := askSystemd(ctx, "is-active", unitName)
+		if out == "active" {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return faultf("the service is installed and keeps trying, but this host is not in the fleet yet (%s)", strings.TrimSpace(string(out))).
+			return faultf("the service is installed and keeps trying, but this host is not in the fleet yet (%s)", out).
 				with("to see why: journalctl -u fleet-node -n 20")
 		case <-tick.C:
 		}

@@ -125,7 +125,7 @@ func TestExecutables(t *testing.T) {
 		"08-hangs was killed after 3s",
 		"09-floods printed more than 256 KiB and was killed",
 		"10-daemon left a process behind, which was killed",
-		"11-notexec failed: exec format error",
+		"11-notexec cannot be started: exec format error",
 		"11-yaml-esc ",
 	)
 }

@@ -6,59 +6,50 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"fleet/internal/program"
 )
 
-// runFact runs an executable fact and reads what it prints. It has the time limit, a process group of its own, which
-// is killed as a whole, no stdin, and an environment without the node's secrets.
+// runFact runs an executable fact and reads what it prints. A program that prints too much, or goes on after the time limit, is
+// killed.
 func runFact(ctx context.Context, file string, timeout time.Duration) (map[string]any, error) {
-	real, err := program(file)
+	real, err := trustedFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("is not run: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	stdout, stderr := &capture{limit: maxFile, full: cancel}, &capture{limit: maxStderr}
-	cmd := exec.CommandContext(ctx, real)
-	cmd.Args = []string{file}
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/puppetlabs/bin", "LC_ALL=C.UTF-8", "HOME=/"}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = pipeGrace
-	err = cmd.Run()
+	stdout, stderr := &program.Head{Max: maxFile, Full: cancel}, &program.Head{Max: maxStderr}
+	code, err := program.Command{
+		Argv: []string{file}, File: real, Env: []string{"PATH=" + program.SearchPath + ":/opt/puppetlabs/bin", "LC_ALL=C.UTF-8"},
+		Stdout: stdout, Stderr: stderr,
+		NoneLeft: true, // it would pile up with every refresh
+	}.Run(ctx)
 	switch {
-	case stdout.over:
+	case stdout.Over():
 		err = fmt.Errorf("printed more than %d KiB and was killed", maxFile>>10)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		err = fmt.Errorf("was killed after %s", timeout)
-	case ctx.Err() != nil:
-		err = fmt.Errorf("was killed: %w", ctx.Err())
-	case errors.Is(err, exec.ErrWaitDelay):
-		// Something it left in the background still holds its stdout: end that too, it would pile up with every refresh.
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		err = errors.New("left a process behind, which was killed")
-	case err != nil:
-		err = fmt.Errorf("failed: %w", cause(err))
+	case err == nil && code != 0:
+		err = fmt.Errorf("failed: exit status %d", code)
 	}
 	var facts map[string]any
 	if err == nil {
-		facts, err = parseOutput(stdout.data.Bytes())
+		facts, err = parseOutput(stdout.Bytes())
 	}
-	if err != nil && stderr.data.Len() > 0 {
-		err = fmt.Errorf("%w; stderr: %s", err, bytes.TrimSpace(stderr.data.Bytes()))
+	if said := bytes.TrimSpace(stderr.Bytes()); err != nil && len(said) > 0 {
+		err = fmt.Errorf("%w; stderr: %s", err, said)
 	}
 	return facts, err
 }
 
-// program follows the links of an executable fact to the file itself and refuses one that anybody but root and the
+// trustedFile follows the links of an executable fact to the file itself and refuses one that anybody but root and the
 // node's own user could have put there: the node is root, so whoever can write the file, rename another into its place
 // or point the link elsewhere would be root too.
-func program(path string) (string, error) {
+func trustedFile(path string) (string, error) {
 	for range 10 {
 		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 		if err != nil {
@@ -112,24 +103,4 @@ func trusted(path string, stickyWillDo bool) error {
 		return fmt.Errorf("%s can be written by others than its owner; hint: chmod go-w %s", path, path)
 	}
 	return nil
-}
-
-// capture keeps the first limit bytes; when there is more it notes that and calls full once.
-type capture struct {
-	data  bytes.Buffer
-	limit int
-	over  bool
-	full  func()
-}
-
-func (c *capture) Write(p []byte) (int, error) {
-	room := c.limit - c.data.Len()
-	c.data.Write(p[:min(room, len(p))])
-	if len(p) > room && !c.over {
-		c.over = true
-		if c.full != nil {
-			c.full()
-		}
-	}
-	return len(p), nil
 }

@@ -22,7 +22,6 @@ const (
 	maxParallel    = 4                // executables running at once
 	maxCustom      = 60 * time.Second // all executables together
 	defaultTimeout = 10 * time.Second // one executable
-	pipeGrace      = 500 * time.Millisecond
 
 	maxClassFile = 4 << 20
 	maxClasses   = 20000

@@ -10,12 +10,13 @@ import (
 	"strings"
 
 	"fleet/internal/logkey"
+	"fleet/internal/program"
 	"fleet/plugins/plugin"
 )
 
 // mayBeHalfDone adds what to run where a change was broken off in the middle.
 func mayBeHalfDone(err error, repair string) error {
-	if !errors.Is(err, errStopped) {
+	if !errors.Is(err, program.ErrStopped) {
 		return err
 	}
 	return fmt.Errorf("%w; packages may be half installed: look at status, and run %s there if so", err, repair)

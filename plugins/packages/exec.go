@@ -2,16 +2,13 @@ package packages
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 	"unicode"
+
+	"fleet/internal/program"
 )
 
 const (
@@ -22,20 +19,13 @@ const (
 	// stopGrace is how long a program may go on after SIGTERM before SIGKILL: dpkg and rpm need some seconds to leave
 	// their database whole.
 	stopGrace = 10 * time.Second
-	// pipeGrace is how long output is waited for after the program has ended: a daemon that a package's script started
-	// may hold the pipe open for good.
-	pipeGrace = time.Second
 	lockPoll  = 2 * time.Second // between two tries to get a lock that the manager itself does not wait for
 )
 
-// searchPath is also the PATH of all that is run: maintainer scripts need the sbin directories, and the node's own
-// PATH must not decide which program root runs.
-const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// command is one program to run: argv[0] is a bare name, found along searchPath.
+// command is one program to run: argv[0] is a bare name.
 type command struct {
 	argv []string
-	env  []string // besides the fixed ones
+	env  []string // added to quietEnv
 }
 
 // output is what a program left behind. A code other than 0 is not an error of run: managers use codes as answers.
@@ -45,26 +35,18 @@ type output struct {
 }
 
 // runner runs programs. run's error means that there is no answer: not found, could not start, stopped by ctx
-// (errStopped), killed, too much output.
+// (program.ErrStopped), killed, too much output.
 type runner interface {
 	run(ctx context.Context, c command) (output, error)
 }
 
-// errStopped marks a program that was ended because the context was.
-var errStopped = errors.New("stopped at the time limit")
-
 // system runs programs on this host.
-type system struct {
-	env   []string // besides the fixed ones
-	grace time.Duration
-}
+type system struct{}
 
-func newSystem() system { return system{grace: stopGrace} }
-
-// fixedEnv is the whole environment: no locale that would translate what is parsed, nothing that asks or pages.
-func fixedEnv() []string {
+// quietEnv keeps managers and maintainer scripts from asking, paging and translating what is parsed.
+func quietEnv() []string {
 	return []string{
-		"PATH=" + searchPath, "HOME=/root", "LC_ALL=C", "LANGUAGE=C", "TERM=dumb", "PAGER=cat",
+		"HOME=/root", "LANGUAGE=C", "PAGER=cat",
 		"DEBIAN_FRONTEND=noninteractive", "DEBCONF_NONINTERACTIVE_SEEN=true", "UCF_FORCE_CONFFOLD=1",
 		"APT_LISTCHANGES_FRONTEND=none", "APT_LISTBUGS_FRONTEND=none",
 		"NEEDRESTART_SUSPEND=1", "NEEDRESTART_MODE=l", // restarting services is the service plugin's work, and asked for
@@ -86,72 +68,21 @@ func watcher(ctx context.Context) io.Writer {
 	return w
 }
 
-func (s system) run(ctx context.Context, c command) (output, error) {
-	if err := ctx.Err(); err != nil {
-		return output{}, fmt.Errorf("%s was not started: %w", c.argv[0], errStopped)
-	}
-	path, err := lookPath(c.argv[0])
-	if err != nil {
-		return output{}, err
-	}
-	stdout, stderr := &headBuffer{max: maxStdout}, &tailBuffer{max: maxStderr}
-	cmd := exec.Command(path, c.argv[1:]...) // not CommandContext: it would kill the leader alone, and at once
-	cmd.Dir = "/"
-	cmd.Env = append(append(fixedEnv(), s.env...), c.env...)
-	cmd.Stdout, cmd.Stderr = stdout, stderr
+func (system) run(ctx context.Context, c command) (output, error) {
+	stdout, stderr := &program.Head{Max: maxStdout}, &program.Tail{Max: maxStderr}
+	p := program.Command{Argv: c.argv, Env: append(quietEnv(), c.env...), Stdout: stdout, Stderr: stderr, Grace: stopGrace}
 	if w := watcher(ctx); w != nil {
-		cmd.Stdout, cmd.Stderr = io.MultiWriter(stdout, w), io.MultiWriter(stderr, w)
+		p.Stdout, p.Stderr = io.MultiWriter(stdout, w), io.MultiWriter(stderr, w)
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = pipeGrace
-	if err := cmd.Start(); err != nil {
-		return output{}, fmt.Errorf("%s cannot be started: %w", c.argv[0], err)
-	}
-	stopped, err := s.wait(ctx, cmd)
-	out := output{stdout: stdout.String(), stderr: stderr.String(), code: cmd.ProcessState.ExitCode()}
-	var exit *exec.ExitError
+	code, err := p.Run(ctx)
+	out := output{stdout: string(stdout.Bytes()), stderr: string(stderr.Bytes()), code: code}
 	switch {
-	case stopped:
-		return out, fmt.Errorf("%s was %w%s", c.argv[0], errStopped, lastWords(out))
-	case errors.As(err, &exit) && out.code < 0:
-		return out, fmt.Errorf("%s was ended by %v%s", c.argv[0], exit, lastWords(out))
-	case err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay):
-		return out, fmt.Errorf("%s: %w", c.argv[0], err)
-	case stdout.over:
+	case err != nil:
+		return out, fmt.Errorf("%s %w%s", c.argv[0], err, lastWords(out))
+	case stdout.Over():
 		return out, fmt.Errorf("%s wrote more than %d MiB", c.argv[0], maxStdout>>20)
 	}
 	return out, nil
-}
-
-// wait waits for the end. When ctx ends first, the whole process group is asked to stop, then made to. It says
-// whether the program was stopped: one that had ended well by itself in that moment was not.
-func (s system) wait(ctx context.Context, cmd *exec.Cmd) (stopped bool, err error) {
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
-	select {
-	case err = <-done:
-		return false, err
-	case <-ctx.Done():
-	}
-	group, grace := -cmd.Process.Pid, time.NewTimer(s.grace)
-	defer grace.Stop()
-	_ = syscall.Kill(group, syscall.SIGTERM) // ESRCH: it has just ended
-	select {
-	case err = <-done:
-	case <-grace.C:
-		_ = syscall.Kill(group, syscall.SIGKILL)
-		return true, <-done
-	}
-	// The leader is gone; what it had started (dpkg, a maintainer script) has the rest of the grace.
-	for tick := time.NewTicker(50 * time.Millisecond); syscall.Kill(group, 0) == nil; {
-		select {
-		case <-tick.C:
-		case <-grace.C:
-			_ = syscall.Kill(group, syscall.SIGKILL)
-			return true, err
-		}
-	}
-	return err != nil && !errors.Is(err, exec.ErrWaitDelay), err
 }
 
 // whenUnlocked runs c again and again while locked says that another program holds the manager's lock, until ctx ends.
@@ -250,48 +181,3 @@ func oneLine(s string) string {
 	}
 	return s
 }
-
-// lookPath finds a program along searchPath.
-func lookPath(name string) (string, error) {
-	for dir := range strings.SplitSeq(searchPath, ":") {
-		path := filepath.Join(dir, name)
-		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("the program %s is not on this host", name)
-}
-
-// headBuffer keeps the first max bytes and remembers that there were more.
-type headBuffer struct {
-	buf  []byte
-	max  int
-	over bool
-}
-
-func (b *headBuffer) Write(p []byte) (int, error) {
-	keep := p
-	if room := b.max - len(b.buf); len(p) > room {
-		b.over, keep = true, p[:room]
-	}
-	b.buf = append(b.buf, keep...)
-	return len(p), nil
-}
-
-func (b *headBuffer) String() string { return string(b.buf) }
-
-// tailBuffer keeps the last max bytes, and up to as many before them for the moment.
-type tailBuffer struct {
-	buf []byte
-	max int
-}
-
-func (b *tailBuffer) Write(p []byte) (int, error) {
-	b.buf = append(b.buf, p[max(0, len(p)-b.max):]...)
-	if len(b.buf) > 2*b.max {
-		b.buf = append(b.buf[:0], b.buf[len(b.buf)-b.max:]...)
-	}
-	return len(p), nil
-}
-
-func (b *tailBuffer) String() string { return string(b.buf[max(0, len(b.buf)-b.max):]) }

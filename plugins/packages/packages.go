@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"fleet/internal/logkey"
+	"fleet/internal/program"
 	"fleet/plugins/plugin"
 )
 
@@ -36,14 +37,14 @@ var (
 // New finds this host's package manager. Without one the plugin still works: every action is skipped.
 func New(log *slog.Logger) *Packages {
 	var m manager
-	have := func(program string) bool { _, err := lookPath(program); return err == nil }
+	have := func(name string) bool { _, err := program.Find(name); return err == nil }
 	release, err := os.Open("/etc/os-release")
 	if err == nil {
 		defer release.Close()
-		m = detect(release, have, newSystem())
+		m = detect(release, have, system{})
 	} else {
 		log.Warn("os-release cannot be read; the package manager is guessed from the programs here", logkey.Error, err)
-		m = detect(strings.NewReader(""), have, newSystem())
+		m = detect(strings.NewReader(""), have, system{})
 	}
 	return newPackages(m, log)
 }

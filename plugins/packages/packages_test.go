@@ -261,7 +261,7 @@ func TestInstallIsStopped(t *testing.T) {
 	}()
 	got := p.Run(ctx, do("install", hello))
 	want := "packages may be half installed: look at status, and run dpkg --configure -a there if so"
-	if got.State != plugin.Failed || !strings.HasPrefix(got.Message, "apt-get was stopped at the time limit") ||
+	if got.State != plugin.Failed || !strings.HasPrefix(got.Message, "apt-get was stopped: ") ||
 		!strings.HasSuffix(got.Message, want) || got.Data["ensure"] != "absent" {
 		t.Errorf("got %s %q %v", got.State, got.Message, got.Data)
 	}

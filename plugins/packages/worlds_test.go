@@ -14,14 +14,24 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fleet/internal/program"
 )
+
+// withEnv runs programs on this host with more in their environment.
+type withEnv []string
+
+func (e withEnv) run(ctx context.Context, c command) (output, error) {
+	c.env = slices.Concat(e, c.env)
+	return system{}.run(ctx, c)
+}
 
 // need skips a test that has not the programs it runs, loudly; where FLEET_CI_NO_SKIP=1 it fails instead.
 func need(t *testing.T, debian string, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
-		if _, err := lookPath(p); err != nil {
-			text := fmt.Sprintf("NOT TESTED: %v; apt-get install --no-install-recommends %s", err, debian)
+		if _, err := program.Find(p); err != nil {
+			text := fmt.Sprintf("NOT TESTED: %s %v; apt-get install --no-install-recommends %s", p, err, debian)
 			if os.Getenv("FLEET_CI_NO_SKIP") == "1" {
 				t.Fatal(text)
 			}
@@ -88,13 +98,11 @@ DPkg::Options {"--root=%[1]s"; "--log=%[1]s/var/log/dpkg.log"; "--force-architec
 `, root))
 	w := world{root: root, older: true}
 	t.Cleanup(func() {
-		if p, err := (apt{run: newSystem()}).query(context.Background(), hello); err != nil || p.state != stateAbsent {
+		if p, err := (apt{run: system{}}).query(context.Background(), hello); err != nil || p.state != stateAbsent {
 			t.Errorf("the test reached this machine's own packages: %v, %v", p, err)
 		}
 	})
-	sys := newSystem()
-	sys.env = []string{"APT_CONFIG=" + conf}
-	w.manager = apt{run: sys, dpkg: []string{"--admindir=" + root + "/var/lib/dpkg"}}
+	w.manager = apt{run: withEnv{"APT_CONFIG=" + conf}, dpkg: []string{"--admindir=" + root + "/var/lib/dpkg"}}
 	w.publish = func(t *testing.T, version string) {
 		buildDeb(t, dir, repo, hello, "1:"+version+"-1", "")
 		buildDeb(t, dir, repo, "fleet-guest", "1-1", "Depends: fleet-hello\n")
@@ -185,7 +193,7 @@ baseurl=file://%[2]s
 `, dir, repo))
 	return world{
 		root: root, publish: publish, older: true,
-		manager: dnf{rpmdb: rpmdb{run: newSystem(), rpm: []string{"--root", root}}, bin: "dnf",
+		manager: dnf{rpmdb: rpmdb{run: system{}, rpm: []string{"--root", root}}, bin: "dnf",
 			global: []string{"-c", conf, "--installroot=" + root, "--releasever=1"}},
 	}
 }
@@ -221,7 +229,7 @@ func zypperWorld(t *testing.T) world {
 	buildRPM(t, dir, dir, "fleet-base", "Version: 1")
 	tool(t, dir, "rpm", "--root", root, "-i", "--nodeps", filepath.Join(dir, "x86_64/fleet-base-1-1.x86_64.rpm"))
 	w := world{root: root, publish: publish, older: true, base: 1}
-	z := zypper{rpmdb: rpmdb{run: newSystem(), rpm: []string{"--root", root}}, global: []string{"--root", root}}
+	z := zypper{rpmdb: rpmdb{run: system{}, rpm: []string{"--root", root}}, global: []string{"--root", root}}
 	w.manager = z
 	w.hold = func(t *testing.T, held bool) {
 		verb := map[bool]string{true: "addlock", false: "removelock"}[held]
@@ -249,7 +257,7 @@ SigLevel = Never
 Server = file://%[1]s/repo
 `, dir)
 	write(t, conf, fmt.Sprintf(settings, ""))
-	w := world{root: root, manager: pacman{run: newSystem(), global: []string{"--config", conf}}}
+	w := world{root: root, manager: pacman{run: system{}, global: []string{"--config", conf}}}
 	seconds := 0
 	w.publish = func(t *testing.T, version string) {
 		db := map[string]string{}

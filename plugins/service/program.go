@@ -3,11 +3,9 @@ package service
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -16,18 +14,16 @@ import (
 	"time"
 	"unicode"
 
+	"fleet/internal/program"
+
 	"github.com/shirou/gopsutil/v4/process"
 )
 
 // maxOutput bounds what is read of a program's output, in bytes.
 const maxOutput = 16 << 10
 
-// killWait is how long a killed program may take to be gone.
-const killWait = 2 * time.Second
-
-// command runs argv in a process group of its own, which is killed when ctx ends, and returns what it printed on
-// both outputs, cut at maxOutput, and its exit code. A code other than 0 is no error; a program that could not be
-// run, or that ctx ended, is.
+// command runs argv and returns what it printed on both outputs, cut at maxOutput, and its exit code. A code other than 0 is no
+// error; a program that could not be run, or that ctx ended, is.
 //
 // The output goes to an unlinked file and not to a pipe: a daemon started by the program inherits it, and with a
 // pipe either we would wait for the daemon's end or it would be killed by its next word.
@@ -39,27 +35,15 @@ func command(ctx context.Context, argv ...string) (output string, code int, err 
 	defer file.Close()
 	os.Remove(file.Name())
 
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "LANG=C", "HOME=/", "TERM=dumb"}
-	cmd.Stdout, cmd.Stderr = file, file
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = killWait
-
-	err = cmd.Run()
-	if ctx.Err() != nil {
-		return "", 0, fmt.Errorf("%s: %w", argv[0], ctx.Err())
+	code, err = program.Command{Argv: argv, Stdout: file, Stderr: file}.Run(ctx)
+	if err != nil {
+		return "", 0, fmt.Errorf("%s %w", argv[0], err)
 	}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return "", 0, err
+	buf, err := io.ReadAll(io.NewSectionReader(file, 0, maxOutput))
+	if err != nil {
+		return "", 0, fmt.Errorf("reading the output of %s: %w", argv[0], err)
 	}
-	buf, readErr := io.ReadAll(io.NewSectionReader(file, 0, maxOutput))
-	if readErr != nil {
-		return "", 0, fmt.Errorf("reading the output of %s: %w", argv[0], readErr)
-	}
-	return string(buf), cmd.ProcessState.ExitCode(), nil
+	return string(buf), code, nil
 }
 
 // complaint makes an error of what a program said when it failed: its last line with something in it.
