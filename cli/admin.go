@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -287,8 +288,8 @@ func (e *env) adminAccept(in *ucli.Context) error {
 		return faultf("the home directory: %w", err)
 	}
 	if err := errors.Join(
-		identity.WriteFile(file, []byte(i.Root.String()+"\n"), 0o644),
-		identity.WriteFile(filepath.Join(home, brokersFile), []byte(strings.Join(i.Brokers, "\n")+"\n"), 0o644),
+		atomicfile.Write(file, []byte(i.Root.String()+"\n"), 0o644),
+		atomicfile.Write(filepath.Join(home, brokersFile), []byte(strings.Join(i.Brokers, "\n")+"\n"), 0o644),
 	); err != nil {
 		return faultf("%w", err)
 	}

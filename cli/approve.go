@@ -16,6 +16,7 @@ import (
 	"fleet/cli/report"
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 	"fleet/job"
 	"fleet/job/filter"
 	"fleet/plugins/plugin"
@@ -297,7 +298,7 @@ func keepPending(home, id string, p client.Pending) error {
 	if err != nil {
 		return err
 	}
-	return identity.WriteFile(pendingFile(home, id), raw, 0o600)
+	return atomicfile.Write(pendingFile(home, id), raw, 0o600)
 }
 
 func readPending(home, id string) (client.Pending, error) {
@@ -318,7 +319,7 @@ func readPending(home, id string) (client.Pending, error) {
 }
 
 func writeJob(file string, signed []byte) error {
-	return identity.WriteFile(file, []byte(jobPrefix+base64.RawURLEncoding.EncodeToString(signed)+"\n"), 0o644)
+	return atomicfile.Write(file, []byte(jobPrefix+base64.RawURLEncoding.EncodeToString(signed)+"\n"), 0o644)
 }
 
 func readJob(file string) ([]byte, job.Unverified, error) {

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"fleet/client"
-	"fleet/identity"
+	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
 	"fleet/plugins"
 	"fleet/plugins/plugin"
@@ -152,7 +152,7 @@ func (o connection) followBrokers(c *client.Config) {
 				return
 			}
 			text := "# written by fleet: the brokers as last seen\n" + strings.Join(now, "\n") + "\n"
-			if err := identity.WriteFile(file, []byte(text), 0o644); err != nil {
+			if err := atomicfile.Write(file, []byte(text), 0o644); err != nil {
 				o.log.Warn("brokers not kept", logkey.Error, err)
 			}
 		})

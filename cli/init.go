@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 	"fleet/node"
 
 	ucli "github.com/urfave/cli/v2"
@@ -140,10 +141,10 @@ func (f founding) run() (identity.Token, error) {
 	}
 	return token, errors.Join(
 		keepToken(f.home, token),
-		identity.WriteFile(filepath.Join(f.home, rootFile), []byte(root.Public().String()+"\n"), 0o644),
-		identity.WriteFile(filepath.Join(f.home, rosterFile), roster, 0o644),
-		identity.WriteFile(filepath.Join(f.home, brokersFile), []byte(broker+"\n"), 0o644),
-		identity.WriteFile(filepath.Join(f.home, tokenFile), []byte(token.Text()+"\n"), 0o600),
+		atomicfile.Write(filepath.Join(f.home, rootFile), []byte(root.Public().String()+"\n"), 0o644),
+		atomicfile.Write(filepath.Join(f.home, rosterFile), roster, 0o644),
+		atomicfile.Write(filepath.Join(f.home, brokersFile), []byte(broker+"\n"), 0o644),
+		atomicfile.Write(filepath.Join(f.home, tokenFile), []byte(token.Text()+"\n"), 0o600),
 		writeKey(filepath.Join(f.home, keyFile), admin, f.lockAdmin),
 		writeKey(filepath.Join(f.home, rootKeyFile), root, f.lockRoot),
 	)

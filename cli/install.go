@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 	"fleet/internal/program"
 
 	ucli "github.com/urfave/cli/v2"
@@ -116,7 +117,7 @@ func placeToken(file string) error {
 	if err := os.MkdirAll(filepath.Dir(joinPath), 0o755); err != nil {
 		return faultf("%w", err)
 	}
-	return identity.WriteFile(joinPath, []byte(text+"\n"), 0o600)
+	return atomicfile.Write(joinPath, []byte(text+"\n"), 0o600)
 }
 
 // writeUnit writes the unit unless it stands there just so.
@@ -125,7 +126,7 @@ func writeUnit(binary string) error {
 	if have, err := os.ReadFile(unitPath); err == nil && string(have) == want {
 		return nil
 	}
-	return identity.WriteFile(unitPath, []byte(want), 0o644)
+	return atomicfile.Write(unitPath, []byte(want), 0o644)
 }
 
 func systemctl(ctx context.Context, args ...string) error {

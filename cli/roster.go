@@ -10,6 +10,7 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 )
 
 // editRoster changes the roster: it takes the newest version there is, here or in the fleet, lets edit change it, signs
@@ -45,7 +46,7 @@ func (e *env) editRoster(ctx context.Context, o connection, edit func(*identity.
 	if err := c.PutDocument(ctx, signed); err != nil {
 		return none, faultf("%w", err)
 	}
-	if err := identity.WriteFile(filepath.Join(o.home, rosterFile), signed, 0o644); err != nil {
+	if err := atomicfile.Write(filepath.Join(o.home, rosterFile), signed, 0o644); err != nil {
 		return none, faultf("the fleet has the roster, but it could not be saved here: %w", err)
 	}
 	return roster, nil

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
 )
 
@@ -181,7 +182,7 @@ func (g *Gossip) saveMembers() {
 	}
 	b, err := encodeMembers(members)
 	if err == nil {
-		err = writeFile(g.cfg.MembersFile, b)
+		err = atomicfile.Write(g.cfg.MembersFile, b, 0o600)
 	}
 	if err != nil {
 		if !g.unsaved {

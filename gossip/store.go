@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
 )
 
@@ -67,8 +68,8 @@ func OpenStore(dir string, verify func(raw []byte) (Ref, error), log *slog.Logge
 	}
 	var files []string
 	for _, e := range entries {
-		switch temp, _ := filepath.Match(tempPattern, e.Name()); {
-		case temp:
+		switch {
+		case atomicfile.IsTemporary(e.Name()):
 			os.Remove(filepath.Join(dir, e.Name()))
 		case strings.HasSuffix(e.Name(), docSuffix):
 			files = append(files, e.Name())
@@ -178,7 +179,7 @@ func (s *Store) Put(raw []byte) (changed bool, err error) {
 	if have, _, ok := s.Get(doc.Kind, doc.Name); ok && bytes.Equal(have, raw) {
 		return false, nil
 	}
-	err = s.keep(doc, func() error { return writeFile(filepath.Join(s.dir, fileName(doc.Ref)), doc.raw) })
+	err = s.keep(doc, func() error { return atomicfile.Write(filepath.Join(s.dir, fileName(doc.Ref)), doc.raw, 0o600) })
 	if errors.Is(err, ErrConflict) {
 		// Two writers of the very same bytes may meet here; that is no conflict.
 		if have, _, _ := s.Get(doc.Kind, doc.Name); bytes.Equal(have, raw) {

@@ -127,7 +127,7 @@ func TestStoreTrustsNothingOnDisk(t *testing.T) {
 	write("roster,acme.doc", "garbage")
 	write("job,x.doc", "job y 9 a") // a good document under another's name
 	write("big,z.doc", strings.Repeat("x", MaxDocument+1))
-	write(".tmp-123", "half")
+	write(".new-123", "half")
 	s := openTestStore(t, dir)
 	if got := fmt.Sprint(s.List()); got != "[job/y version 1]" {
 		t.Errorf("kept %s", got)

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"fleet/internal/atomicfile"
 )
 
 // WriteKey writes a private key to a new file of mode 0600. It refuses to replace a file.
@@ -89,23 +90,7 @@ func ReadSecretFile(path string) (string, error) {
 	return strings.TrimSpace(string(b[:n])), nil
 }
 
-// WriteFile replaces path atomically and durably: a crash leaves the old content or the new, never half of either.
+// WriteFile is atomicfile.Write.
 func WriteFile(path string, content []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // already renamed when all went well
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return atomicfile.Write(path, content, mode)
 }
