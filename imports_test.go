@@ -23,16 +23,17 @@ var mayImport = map[string]string{
 	"cli":                     "cli/report client facts gossip identity internal/atomicfile internal/logkey internal/proc internal/program job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil plugins/service/nearest policy",
 	"cli/report":              "client identity job job/filter node/audit node/checkup plugins/plugin",
 	"client":                  "identity internal/logkey internal/wire job job/filter",
-	"node":                    "broker facts gossip identity internal/logkey internal/wire job job/filter node/audit node/detached node/gate node/journal node/metrics node/presence node/runner plugins plugins/jobs plugins/plugin plugins/rpcutil policy",
+	"node":                    "facts gossip identity internal/logkey internal/wire job node/audit node/detached node/gate node/journal node/mesh node/metrics node/runner plugins plugins/jobs plugins/plugin plugins/rpcutil policy",
+	"node/mesh":               "broker gossip identity internal/logkey internal/wire job node/presence",
 	"node/gate":               "identity job job/filter node/audit node/journal plugins/plugin policy",
 	"node/detached":           "identity internal/wire job plugins/plugin",
 	"node/audit":              "",
 	"node/journal":            "",
 	"node/presence":           "identity internal/wire",
 	"node/runner":             "identity internal/logkey internal/wire job node/audit node/detached node/gate node/journal plugins/jobs plugins/plugin",
-	"node/sim":                "identity internal/logkey job node/audit node/gate node/journal node/runner plugins plugins/plugin policy",
+	"node/sim":                "identity internal/logkey job node/audit node/gate node/journal node/mesh node/runner plugins plugins/plugin policy",
 	"node/metrics":            "",
-	"node/checkup":            "gossip identity node",
+	"node/checkup":            "gossip identity node node/mesh",
 	"broker":                  "identity internal/logkey job",
 	"gossip":                  "internal/atomicfile internal/logkey",
 	"policy":                  "identity job/filter",
@@ -72,7 +73,7 @@ var mayImport = map[string]string{
 // to talk to the network, the terminal or the disk past the package whose work that is.
 var onlyIn = map[string]string{
 	"github.com/nats-io/nats-server/v2": "broker internal/bench", // bench measures bare NATS beside fleet
-	"github.com/nats-io/nats.go":        "client node node/sim internal/bench",
+	"github.com/nats-io/nats.go":        "client node/mesh node/sim internal/bench",
 	"github.com/hashicorp/memberlist":   "gossip",
 	"github.com/urfave/cli/v2":          "cli",
 	"github.com/BurntSushi/toml":        "cli facts policy", // the config, custom facts, a host's own policy
@@ -247,7 +248,8 @@ func TestImportRule(t *testing.T) {
 		ok           bool
 	}{
 		{"client", "fleet/node", false}, {"node", "fleet/client", false}, {"plugins/service", "fleet/node", false},
-		{"job", "github.com/nats-io/nats.go", false}, {"node", "github.com/nats-io/nats-server/v2/server", false},
+		{"job", "github.com/nats-io/nats.go", false}, {"node", "github.com/nats-io/nats.go", false}, {"node", "fleet/broker", false},
+		{"node/runner", "github.com/nats-io/nats.go", false}, {"node/runner", "fleet/node/mesh", false}, {"node/mesh", "fleet/node/runner", false}, {"node", "github.com/nats-io/nats-server/v2/server", false},
 		{"broker", "github.com/nats-io/nats-server/v2/server", true}, {"client", "os/exec", false}, {"client", "log", false},
 		{"client", "log/slog", true}, {"cli", "example.org/framework", false}, {"node", "fleet/internal/fleettest", false},
 	} {

@@ -147,12 +147,12 @@ func TestClientsRefuseABrokerThatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(member.Stop)
-	gone, carrier := w.start()
+	gone, last := w.start()
 
 	node := w.nodeTLS(w.node(identity.Member))
 	revoke := func() { // from here on the last broker's node is revoked
 		r := *w.roster.Load()
-		r.RevokedNodes = []identity.ID{carrier.Key.Public().ID()}
+		r.RevokedNodes = []identity.ID{last.Key.Public().ID()}
 		w.roster.Store(&r)
 	}
 	for _, tt := range []struct {

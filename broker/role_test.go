@@ -10,7 +10,7 @@ import (
 
 func at(s int) time.Time { return time.Unix(1_700_000_000+int64(s), 0) }
 
-func TestCarriers(t *testing.T) {
+func TestChoose(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		live []Candidate
@@ -24,18 +24,18 @@ func TestCarriers(t *testing.T) {
 		{"booted together", []Candidate{{ID: "d"}, {ID: "b"}, {ID: "c"}, {ID: "a"}}, []string{"a", "b", "c"}},
 		{"the pinned first", []Candidate{{ID: "a"}, {ID: "b"}, {ID: "c"}, {ID: "d", Pinned: true, Started: at(9)}}, []string{"d", "a", "b"}},
 		{"more pinned than wanted", []Candidate{{ID: "a", Pinned: true}, {ID: "b", Pinned: true}, {ID: "c", Pinned: true}, {ID: "d", Pinned: true}, {ID: "e"}}, []string{"a", "b", "c"}},
-		{"who has just come waits", []Candidate{{ID: "a", Carries: true}, {ID: "b"}, {ID: "c", Started: at(95)}}, []string{"a", "b"}},
-		{"also if it is pinned", []Candidate{{ID: "a", Carries: true}, {ID: "b"}, {ID: "c", Pinned: true, Started: at(95)}}, []string{"a", "b"}},
-		{"who carries one does not wait", []Candidate{{ID: "a", Carries: true}, {ID: "b"}, {ID: "c", Carries: true, Started: at(95)}}, []string{"a", "c", "b"}},
+		{"who has just come waits", []Candidate{{ID: "a", Runs: true}, {ID: "b"}, {ID: "c", Started: at(95)}}, []string{"a", "b"}},
+		{"also if it is pinned", []Candidate{{ID: "a", Runs: true}, {ID: "b"}, {ID: "c", Pinned: true, Started: at(95)}}, []string{"a", "b"}},
+		{"who runs one does not wait", []Candidate{{ID: "a", Runs: true}, {ID: "b"}, {ID: "c", Runs: true, Started: at(95)}}, []string{"a", "c", "b"}},
 		{"hardly anybody is there", []Candidate{{ID: "b", Started: at(95)}, {ID: "a", Started: at(96)}, {ID: "c", Started: at(97)}}, []string{"b", "a"}},
-		{"a clock that is ahead waits longer", []Candidate{{ID: "a", Carries: true}, {ID: "b"}, {ID: "c", Started: at(3600)}}, []string{"a", "b"}},
+		{"a clock that is ahead waits longer", []Candidate{{ID: "a", Runs: true}, {ID: "b"}, {ID: "c", Started: at(3600)}}, []string{"a", "b"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for range 20 { // each peer hears of the others in another order
 				live := slices.Clone(tt.live)
 				rand.Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
 				before := slices.Clone(live)
-				if got := Carriers(live, 3, at(100), Settle); !slices.Equal(got, tt.want) {
+				if got := Choose(live, 3, at(100), Settle); !slices.Equal(got, tt.want) {
 					t.Fatalf("got %v, want %v", got, tt.want)
 				}
 				if !slices.Equal(live, before) {
@@ -47,9 +47,9 @@ func TestCarriers(t *testing.T) {
 }
 
 func TestWanted(t *testing.T) {
-	for _, tt := range []struct{ hosts, carriers, want int }{{0, 0, 3}, {3, 3, 3}, {799, 5, 3}, {800, 3, 3}, {800, 4, 3}, {800, 5, 5}, {999, 3, 3}, {1000, 3, 5}, {10_000, 5, 5}} {
-		if got := Wanted(tt.hosts, tt.carriers); got != tt.want {
-			t.Errorf("%d hosts with %d brokers want %d", tt.hosts, tt.carriers, got)
+	for _, tt := range []struct{ hosts, running, want int }{{0, 0, 3}, {3, 3, 3}, {799, 5, 3}, {800, 3, 3}, {800, 4, 3}, {800, 5, 5}, {999, 3, 3}, {1000, 3, 5}, {10_000, 5, 5}} {
+		if got := Wanted(tt.hosts, tt.running); got != tt.want {
+			t.Errorf("%d hosts with %d brokers want %d", tt.hosts, tt.running, got)
 		}
 	}
 }
@@ -70,13 +70,13 @@ func TestAPeerThatComesAndGoes(t *testing.T) {
 		{"is cut off, among three", 3, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := &roleWorld{started: map[string]time.Time{}, carries: map[string]bool{}, surplus: map[string]time.Time{}}
+			w := &roleWorld{started: map[string]time.Time{}, runs: map[string]bool{}, surplus: map[string]time.Time{}}
 			for i := range tt.peers {
 				w.started[fmt.Sprintf("p%d", i)] = at(0)
 			}
 			w.turn(at(100), "")
-			if len(w.carriers()) != 3 {
-				t.Fatalf("%v carry a broker", w.carriers())
+			if len(w.running()) != 3 {
+				t.Fatalf("%v run a broker", w.running())
 			}
 			w.taken = 0
 			for s := 100; s < 700; s++ {
@@ -85,28 +85,28 @@ func TestAPeerThatComesAndGoes(t *testing.T) {
 					away = "p0"
 				}
 				if tt.restarts && s%20 == 0 {
-					w.started["p0"], w.carries["p0"] = at(s), false
+					w.started["p0"], w.runs["p0"] = at(s), false
 				}
 				w.turn(at(s), away)
 			}
 			if w.taken > tt.most {
-				t.Errorf("the role was taken up %d times, by %v", w.taken, w.carriers())
+				t.Errorf("the role was taken %d times, by %v", w.taken, w.running())
 			}
 		})
 	}
 }
 
-// roleWorld is peers that do as Carriers says, and carry on for Settle when they are too many, as package node has it.
+// roleWorld is peers that do as Choose says, and keep the role for Settle when they are too many, as package mesh has it.
 type roleWorld struct {
 	started map[string]time.Time
-	carries map[string]bool
+	runs    map[string]bool
 	surplus map[string]time.Time
 	taken   int
 }
 
-func (w *roleWorld) carriers() (ids []string) {
-	for id, carries := range w.carries {
-		if carries {
+func (w *roleWorld) running() (ids []string) {
+	for id, runs := range w.runs {
+		if runs {
 			ids = append(ids, id)
 		}
 	}
@@ -122,21 +122,21 @@ func (w *roleWorld) turn(now time.Time, away string) {
 		var live []Candidate
 		for id, started := range w.started {
 			if seen(by, id) {
-				live = append(live, Candidate{ID: id, Carries: w.carries[id], Started: started})
+				live = append(live, Candidate{ID: id, Runs: w.runs[id], Started: started})
 			}
 		}
-		wanted := slices.Contains(Carriers(live, 3, now, Settle), by)
-		next[by] = wanted || w.carries[by]
-		if wanted || !w.carries[by] {
+		wanted := slices.Contains(Choose(live, 3, now, Settle), by)
+		next[by] = wanted || w.runs[by]
+		if wanted || !w.runs[by] {
 			w.surplus[by] = time.Time{}
 		} else if w.surplus[by].IsZero() {
 			w.surplus[by] = now
 		} else if now.Sub(w.surplus[by]) >= Settle {
 			next[by] = false
 		}
-		if next[by] && !w.carries[by] && by != away { // alone it needs one of its own
+		if next[by] && !w.runs[by] && by != away { // alone it needs one of its own
 			w.taken++
 		}
 	}
-	w.carries = next
+	w.runs = next
 }

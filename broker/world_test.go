@@ -68,7 +68,7 @@ func (w *world) token(r identity.Record) identity.Token {
 	return token
 }
 
-// start starts a broker that a peer carries.
+// start starts a broker that a peer runs.
 func (w *world) start(routes ...string) (*broker.Broker, identity.Credentials) {
 	w.t.Helper()
 	c := w.node(identity.Peer)

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"fleet/gossip"
 	"fleet/identity"
 	"fleet/internal/logkey"
 	"fleet/job"
@@ -17,11 +16,11 @@ func (n *Node) admit(raw []byte) []byte {
 	now, roster := time.Now(), *n.roster.Load()
 	req, record, err := identity.OpenJoinRequest(n.me.Root.ID(), roster, raw)
 	if err != nil {
-		n.log.Warn("admission: request dropped", logkey.Error, err)
+		n.log.Warn("admission request dropped", logkey.Error, err)
 		n.auditAdmission(identity.JoinRequest{}, err)
 		return identity.Refuse(err.Error())
 	}
-	log := n.log.With("name", req.Name, "node", req.Key.ID(), "token", record.ID())
+	log := n.log.With(logkey.Name, req.Name, logkey.Node, req.Key.ID(), "token", record.ID())
 	// The networks of the token were checked by the broker that saw the connection.
 	err = record.Usable(roster, now)
 	if err == nil {
@@ -33,7 +32,7 @@ func (n *Node) admit(raw []byte) []byte {
 		return identity.Refuse(err.Error())
 	}
 	if skew := req.Time.Sub(now).Abs(); skew > job.MaxSkew {
-		log.Warn("admitted host has a wrong clock; it will refuse jobs until that is set", "off by", skew.Round(time.Second))
+		log.Warn("admitted host has a wrong clock; it will refuse jobs until that is set", "off_by", skew.Round(time.Second))
 	}
 	answer, err := n.admission(req, record, now)
 	if err != nil {
@@ -41,7 +40,7 @@ func (n *Node) admit(raw []byte) []byte {
 		n.auditAdmission(req, err)
 		return identity.Refuse("this peer could not admit the host: " + err.Error())
 	}
-	log.Info("admitted", "role", record.Role)
+	log.Info("the host was admitted", "role", record.Role)
 	n.auditAdmission(req, nil)
 	return answer
 }
@@ -56,7 +55,7 @@ func (n *Node) admission(req identity.JoinRequest, record identity.Record, now t
 		return nil, err
 	}
 	roster, _, _ := n.docs.Get(identity.RosterKind, identity.RosterKind)
-	a := identity.Admission{Chain: chain, Roster: roster, GossipKey: n.shared.Load().gossip[0], Gossip: n.gossipSeeds(), Brokers: n.brokers()}
+	a := identity.Admission{Chain: chain, Roster: roster, GossipKey: n.keys.gossip()[0], Gossip: n.mesh.Seeds(), Brokers: n.mesh.Brokers()}
 	if record.Role == identity.Peer {
 		a.Issuing = []byte(issuer.Key.Secret())
 	}
@@ -66,21 +65,10 @@ func (n *Node) admission(req identity.JoinRequest, record identity.Record, now t
 // nameIsFree refuses a name that another living key holds. A failed holder does not block its name: the host may have
 // been installed anew.
 func (n *Node) nameIsFree(name string, id identity.ID) error {
-	for _, m := range n.hosts() {
+	for _, m := range n.mesh.Hosts() {
 		if strings.EqualFold(m.Name, name) && m.Node != id && m.Presence == job.Alive {
 			return fmt.Errorf("the name %q belongs to another living host (%s); give this host its own name (hostname, or --name)", name, m.Node)
 		}
 	}
 	return nil
-}
-
-// gossipSeeds are addresses at which a new host can join the mesh: this node and a few that are alive.
-func (n *Node) gossipSeeds() []string {
-	var seeds []string
-	for _, m := range n.welcome() {
-		if m.State == gossip.Alive && len(seeds) < 8 {
-			seeds = append(seeds, m.Addr.String())
-		}
-	}
-	return seeds
 }

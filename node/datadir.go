@@ -24,7 +24,8 @@ import (
 //	issuing.key   peers only
 //	documents/    replicated signed documents
 //	audit/        what was decided and done, see package audit
-//	journal.db, reads.ring, members.json, lock
+//	journal.db, reads.ring, lock
+//	members.json, presence.json, brokers.json   see package mesh
 const (
 	nodeFile    = "node.json"
 	keyFile     = "node.key"
@@ -32,7 +33,6 @@ const (
 	gossipFile  = "gossip.key"
 	issuingFile = "issuing.key"
 	docsDir     = "documents"
-	membersFile = "members.json"
 	auditDir    = "audit"
 	lockFile    = "lock"
 	nodeSchema  = "fleet.node/v1"

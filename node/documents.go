@@ -4,17 +4,15 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
-
-	"github.com/nats-io/nats.go"
 
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/internal/logkey"
 	"fleet/internal/wire"
 	"fleet/job"
+	"fleet/node/mesh"
 )
 
 const gossipKeyPrefix = "fleet-gossip-secret:"
@@ -37,17 +35,25 @@ func openDocuments(dir string, root identity.PublicKey[identity.Root], log *slog
 	}, log)
 }
 
-// fetch gets documents that gossip says somebody has newer. Whoever answers is not trusted: Put verifies.
+// fetch gets documents that somebody claims to have newer. Whoever answers is not trusted: Put verifies.
 func (n *Node) fetch(ctx context.Context, refs []gossip.Ref) {
 	for _, ref := range refs {
-		raw, err := n.request(ctx, job.DocGetSubject, job.DocumentQuery{Kind: ref.Kind, Name: ref.Name, Version: ref.Version})
+		raw, err := n.fetchOne(ctx, ref)
 		if err == nil {
 			err = n.keep(raw)
 		}
 		if err != nil && !errors.Is(err, gossip.ErrOlder) && ctx.Err() == nil {
-			n.log.Warn("document not fetched; the next exchange tries again", "kind", ref.Kind, "name", ref.Name, "version", ref.Version, logkey.Error, err)
+			n.log.Warn("document not fetched; the next exchange tries again", "kind", ref.Kind, logkey.Name, ref.Name, "version", ref.Version, logkey.Error, err)
 		}
 	}
+}
+
+func (n *Node) fetchOne(ctx context.Context, ref gossip.Ref) ([]byte, error) {
+	question, err := wire.Marshal(job.DocumentQuery{Kind: ref.Kind, Name: ref.Name, Version: ref.Version})
+	if err != nil {
+		return nil, err
+	}
+	return n.mesh.Request(ctx, job.DocGetSubject, question)
 }
 
 // keep stores a document, from wherever it came, and acts on it.
@@ -83,16 +89,17 @@ func (n *Node) useRoster() error {
 	if old := n.roster.Swap(&r); old != nil && old.Version != r.Version {
 		n.auditRoster()
 	}
-	n.rosterChanged.Store(true)
 	n.log.Info("roster in force", "version", r.Version, "admins", len(r.Admins))
-	n.kickMesh()
+	if n.mesh != nil { // not yet, while New reads what is on disk
+		n.mesh.RosterChanged()
+	}
 	return nil
 }
 
 // answerDocument hands a document out.
-func (n *Node) answerDocument(m *nats.Msg) []byte {
+func (n *Node) answerDocument(r mesh.Request) []byte {
 	var q job.DocumentQuery
-	if wire.Unmarshal(m.Data, &q) != nil {
+	if wire.Unmarshal(r.Data, &q) != nil {
 		return nil
 	}
 	if raw, ref, ok := n.docs.Get(q.Kind, q.Name); ok && ref.Version >= q.Version {
@@ -103,56 +110,33 @@ func (n *Node) answerDocument(m *nats.Msg) []byte {
 
 // takeDocument takes a new version from an admin and tells everybody. The answer is empty, or says why not. It goes out
 // before the document is acted on: a broker that judges its connections anew forgets who owes whom an answer.
-func (n *Node) takeDocument(m *nats.Msg) []byte {
-	changed, err := n.docs.Put(m.Data)
+func (n *Node) takeDocument(r mesh.Request) []byte {
+	changed, err := n.docs.Put(r.Data)
 	if err != nil {
 		n.auditDocument(err)
 		return []byte(err.Error())
 	}
-	nc := n.conn.Load()
-	if err := nc.Publish(job.DocNewSubject, m.Data); err != nil {
+	if err := n.mesh.Publish(job.DocNewSubject, r.Data); err != nil {
 		return []byte(err.Error())
 	}
-	if err := errors.Join(m.Respond(nil), nc.FlushTimeout(requestTimeout)); err != nil {
+	if err := r.Reply(nil); err != nil {
 		n.log.Warn("the admin may not know that the document was taken", logkey.Error, err)
 	}
 	if changed {
-		if err := n.use(m.Data); err != nil {
-			n.log.Error("document not in force", logkey.Error, err)
+		if err := n.use(r.Data); err != nil {
+			n.log.Error("a document was taken and is not in force", logkey.Error, err)
 		}
 	}
 	return nil
 }
 
-// hearDocuments takes what others announce.
-func (n *Node) hearDocuments(nc *nats.Conn) error {
-	_, err := nc.Subscribe(job.DocNewSubject, func(m *nats.Msg) {
-		err := n.keep(m.Data)
-		if err != nil {
-			n.auditDocument(err)
-		}
-		if err != nil && !errors.Is(err, gossip.ErrOlder) {
-			n.log.Warn("announced document not taken", logkey.Error, err)
-		}
-	})
-	return err
-}
-
-// request asks over the current connection and waits a few seconds for the answer.
-func (n *Node) request(ctx context.Context, subject string, v any) ([]byte, error) {
-	nc := n.conn.Load()
-	if nc == nil {
-		return nil, errNoBroker
-	}
-	raw, err := wire.Marshal(v)
+// hearDocument takes what others announce.
+func (n *Node) hearDocument(raw []byte) {
+	err := n.keep(raw)
 	if err != nil {
-		return nil, err
+		n.auditDocument(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	m, err := nc.RequestWithContext(ctx, subject, raw)
-	if err != nil {
-		return nil, fmt.Errorf("ask on %s: %w", subject, err)
+	if err != nil && !errors.Is(err, gossip.ErrOlder) {
+		n.log.Warn("announced document not taken", logkey.Error, err)
 	}
-	return m.Data, nil
 }

@@ -2,7 +2,6 @@ package node
 
 import (
 	"fmt"
-	"time"
 
 	"fleet/identity"
 	"fleet/job"
@@ -12,7 +11,7 @@ import (
 // known says whether this node knew it. It is an error for one that is alive, as this node sees it.
 func (h host) Forget(id string) (known bool, err error) {
 	n := h.n
-	for _, m := range n.hosts() {
+	for _, m := range n.mesh.Hosts() {
 		if string(m.Node) != id {
 			continue
 		}
@@ -21,13 +20,5 @@ func (h host) Forget(id string) (known bool, err error) {
 		}
 		known = true
 	}
-	if n.gossip != nil {
-		if _, err := n.gossip.Forget(id); err != nil {
-			return known, err
-		}
-	}
-	if n.connected != nil {
-		n.connected.Forget(time.Now(), identity.ID(id))
-	}
-	return known, nil
+	return known, n.mesh.Forget(identity.ID(id))
 }

@@ -2,13 +2,12 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"fleet/gossip"
 	"fleet/internal/logkey"
+	"fleet/job"
 	"fleet/node/metrics"
 )
 
@@ -21,20 +20,20 @@ type Health struct {
 
 // Health says how the node does. It does not block.
 func (n *Node) Health() Health {
-	h := Health{Live: n.pulse.hung(), Ready: n.readiness()}
-	alive, failed, _ := n.presences()
-	sees := fmt.Sprintf("sees %d alive, %d failed", alive, failed)
-	if n.gossip == nil {
+	h := Health{Live: n.heartbeats.hung(), Ready: n.mesh.Ready()}
+	seen := n.presences()
+	sees := fmt.Sprintf("sees %d alive, %d failed", seen[job.Alive], seen[job.Gone])
+	if !n.mesh.Gossips() {
 		sees = "does not gossip"
 	}
-	text := []string{n.self.Load().Name + ": " + sees}
+	text := []string{n.identity().Name + ": " + sees}
 	if h.Ready != nil {
 		text = append(text, h.Ready.Error())
-	} else if nc := n.conn.Load(); nc != nil {
-		text = append(text, "broker "+nc.ConnectedAddr())
+	} else {
+		text = append(text, "broker "+n.mesh.Connected())
 	}
-	if n.carriesBroker.Load() {
-		text = append(text, "carries a broker")
+	if n.mesh.RunsBroker() {
+		text = append(text, "runs a broker")
 	}
 	if h.Live != nil {
 		text = append(text, h.Live.Error())
@@ -43,36 +42,13 @@ func (n *Node) Health() Health {
 	return h
 }
 
-func (n *Node) readiness() error {
-	nc := n.conn.Load()
-	switch {
-	case nc == nil || !nc.IsConnected():
-		return errNoBroker
-	case !n.subscribed.Load():
-		return errors.New("not subscribed to jobs")
+// presences counts whom this node knows by gossip, itself included.
+func (n *Node) presences() map[job.Presence]int {
+	seen := map[job.Presence]int{}
+	for _, m := range n.mesh.Gossiping() {
+		seen[m.Presence]++
 	}
-	return nil
-}
-
-// meshTurned is called by the mesh loop after each turn.
-func (n *Node) meshTurned() {
-	n.pulse.beat(loopMesh)
-	n.carried.Store(n.broker)
-}
-
-// presences counts whom this node knows, itself included.
-func (n *Node) presences() (alive, failed, left int) {
-	for _, m := range n.welcome() {
-		switch m.State {
-		case gossip.Alive:
-			alive++
-		case gossip.Left:
-			left++
-		default:
-			failed++
-		}
-	}
-	return alive, failed, left
+	return seen
 }
 
 // metricsAgain is how soon it is tried again to listen for those who ask for metrics.
@@ -88,7 +64,7 @@ func (n *Node) metricsLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		l, err := metrics.Listen(n.config.Metrics)
 		if err == nil {
-			n.log.Info("metrics", "at", l.Addr())
+			n.log.Info("metrics and health are shown", "at", l.Addr())
 			err = metrics.Serve(ctx, l, source, n.log)
 		}
 		if err != nil {

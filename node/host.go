@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"fleet/identity"
 	"fleet/plugins/jobs"
 	"fleet/plugins/plugin"
 	"fleet/plugins/rpcutil"
@@ -96,8 +95,4 @@ func (h host) Output(id string, offset int64, limit int) (jobs.Output, bool, err
 	return h.n.records.Output(id, offset, limit)
 }
 
-func (h host) Broker() bool { return h.n.carriesBroker.Load() }
-
-func (n *Node) credentials() identity.Credentials { return *n.creds.Load() }
-
-func (n *Node) currentRoster() identity.Roster { return *n.roster.Load() }
+func (h host) Broker() bool { return h.n.mesh.RunsBroker() }

@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
 	"fleet/internal/logkey"
 	"fleet/job"
+	"fleet/node/mesh"
 )
 
 // joinTimeout bounds one attempt at one seed.
@@ -38,7 +36,7 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 		for _, seed := range token.Seeds {
 			m, roster, err := joinAt(ctx, seed, token, key, seal, name)
 			if err == nil {
-				log.Info("admitted", "name", name, "node", key.Public().ID(), "by", seed)
+				log.Info("this host was admitted", logkey.Name, name, logkey.Node, key.Public().ID(), "by", seed)
 				return m, dir.Save(m, roster)
 			}
 			if errors.Is(err, identity.ErrRefused) {
@@ -66,24 +64,23 @@ func joinAt(ctx context.Context, seed string, token identity.Token, key identity
 	if err != nil {
 		return Membership{}, nil, err
 	}
-	nc, err := nats.Connect("tls://"+seed, nats.Name("joining"), nats.Secure(tls), nats.TLSHandshakeFirst(),
-		nats.CustomInboxPrefix(job.Inbox(token.Record.ID())), nats.NoReconnect(), nats.Timeout(joinTimeout), nats.IgnoreDiscoveredServers())
-	if errors.Is(err, nats.ErrAuthorization) || err != nil && strings.Contains(err.Error(), "bad certificate") {
+	link, err := mesh.Dial(seed, "joining", token.Record.ID(), tls, joinTimeout)
+	if errors.Is(err, mesh.ErrRefused) {
 		return Membership{}, nil, fmt.Errorf("%w: the broker does not accept this token: no admin of this fleet signed it, or it may not be used from this host's network; ask an admin for a new one (fleet token create)", identity.ErrRefused)
 	}
 	if err != nil {
 		return Membership{}, nil, err
 	}
-	defer nc.Close()
+	defer link.Close()
 	joiner, err := identity.NewJoiner(token, key, seal, name, time.Now())
 	if err != nil {
 		return Membership{}, nil, err
 	}
-	answer, err := nc.RequestWithContext(ctx, job.JoinSubject(token.Record.ID()), joiner.Request)
+	answer, err := link.Ask(ctx, job.JoinSubject(token.Record.ID()), joiner.Request)
 	if err != nil {
 		return Membership{}, nil, fmt.Errorf("the broker is there, but no peer answers: %w", err)
 	}
-	a, err := joiner.Open(answer.Data)
+	a, err := joiner.Open(answer)
 	if err != nil {
 		return Membership{}, nil, err
 	}

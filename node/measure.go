@@ -48,28 +48,23 @@ func (n *Node) measureJobs(p *metrics.Page) {
 }
 
 func (n *Node) measureMesh(p *metrics.Page) {
-	const members = "fleet_members"
-	alive, failed, left := n.presences()
-	for i, count := range []int{alive, failed, left} {
-		presence := []job.Presence{job.Alive, job.Gone, job.Left}[i]
-		p.Gauge(members, "Hosts that this one knows, itself included, by presence.", float64(count), metrics.Label{Name: "presence", Value: string(presence)})
+	seen := n.presences()
+	for _, presence := range []job.Presence{job.Alive, job.Gone, job.Left} {
+		p.Gauge("fleet_members", "Hosts that this one knows, itself included, by presence.", float64(seen[presence]), metrics.Label{Name: "presence", Value: string(presence)})
 	}
-	connected, reconnects := 0.0, uint64(0)
-	if nc := n.conn.Load(); nc != nil {
-		reconnects = nc.Stats().Reconnects
-		if nc.IsConnected() {
-			connected = 1
-		}
+	t := n.mesh.Traffic()
+	p.Gauge("fleet_connected", "1 while a broker is connected.", oneIf(n.mesh.Connected() != ""))
+	p.Counter("fleet_reconnects_total", "How often a broker was lost and one found again.", int64(t.Reconnects))
+	p.Gauge("fleet_broker", "1 while this host runs a broker.", oneIf(n.mesh.RunsBroker()))
+	p.Gauge("fleet_broker_clients", "Connections of hosts and admins to this host's broker.", float64(t.Clients))
+	p.Gauge("fleet_broker_routes", "Other brokers that this host's broker has a route to.", float64(len(t.Routes)))
+}
+
+func oneIf(is bool) float64 {
+	if is {
+		return 1
 	}
-	p.Gauge("fleet_connected", "1 while a broker is connected.", connected)
-	p.Counter("fleet_reconnects_total", "How often a broker was lost and one found again.", int64(reconnects))
-	carries, clients, routes := 0.0, 0, 0
-	if b := n.carried.Load(); b != nil {
-		carries, clients, routes = 1, b.Clients(), len(b.Neighbours())
-	}
-	p.Gauge("fleet_broker", "1 while this host carries a broker.", carries)
-	p.Gauge("fleet_broker_clients", "Connections of hosts and admins to this host's broker.", float64(clients))
-	p.Gauge("fleet_broker_routes", "Other brokers that this host's broker has a route to.", float64(routes))
+	return 0
 }
 
 func (n *Node) measureSelf(p *metrics.Page) {
@@ -78,7 +73,7 @@ func (n *Node) measureSelf(p *metrics.Page) {
 	p.Gauge("fleet_certificate_renewed_timestamp_seconds", "When this host's certificate was issued, by the clock of the peer that did.", metrics.Stamp(self.NotAfter.Add(-identity.NodeLife)))
 	p.Gauge("fleet_roster_version", "Version of the roster in force here.", float64(n.roster.Load().Version))
 	p.Gauge("fleet_documents", "Signed documents kept here.", float64(len(n.docs.List())))
-	ages := n.pulse.ages()
+	ages := n.heartbeats.ages()
 	for _, loop := range slices.Sorted(maps.Keys(ages)) {
 		p.Gauge("fleet_loop_age_seconds", "How long ago each of the node's loops turned; above "+strconv.Itoa(int(loopLimit.Seconds()))+" it hangs.",
 			ages[loop].Seconds(), metrics.Label{Name: "loop", Value: loop})

@@ -10,9 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
-	"fleet/broker"
 	"fleet/facts"
 	"fleet/gossip"
 	"fleet/identity"
@@ -22,6 +19,7 @@ import (
 	"fleet/node/detached"
 	"fleet/node/gate"
 	"fleet/node/journal"
+	"fleet/node/mesh"
 	"fleet/node/runner"
 	"fleet/plugins"
 )
@@ -33,12 +31,12 @@ type Config struct {
 	Bind       netip.Addr       // where to listen; the unspecified address means everywhere
 	Advertise  netip.Addr       // what others are told to reach; the zero Addr lets gossip find out
 	GossipPort uint16           // 0: any that is free, as for the next two
-	BrokerPort uint16           // used only while it carries a broker
+	BrokerPort uint16           // used only while it runs a broker
 	RoutePort  uint16           // the same
 	Seeds      []string         // gossip addresses of others, beside those that it remembers
 	Outbound   bool             // it does not gossip, and listens nowhere: all it has is its connection to a broker; not for peers
 	Detached   *detached.Runner // runs actions that outlive this process; nil: all run in it, and end with it
-	Pinned     bool             // preferred to carry a broker
+	Pinned     bool             // preferred to run a broker
 	Settle     time.Duration    // how long things stay as they are before a broker moves, or a node to another; 0: broker.Settle
 	Profile    gossip.Profile
 
@@ -57,80 +55,43 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Node is the agent on one host.
+// Node is the agent on one host: the rooms it is made of, and what they share.
 type Node struct {
 	config  Config
 	log     *slog.Logger
-	me      Membership
+	me      Membership // as it was at the start
 	started time.Time
 
+	self   atomic.Pointer[identity.NodeIdentity] // by the certificate in force
 	creds  atomic.Pointer[identity.Credentials]
-	self   atomic.Pointer[identity.NodeIdentity]
 	roster atomic.Pointer[identity.Roster]
-	conn   atomic.Pointer[nats.Conn]
-	shared atomic.Pointer[sharedKeys]
+	keys   keys
 	force  sync.Mutex // one roster is put in force after another
 
-	facts   *facts.Keeper
-	plugins *plugins.Set
 	journal *journal.Journal
 	audit   *audit.Log
 	docs    *gossip.Store
-	gossip  *gossip.Gossip // nil if it is outbound-only
-	outside outside
+	facts   *facts.Keeper
+	plugins *plugins.Set
+	waiting waiting
+
 	gate    *gate.Gate
-
-	connected *connections // nil but on peers
-
-	// touched by the mesh loop only
-	broker    *broker.Broker
-	role      role
-	following []string  // brokers, the preferred first
-	moveAfter time.Time // to the preferred one, if it is on another then
-	serving   []*nats.Subscription
-	jobs      []*nats.Subscription
-
-	carriesBroker atomic.Bool
-	serves        atomic.Bool                   // serving is whole; for those beside the mesh loop
-	carried       atomic.Pointer[broker.Broker] // the broker as the mesh loop left it, for those who only count
-	subscribed    atomic.Bool                   // to jobs
-	pulse         pulse
-	uncleaned     atomic.Int64 // failed cleanings of the journal
-	rosterChanged atomic.Bool  // since the broker last judged its connections
-	kick          chan struct{}
-	keying        sync.Mutex    // one change of the shared keys after another
-	disk          Membership    // as me, and as it has changed since; under keying
-	renewNow      chan struct{} // the certificate is by an issuing key that was replaced
-	readyOnce     sync.Once
-
 	runner  *runner.Runner
 	records runner.Records
-	acting  context.Context // until the actions have ended; see Run
-	waiting waiting
+	mesh    *mesh.Mesh
+
+	heartbeats heartbeats
+	uncleaned  atomic.Int64 // failed cleanings of the journal
 }
 
 // New opens all that a node keeps on disk and collects its facts. It takes some 50 ms and fails if the directory is
 // damaged, another process holds the journal, or the certificate has run out.
 func New(c Config) (*Node, error) {
-	if c.Settle == 0 {
-		c.Settle = broker.Settle
-	}
-	n := &Node{config: c, log: c.Log, started: time.Now(), kick: make(chan struct{}, 1), renewNow: make(chan struct{}, 1)}
-	var err error
-	if n.me, err = c.Dir.Load(); err != nil {
+	n := &Node{config: c, log: c.Log, started: time.Now()}
+	if err := n.loadIdentity(); err != nil {
 		return nil, err
 	}
-	n.disk = n.me
-	self, err := identity.VerifyChain(n.me.Root, n.me.Chain, n.started)
-	if err != nil {
-		return nil, fmt.Errorf("this node's certificate: %w", err)
-	}
-	if self.ID != n.me.Key.Public().ID() {
-		return nil, fmt.Errorf("%s is the key of another node than its certificate", c.Dir.file(keyFile))
-	}
-	n.self.Store(&self)
-	n.log = n.log.With(logkey.Host, self.Name)
-	n.creds.Store(&identity.Credentials{Key: n.me.Key, Chain: n.me.Chain})
+	var err error
 	if n.audit, err = audit.Open(c.Dir.file(auditDir), n.log); err != nil {
 		return nil, err
 	}
@@ -147,125 +108,98 @@ func New(c Config) (*Node, error) {
 	if n.journal, err = journal.Open(c.Dir.path, c.Booted, n.started); err != nil {
 		return nil, err
 	}
-	n.connected = n.newConnections()
-	if c.Outbound {
-		err = n.openOutside()
-	} else {
-		n.gossip, err = n.newGossip(self)
-	}
-	if err != nil {
+	if n.mesh, err = mesh.New(n.meshConfig()); err != nil {
 		n.journal.Close()
 		return nil, err
 	}
 	n.gate = &gate.Gate{
-		Root: n.me.Root, Self: func() identity.NodeIdentity { return *n.self.Load() }, Since: n.me.Admitted,
-		Roster: n.currentRoster, Host: host{n}, Plugins: n.plugins, Journal: n.journal, Audit: n.audit, AuditOptional: c.AuditOptional,
-		Policy: (&policyFile{path: c.Policy}).current, Fleet: n.fleetSize, DuplicateKey: n.twin, Now: time.Now, Seal: n.me.Seal,
+		Root: n.me.Root, Self: n.identity, Since: n.me.Admitted, Roster: n.currentRoster, Host: host{n}, Plugins: n.plugins,
+		Journal: n.journal, Audit: n.audit, AuditOptional: c.AuditOptional, Policy: (&policyFile{path: c.Policy}).current,
+		Fleet: n.mesh.Size, DuplicateKey: n.mesh.DuplicateKey, Now: time.Now, Seal: n.me.Seal,
 	}
-	n.runner = n.newRunner()
+	n.runner = runner.New(n.runnerConfig())
 	n.records = n.runner.Records(n.journal)
 	return n, nil
 }
 
-func (n *Node) newRunner() *runner.Runner {
+// loadIdentity reads who this node is, and verifies it.
+func (n *Node) loadIdentity() error {
+	dir := n.config.Dir
+	var err error
+	if n.me, err = dir.Load(); err != nil {
+		return err
+	}
+	self, err := identity.VerifyChain(n.me.Root, n.me.Chain, n.started)
+	if err != nil {
+		return fmt.Errorf("this node's certificate: %w", err)
+	}
+	if self.ID != n.me.Key.Public().ID() {
+		return fmt.Errorf("%s is the key of another node than its certificate", dir.file(keyFile))
+	}
+	n.self.Store(&self)
+	n.creds.Store(&identity.Credentials{Key: n.me.Key, Chain: n.me.Chain})
+	n.keys.open(n.me)
+	n.log = n.log.With(logkey.Host, self.Name)
+	return nil
+}
+
+// meshConfig says, beside addresses and times, what this node does with the messages of the mesh.
+func (n *Node) meshConfig() mesh.Config {
+	c := n.config
+	return mesh.Config{
+		Root: n.me.Root, Self: n.identity, Credentials: n.credentials, Roster: n.currentRoster, Started: n.started, Dir: c.Dir.path,
+		Brokers: n.me.Brokers, Docs: n.docs, Keys: n.keys.gossip(), Missing: n.fetch,
+		Jobs: func(signed []byte) { n.runner.Receive(signed) },
+		Hear: map[string]func([]byte){job.DocNewSubject: n.hearDocument},
+		Serve: map[string]func(mesh.Request) []byte{
+			job.DocGetSubject:     n.answerDocument,
+			job.DocPutSubject:     n.takeDocument,
+			job.WaitGetSubject:    n.answerWaiting,
+			job.WaitPutSubject:    n.takeWaiting,
+			job.JoinSubject("*"):  func(r mesh.Request) []byte { return n.admit(r.Data) },
+			job.RenewSubject("*"): func(r mesh.Request) []byte { return n.renewFor(r.Data) },
+		},
+		Share:     map[string]func([]byte){job.WaitNewSubject: n.hearWaiting},
+		Heartbeat: heartbeat{&n.heartbeats, loopMesh}, Ready: c.Ready, Log: n.log,
+		Bind: c.Bind, Advertise: c.Advertise, GossipPort: c.GossipPort, BrokerPort: c.BrokerPort, RoutePort: c.RoutePort,
+		Seeds: append(append([]string{}, n.me.Seeds...), c.Seeds...), Outbound: c.Outbound, Pinned: c.Pinned, Settle: c.Settle, Profile: c.Profile,
+	}
+}
+
+func (n *Node) runnerConfig() runner.Config {
 	c := runner.Config{
 		Node: n.me.Key.Public().ID(), Credentials: n.credentials, Judge: n.gate.Judge, Plugins: n.plugins, Journal: n.journal, Audit: n.audit,
-		Publish: n.publish, Log: n.log,
+		Publish: n.mesh.Publish, Log: n.log,
 	}
 	if d := n.config.Detached; d != nil {
 		c.Detached, c.Outputs = d, d
 	}
-	return runner.New(c)
+	return c
 }
 
-// publish gives a message to the connection that there is.
-func (n *Node) publish(subject string, data []byte) error {
-	nc := n.conn.Load()
-	if nc == nil {
-		return errNoBroker
-	}
-	return nc.Publish(subject, data)
-}
-
-func (n *Node) newGossip(self identity.NodeIdentity) (*gossip.Gossip, error) {
-	c := n.config
-	return gossip.New(gossip.Config{
-		Self: gossip.Member{
-			ID: string(self.ID), Host: self.Name, Started: n.started, Protocol: job.Protocol,
-			Peer: self.Role == identity.Peer, Pinned: c.Pinned, Ephemeral: self.Role == identity.Ephemeral,
-		},
-		Fleet:     string(self.Fleet),
-		Bind:      netip.AddrPortFrom(c.Bind, c.GossipPort),
-		Advertise: netip.AddrPortFrom(c.Advertise, 0),
-		Keys:      n.shared.Load().gossip, MembersFile: c.Dir.file(membersFile), Profile: c.Profile, Log: n.log,
-		Docs: n.docs, OnChange: n.kickMesh,
-		OnMissing: func(refs []gossip.Ref, _ string) { n.fetch(n.acting, refs) },
-	})
-}
-
-// Run runs the node until ctx ends, and then stops it in this order, so that nothing is promised that is not kept:
+// Run runs the node until ctx ends. It starts in this order: the audit says so; what an earlier agent left running is taken up, so that
+// a copy of such a job is told that it runs; then the loops, and the mesh, over which jobs come. It stops in the opposite order:
 //
-//  1. its broker, if any, is announced to stop; no new jobs are taken (the subscriptions end)
-//  2. actions that run are waited for, up to grace; then their context ends
-//  3. the connection closes, after its last replies are out
-//  4. the broker stops, once the nodes on it have gone elsewhere; gossip says goodbye
-//  5. the audit and the journal close
+//  1. no job comes any more; the loops end
+//  2. the jobs under way are answered (runner.Stop, which has its own order)
+//  3. the mesh is left (mesh.Run, which has its own too)
+//  4. the audit says so and closes; the journal closes
 func (n *Node) Run(ctx context.Context) error {
 	defer n.journal.Close()
 	n.auditStart()
 	defer n.auditStop()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	acting, stopActing := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopActing()
-	n.acting = acting
+
 	if n.config.Detached != nil {
 		n.runner.Resume(n.config.Detached.Left())
 	}
-
-	meshCtx, stopMesh := context.WithCancel(context.WithoutCancel(ctx))
-	var mesh, loops sync.WaitGroup
-	gossipDone := make(chan error, 1)
-	if n.gossip != nil {
-		go func() { gossipDone <- n.gossip.Run(meshCtx) }()
-		n.joinMesh(ctx)
-	} else {
-		loops.Go(func() { n.askLoop(ctx) })
-	}
-	mesh.Go(func() { n.pulse.during(loopMesh, func() { n.meshLoop(ctx) }) })
-	for _, loop := range []func(context.Context){n.renewLoop, n.forgetLoop, n.metricsLoop, func(ctx context.Context) { n.facts.Run(ctx) }} {
+	var loops sync.WaitGroup
+	for _, loop := range []func(context.Context){n.renewLoop, n.cleanLoop, n.metricsLoop, func(ctx context.Context) { n.facts.Run(ctx) }} {
 		loops.Go(func() { loop(ctx) })
 	}
-	loops.Go(func() { n.presenceLoop(acting) }) // as long as this node answers who is there
-
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-gossipDone:
-		gossipDone <- nil
-		err = errors.Join(errors.New("gossip ended"), err)
-	}
+	err := n.mesh.Run(ctx, func() { n.runner.Stop(grace) })
 	stop()
-	mesh.Wait()
-	if n.broker != nil {
-		n.announceEnd()
-	}
-	n.stopListening()
-	n.runner.Stop(grace)
-	stopActing()
-	if nc := n.conn.Load(); nc != nil {
-		n.sayGoodbye(nc)
-		nc.FlushTimeout(time.Second)
-		nc.Close()
-	}
-	if n.broker != nil {
-		n.drain(context.WithoutCancel(ctx))
-		n.broker.Stop()
-	}
-	stopMesh()
-	if n.gossip != nil {
-		<-gossipDone
-	}
 	loops.Wait()
 	return err
 }
@@ -273,43 +207,8 @@ func (n *Node) Run(ctx context.Context) error {
 // grace is how long a stopping node waits for actions that run, and then again until they heed that they are to stop.
 const grace = 20 * time.Second
 
-// listen subscribes to jobs.
-func (n *Node) listen(nc *nats.Conn) error {
-	for _, subject := range []string{job.AllSubject, job.NodeSubject(n.self.Load().ID)} {
-		s, err := nc.Subscribe(subject, func(m *nats.Msg) { n.runner.Receive(m.Data) })
-		if err != nil {
-			return err
-		}
-		n.jobs = append(n.jobs, s)
-	}
-	return nil
-}
-
-// stopListening ends the subscriptions to jobs; the connection stays for the replies.
-func (n *Node) stopListening() {
-	n.subscribed.Store(false)
-	for _, s := range n.jobs {
-		if err := s.Unsubscribe(); err != nil {
-			n.log.Warn("subscription", logkey.Error, err)
-		}
-	}
-}
-
-// joinMesh looks for others where they were last, so that a node that is not the first does not act as if it were.
-func (n *Node) joinMesh(ctx context.Context) {
-	seeds := append(append([]string{}, n.me.Seeds...), n.config.Seeds...)
-	if len(seeds) == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, joinWait)
-	defer cancel()
-	if _, err := n.gossip.Join(ctx, seeds); err != nil {
-		n.log.Warn("nobody of the mesh answers yet", logkey.Error, err)
-	}
-}
-
-// forgetLoop drops old entries of the journal.
-func (n *Node) forgetLoop(ctx context.Context) {
+// cleanLoop drops old entries of the journal, and old output of detached actions.
+func (n *Node) cleanLoop(ctx context.Context) {
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	for {
@@ -319,21 +218,20 @@ func (n *Node) forgetLoop(ctx context.Context) {
 		case now := <-tick.C:
 			if err := n.journal.Forget(now); err != nil {
 				n.uncleaned.Add(1)
-				n.log.Warn("journal not cleaned", logkey.Error, err)
+				n.log.Warn("old entries of the journal could not be removed", logkey.Error, err)
 			}
 			if n.config.Detached == nil {
 				continue
 			}
 			if err := n.config.Detached.Forget(now); err != nil {
-				n.log.Warn("old output not cleared away", logkey.Error, err)
+				n.log.Warn("old output of actions could not be removed", logkey.Error, err)
 			}
 		}
 	}
 }
 
-func (n *Node) ready() {
-	n.subscribed.Store(true)
-	if n.config.Ready != nil {
-		n.readyOnce.Do(n.config.Ready)
-	}
-}
+func (n *Node) identity() identity.NodeIdentity { return *n.self.Load() }
+
+func (n *Node) credentials() identity.Credentials { return *n.creds.Load() }
+
+func (n *Node) currentRoster() identity.Roster { return *n.roster.Load() }

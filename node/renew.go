@@ -23,15 +23,16 @@ const renewAgain = time.Second
 func (n *Node) renewLoop(ctx context.Context) {
 	tick := time.NewTicker(renewCheck)
 	defer tick.Stop()
-	defer n.pulse.end(loopRenew)
+	beat := heartbeat{&n.heartbeats, loopRenew}
+	defer beat.End()
 	var again <-chan time.Time
 	for {
-		n.pulse.beat(loopRenew)
+		beat.Beat()
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-n.renewNow:
+		case <-n.keys.renew:
 		case <-again:
 		}
 		again = nil
@@ -61,19 +62,12 @@ func (n *Node) renew(ctx context.Context) error {
 	}
 	var raw []byte
 	if n.issuer().Key.IsZero() {
-		nc := n.conn.Load()
-		if nc == nil {
-			return errNoBroker
-		}
-		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-		defer cancel()
-		m, err := nc.RequestWithContext(ctx, job.RenewSubject(n.self.Load().ID), request)
-		if err != nil {
-			return err
-		}
-		raw = m.Data
+		raw, err = n.mesh.Request(ctx, job.RenewSubject(n.identity().ID), request)
 	} else {
 		raw = n.renewFor(request)
+	}
+	if err != nil {
+		return err
 	}
 	var answer renewal
 	if err := wire.Unmarshal(raw, &answer); err != nil {
@@ -112,7 +106,7 @@ func (n *Node) renewFor(raw []byte) []byte {
 	}
 	out, err := wire.Marshal(answer)
 	if err != nil {
-		n.log.Error("renewal not sent", logkey.Error, err)
+		n.log.Error("the answer to a renewal could not be sent", logkey.Error, err)
 	}
 	return out
 }
@@ -127,10 +121,10 @@ func (n *Node) useChain(chain identity.Chain) error {
 	if id.ID != n.me.Key.Public().ID() {
 		return fmt.Errorf("certificate is for %s and not for this node", id.Name)
 	}
-	n.keying.Lock()
-	defer n.keying.Unlock()
+	n.keys.mu.Lock()
+	defer n.keys.mu.Unlock()
 	before := n.self.Load().Issuer
-	m := n.disk
+	m := n.keys.disk
 	m.Chain = chain
 	if err := n.config.Dir.saveNode(m); err != nil {
 		return err
@@ -141,12 +135,12 @@ func (n *Node) useChain(chain identity.Chain) error {
 		}
 		m.Issuing = issuer.Key
 	}
-	n.disk = m
+	n.keys.disk = m
 	n.creds.Store(&identity.Credentials{Key: n.me.Key, Chain: chain})
 	n.self.Store(&id)
 	n.log.Info("certificate renewed", "expires", id.NotAfter)
-	if nc := n.conn.Load(); nc != nil && id.Issuer != before {
-		return nc.ForceReconnect() // brokers will not accept the certificate that this connection was made with for long
+	if id.Issuer != before {
+		return n.mesh.Reconnect() // brokers will not accept the certificate that this connection was made with for long
 	}
 	return nil
 }

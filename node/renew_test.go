@@ -35,9 +35,10 @@ func solitary(t *testing.T, issued time.Time) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &Node{config: Config{Dir: dir}, log: slog.New(slog.DiscardHandler), me: m, disk: m}
+	n := &Node{config: Config{Dir: dir}, log: slog.New(slog.DiscardHandler), me: m}
+	n.keys.open(m)
 	n.roster.Store(&roster)
-	n.shared.Store(&sharedKeys{gossip: m.GossipKeys, issuer: issuer})
+	n.keys.shared.Store(&sharedKeys{gossip: m.GossipKeys, issuer: issuer})
 	n.creds.Store(&identity.Credentials{Key: m.Key, Chain: m.Chain})
 	self, err := identity.VerifyChain(root.Public(), m.Chain, issued)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"fleet/identity"
 	"fleet/internal/logkey"
@@ -25,15 +27,28 @@ type sharedKeys struct {
 	rotation uint64               // version of the newest rotation that brought this node keys; 0: none
 }
 
+// keys are what this node holds of keys that may change while it runs.
+type keys struct {
+	shared atomic.Pointer[sharedKeys]
+	mu     sync.Mutex    // one change after another
+	disk   Membership    // as on disk; under mu
+	renew  chan struct{} // the certificate is by an issuing key that was replaced
+}
+
+// open begins with what was on disk when the node started.
+func (k *keys) open(m Membership) { k.disk, k.renew = m, make(chan struct{}, 1) }
+
+func (k *keys) gossip() [][]byte { return k.shared.Load().gossip }
+
 // useKeys brings the keys into force that the roster names.
 func (n *Node) useKeys() error {
-	n.keying.Lock()
-	defer n.keying.Unlock()
+	n.keys.mu.Lock()
+	defer n.keys.mu.Unlock()
 	force := n.roster.Load().Keys
 	var next sharedKeys
 	next.carried = map[identity.ID]bool{}
-	gossip := slices.Clone(n.disk.GossipKeys)
-	issuers := []identity.Issuer{{Key: n.disk.Issuing, Certificate: n.disk.Chain.Issuing}}
+	gossip := slices.Clone(n.keys.disk.GossipKeys)
+	issuers := []identity.Issuer{{Key: n.keys.disk.Issuing, Certificate: n.keys.disk.Chain.Issuing}}
 	var coming [][]byte
 	for _, r := range n.rotations() {
 		if r.Version < force.Since {
@@ -67,9 +82,9 @@ func (n *Node) useKeys() error {
 	}
 	next.issuer = issuerInForce(force, issuers)
 	next.gossip = unique(append(slices.Clone(kept), coming...))
-	n.shared.Store(&next)
-	if n.gossip != nil {
-		if err := n.gossip.SetKeys(next.gossip); err != nil {
+	n.keys.shared.Store(&next)
+	if n.mesh != nil { // not yet, while New reads what is on disk
+		if err := n.mesh.SetKeys(next.gossip); err != nil {
 			return err
 		}
 	}
@@ -86,7 +101,7 @@ func (n *Node) rotations() []identity.Rotation {
 		raw, _, _ := n.docs.Get(ref.Kind, ref.Name)
 		r, err := identity.OpenRotation(n.me.Root, raw)
 		if err != nil {
-			n.log.Error("rotation", logkey.Error, err)
+			n.log.Error("a document with new keys cannot be read", logkey.Error, err)
 			continue
 		}
 		list = append(list, r)
@@ -136,16 +151,16 @@ func unique(keys [][]byte) [][]byte {
 // keepKeys writes down what is in force, so that it outlives the documents. A new issuing key follows the certificate that
 // was issued with it (see useChain): on disk they fit, or the documents still have the key.
 func (n *Node) keepKeys(gossip [][]byte) error {
-	if !slices.EqualFunc(gossip, n.disk.GossipKeys, bytes.Equal) {
+	if !slices.EqualFunc(gossip, n.keys.disk.GossipKeys, bytes.Equal) {
 		if err := identity.WriteFile(n.config.Dir.file(gossipFile), []byte(gossipKeyText(gossip)+"\n"), 0o600); err != nil {
 			return fmt.Errorf("keep the gossip key: %w", err)
 		}
-		n.disk.GossipKeys = gossip
+		n.keys.disk.GossipKeys = gossip
 		n.log.Info("gossip key in force", "key", identity.GossipID(gossip[0]), "accepted", len(gossip))
 	}
 	if n.outdated() {
 		select {
-		case n.renewNow <- struct{}{}:
+		case n.keys.renew <- struct{}{}:
 		default:
 		}
 	}
@@ -166,7 +181,7 @@ func (n *Node) mayRenew(who identity.NodeIdentity) error {
 		return err
 	}
 	force := roster.Keys.Issuing
-	if force != "" && who.Issuer != force && !n.shared.Load().carried[who.ID] {
+	if force != "" && who.Issuer != force && !n.keys.shared.Load().carried[who.ID] {
 		return fmt.Errorf("%s was not there when the keys were replaced; admit the host again with a new token (fleet node --join)", who.Name)
 	}
 	return nil
@@ -175,12 +190,12 @@ func (n *Node) mayRenew(who identity.NodeIdentity) error {
 var errNoIssuer = errors.New("this peer does not hold the issuing key that is in force")
 
 // issuer is what this peer issues certificates with; zero if it cannot.
-func (n *Node) issuer() identity.Issuer { return n.shared.Load().issuer }
+func (n *Node) issuer() identity.Issuer { return n.keys.shared.Load().issuer }
 
 // countKeys adds the rotation to the node's counters, by which fleet rotate knows who has the new keys.
 func (n *Node) countKeys(stats map[string]int64) map[string]int64 {
 	stats = maps.Clone(stats)
-	stats["rotation"] = int64(n.shared.Load().rotation)
+	stats["rotation"] = int64(n.keys.shared.Load().rotation)
 	return stats
 }
 

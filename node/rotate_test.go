@@ -16,7 +16,7 @@ func TestOnlyNodesThatTheAdminSawAreCarriedOver(t *testing.T) {
 	r.Keys = identity.Keys{Issuing: identity.NewKey[identity.Issuing]().Public().ID(), Gossip: identity.GossipID(nil), Overlap: true}
 	n.roster.Store(&r)
 	seen := identity.NodeIdentity{ID: "seen", Name: "web2", Issuer: n.self.Load().Issuer}
-	n.shared.Store(&sharedKeys{carried: map[identity.ID]bool{seen.ID: true}})
+	n.keys.shared.Store(&sharedKeys{carried: map[identity.ID]bool{seen.ID: true}})
 	if err := n.mayRenew(seen); err != nil {
 		t.Errorf("one that the admin saw: %v", err)
 	}

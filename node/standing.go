@@ -22,14 +22,11 @@ func (h host) Standing() rpcutil.Standing {
 		Trouble: n.trouble(), View: h.View(),
 	}
 	s.View.Members = nil
-	if nc := n.conn.Load(); nc != nil && nc.IsConnected() {
-		s.Connected = nc.ConnectedAddr()
-	}
-	if b := n.carried.Load(); b != nil {
-		s.Clients = b.Clients()
-		for _, id := range b.Neighbours() {
-			s.Routes = append(s.Routes, string(id))
-		}
+	s.Connected = n.mesh.Connected()
+	t := n.mesh.Traffic()
+	s.Clients = t.Clients
+	for _, id := range t.Routes {
+		s.Routes = append(s.Routes, string(id))
 	}
 	for _, ref := range n.docs.List() {
 		s.Documents = append(s.Documents, fmt.Sprintf("%s/%s %d", ref.Kind, ref.Name, ref.Version))
@@ -49,7 +46,7 @@ func kindOrder(document string) int {
 // trouble is what is wrong with this node and what others cannot see, a line each.
 func (n *Node) trouble() []string {
 	var list []string
-	if err := n.pulse.hung(); err != nil {
+	if err := n.heartbeats.hung(); err != nil {
 		list = append(list, err.Error())
 	}
 	self := n.self.Load()
@@ -59,7 +56,7 @@ func (n *Node) trouble() []string {
 	if n.outdated() {
 		list = append(list, "its certificate is by an issuing key that was replaced")
 	}
-	for _, c := range n.conflicts() {
+	for _, c := range n.mesh.Conflicts() {
 		list = append(list, fmt.Sprintf("the node id %s is claimed from two addresses", c.ID))
 	}
 	if lost := n.audit.Lost(); lost > 0 {
@@ -71,10 +68,10 @@ func (n *Node) trouble() []string {
 // View is whom this node sees; without gossip it has none. Those that left are counted and not named: each node forgets them in its own time.
 func (h host) View() rpcutil.View {
 	var v rpcutil.View
-	if h.n.gossip == nil {
+	if !h.n.mesh.Gossips() {
 		return v
 	}
-	for _, m := range listed(h.n.welcome()) {
+	for _, m := range h.n.mesh.Gossiping() {
 		switch m.Presence {
 		case job.Alive:
 			v.Alive++

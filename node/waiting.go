@@ -6,11 +6,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"fleet/identity"
 	"fleet/internal/logkey"
 	"fleet/job"
+	"fleet/node/mesh"
 )
 
 // Jobs that wait for another admin's signature. Nodes beside a broker keep them in memory until they expire, so that the
@@ -95,26 +94,26 @@ func (w *waiting) get(id string, now time.Time) []byte {
 }
 
 // answerWaiting hands out a job that waits; the answer is empty where there is none.
-func (n *Node) answerWaiting(m *nats.Msg) []byte {
-	return append([]byte{}, n.waiting.get(string(m.Data), time.Now())...)
+func (n *Node) answerWaiting(r mesh.Request) []byte {
+	return append([]byte{}, n.waiting.get(string(r.Data), time.Now())...)
 }
 
 // takeWaiting takes a job that waits, or one that was approved, and tells the other brokers' nodes. The answer is empty, or
 // says why not.
-func (n *Node) takeWaiting(m *nats.Msg) []byte {
-	if err := n.keepWaiting(m.Data); err != nil {
+func (n *Node) takeWaiting(r mesh.Request) []byte {
+	if err := n.keepWaiting(r.Data); err != nil {
 		return []byte(err.Error())
 	}
-	if err := n.conn.Load().Publish(job.WaitNewSubject, m.Data); err != nil {
+	if err := n.mesh.Publish(job.WaitNewSubject, r.Data); err != nil {
 		return []byte(err.Error())
 	}
 	return []byte{}
 }
 
 // hearWaiting takes what another broker's node was handed.
-func (n *Node) hearWaiting(m *nats.Msg) {
-	if err := n.keepWaiting(m.Data); err != nil {
-		n.log.Warn("job that waits for approval not kept", logkey.Error, err)
+func (n *Node) hearWaiting(signed []byte) {
+	if err := n.keepWaiting(signed); err != nil {
+		n.log.Warn("a job that waits for approval could not be kept", logkey.Error, err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/node"
+	"fleet/node/mesh"
 )
 
 // brokers tries each broker that this host was told of, and the peers that it knows: the name, the port, the certificate, and
@@ -53,10 +54,10 @@ func (h *host) brokers(ctx context.Context) {
 		}
 		switch {
 		case h.asNode():
-			v, err := node.Knock(ctx, h.me, h.roster, addr)
+			v, err := node.Probe(ctx, h.me, h.roster, addr)
 			h.judge(check, h.me.Root, v, err)
 		case !h.Token.Root.IsZero():
-			v, err := node.KnockWithToken(ctx, h.Token, addr)
+			v, err := node.ProbeWithToken(ctx, h.Token, addr)
 			h.judge(check, h.Token.Root, v, err)
 		default:
 			h.add(check, Skipped, "", "reached; without a valid certificate or a token, nothing more can be checked")
@@ -83,7 +84,7 @@ func (h *host) judge(check string, root identity.PublicKey[identity.Root], v nod
 		shown, told = "this token", "the token was not signed by an admin of this fleet, was revoked, or is not valid from this host's network: "+doToken
 	}
 	switch {
-	case errors.Is(err, node.ErrNotLetIn):
+	case errors.Is(err, mesh.ErrRefused):
 		h.add(check, Bad, told, "belongs to this fleet, but refuses %s", shown)
 	case errors.Is(err, identity.ErrOtherFleet) && len(v.Chain.Leaf) > 0:
 		if wrong := outOfTime(root, v.Chain, h.Now()); wrong != nil {

@@ -27,7 +27,7 @@ func FuzzHear(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		table := New(idOf("a"), slog.New(slog.DiscardHandler))
-		table.Carry(time.UnixMilli(10), true)
+		table.SetBroker(time.UnixMilli(10), true)
 		if _, err := table.Hear(time.UnixMilli(10), idOf("b"), raw); err != nil {
 			return
 		}

@@ -26,8 +26,8 @@ func (v *voice) change(id identity.ID) {
 	}
 }
 
-// Carry says that this peer carries a broker from now on, or not any more: then those connected to it look for another.
-func (t *Table) Carry(now time.Time, on bool) {
+// SetBroker says that this peer runs a broker from now on, or not any more: then those connected to it look for another.
+func (t *Table) SetBroker(now time.Time, on bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	own := t.own

@@ -29,7 +29,7 @@ func newMesh(t *testing.T, peers ...string) *mesh {
 	m := &mesh{t: t, now: noon, peers: map[string]*Table{}, mute: map[string]bool{}}
 	for _, p := range peers {
 		m.peers[p] = New(idOf(p), slog.New(slog.DiscardHandler))
-		m.peers[p].Carry(m.now, true)
+		m.peers[p].SetBroker(m.now, true)
 	}
 	m.pass(10 * time.Second)
 	return m
@@ -227,7 +227,7 @@ func TestWhoIsMissedOutlivesTheBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.peers["a"] = again
-	again.Carry(m.now, true)
+	again.SetBroker(m.now, true)
 	m.want("webw connected, webx failed 1m10s, weby connected, webz left 1m10s")
 	m.connect("a", m.host("w", identity.Member))
 	m.pass(30 * time.Second)
@@ -258,7 +258,7 @@ func TestComplete(t *testing.T) {
 	m.connect("a", m.host("x", identity.Member))
 	m.pass(3 * time.Second)
 	m.peers["b"] = New(idOf("b"), slog.New(slog.DiscardHandler))
-	m.peers["b"].Carry(m.now, true)
+	m.peers["b"].SetBroker(m.now, true)
 	others := []identity.ID{idOf("a"), idOf("c")}
 	if m.peers["b"].Complete(others) {
 		t.Error("it has heard nobody yet")
@@ -305,7 +305,7 @@ func TestALiarIsBounded(t *testing.T) {
 	var said strings.Builder
 	m.peers["a"].log = slog.New(slog.NewTextHandler(&said, nil))
 	liar := New(idOf("e"), slog.New(slog.DiscardHandler))
-	liar.Carry(m.now, true)
+	liar.SetBroker(m.now, true)
 	var phantoms []Host
 	for range 20_000 {
 		phantoms = append(phantoms, Host{Node: identity.NewKey[identity.Node]().Public().ID(), Name: "phantom", Role: identity.Member, Came: m.now})

@@ -14,6 +14,7 @@ import (
 	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node/gate"
+	"fleet/node/mesh"
 	"fleet/node/runner"
 	"fleet/plugins/plugin"
 	"fleet/policy"
@@ -70,19 +71,13 @@ func newHost(w *World, number int, how nature) (*host, error) {
 	return h, nil
 }
 
-// connect connects as a node does: see package node for the reasons of each option.
+// connect connects as a node does, but to any of the brokers.
 func (h *host) connect() error {
 	tls := identity.NodeTLS(h.w.config.Root, func() identity.Credentials { return h.creds }, h.w.currentRoster)
-	nc, err := nats.Connect("", func(o *nats.Options) error { o.Servers = h.w.servers(); return nil },
-		nats.Name(h.name), nats.Secure(tls), nats.TLSHandshakeFirst(),
-		nats.CustomInboxPrefix(job.Inbox(h.self.ID)), nats.IgnoreDiscoveredServers(),
-		nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(time.Second, 2*time.Second),
-		nats.Timeout(connectTimeout), nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectBufSize(-1),
+	nc, err := nats.Connect("", append(mesh.Options(h.self, tls, h.w.servers()), nats.Timeout(connectTimeout),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			h.w.config.Log.Warn("the connection of a simulated host reports an error", logkey.Host, h.name, logkey.Error, err)
-		}),
-	)
+		}))...)
 	if err != nil {
 		return err
 	}

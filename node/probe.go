@@ -11,16 +11,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"fleet/identity"
 	"fleet/internal/wire"
 	"fleet/job"
+	"fleet/node/mesh"
 )
 
 // What `fleet doctor` needs of a node that may run beside it, or cannot: nothing here writes to the data directory.
 
-// Visit is what a broker showed to somebody who knocked.
+// Visit is what a broker showed to somebody who looked.
 type Visit struct {
 	Chain   identity.Chain // its certificate as shown, also where it does not hold; empty: none came
 	RTT     time.Duration  // of one NATS ping; 0: it did not get that far
@@ -29,38 +28,36 @@ type Visit struct {
 	Renewal error          // why no certificate came
 }
 
-// ErrNotLetIn is wrapped where the broker is of this fleet and refuses whoever knocks.
-var ErrNotLetIn = errors.New("the broker refuses it")
-
-// Knock connects to a broker as this node, as the node itself would, and asks a peer for a certificate, which it throws
-// away: by it the renewal is tried, and the peer's clock known. It blocks for at most 15 s.
-func Knock(ctx context.Context, m Membership, roster identity.Roster, addr string) (Visit, error) {
+// Probe connects to a broker as this node, as the node itself would, and asks a peer for a certificate, which it throws
+// away: by it the renewal is tried, and the peer's clock known. It blocks for at most 15 s. A broker that does not let this host in is
+// mesh.ErrRefused.
+func Probe(ctx context.Context, m Membership, roster identity.Roster, addr string) (Visit, error) {
 	creds := identity.Credentials{Key: m.Key, Chain: m.Chain}
 	conf := identity.NodeTLS(m.Root, func() identity.Credentials { return creds }, func() identity.Roster { return roster })
-	nc, v, err := knock(ctx, conf, m.Key.Public().ID(), addr)
+	link, v, err := probe(ctx, conf, m.Key.Public().ID(), addr)
 	if err != nil {
 		return v, err
 	}
-	defer nc.Close()
-	v.Clock, v.Asked, v.Renewal = peerClock(ctx, nc, m.Root, creds)
+	defer link.Close()
+	v.Clock, v.Asked, v.Renewal = peerClock(ctx, link, m.Root, creds)
 	return v, nil
 }
 
-// KnockWithToken connects to a broker with a token, as a host that asks to be admitted would, and asks nothing.
-func KnockWithToken(ctx context.Context, token identity.Token, addr string) (Visit, error) {
+// ProbeWithToken connects to a broker with a token, as a host that asks to be admitted would, and asks nothing.
+func ProbeWithToken(ctx context.Context, token identity.Token, addr string) (Visit, error) {
 	conf, err := identity.JoinTLS(token)
 	if err != nil {
 		return Visit{}, err
 	}
-	nc, v, err := knock(ctx, conf, token.Record.ID(), addr)
+	link, v, err := probe(ctx, conf, token.Record.ID(), addr)
 	if err == nil {
-		nc.Close()
+		link.Close()
 	}
 	return v, err
 }
 
-// knock connects once and keeps what the broker showed, whether it holds or not.
-func knock(ctx context.Context, conf *tls.Config, id identity.ID, addr string) (*nats.Conn, Visit, error) {
+// probe connects once and keeps what the broker showed, whether it holds or not.
+func probe(ctx context.Context, conf *tls.Config, id identity.ID, addr string) (*mesh.Link, Visit, error) {
 	var v Visit
 	verify := conf.VerifyConnection
 	conf.VerifyConnection = func(s tls.ConnectionState) error {
@@ -69,37 +66,33 @@ func knock(ctx context.Context, conf *tls.Config, id identity.ID, addr string) (
 		}
 		return verify(s)
 	}
-	nc, err := nats.Connect("tls://"+addr, nats.Name("doctor"), nats.Secure(conf), nats.TLSHandshakeFirst(), nats.CustomInboxPrefix(job.Inbox(id)),
-		nats.NoReconnect(), nats.Timeout(joinTimeout), nats.IgnoreDiscoveredServers())
-	if errors.Is(err, nats.ErrAuthorization) || err != nil && strings.Contains(err.Error(), "bad certificate") {
-		return nil, v, fmt.Errorf("%w: %w", ErrNotLetIn, err)
-	}
+	link, err := mesh.Dial(addr, "doctor", id, conf, joinTimeout)
 	if err != nil {
 		return nil, v, err
 	}
-	if v.RTT, err = nc.RTT(); err != nil {
-		nc.Close()
+	if v.RTT, err = link.RTT(); err != nil {
+		link.Close()
 		return nil, v, err
 	}
-	return nc, v, ctx.Err()
+	return link, v, ctx.Err()
 }
 
 // peerClock asks for a renewal. The certificate that comes holds for NodeLife from the moment when it was issued.
-func peerClock(ctx context.Context, nc *nats.Conn, root identity.PublicKey[identity.Root], creds identity.Credentials) (clock, asked time.Time, err error) {
+func peerClock(ctx context.Context, link *mesh.Link, root identity.PublicKey[identity.Root], creds identity.Credentials) (clock, asked time.Time, err error) {
 	request, err := identity.SignRenewal(creds, time.Now())
 	if err != nil {
 		return clock, asked, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, mesh.RequestTimeout)
 	defer cancel()
 	sent := time.Now()
-	m, err := nc.RequestWithContext(ctx, job.RenewSubject(creds.Key.Public().ID()), request)
+	raw, err := link.Ask(ctx, job.RenewSubject(creds.Key.Public().ID()), request)
 	if err != nil {
 		return clock, asked, fmt.Errorf("no peer answers: %w", err)
 	}
 	asked = sent.Add(time.Since(sent) / 2)
 	var answer renewal
-	if err := wire.Unmarshal(m.Data, &answer); err != nil {
+	if err := wire.Unmarshal(raw, &answer); err != nil {
 		return clock, asked, err
 	}
 	if answer.Refused != "" {
@@ -131,7 +124,7 @@ func ReadRoster(dir string, root identity.PublicKey[identity.Root]) (identity.Ro
 }
 
 // MembersFile is where a node with this data directory keeps whom it knows, see gossip.ReadMembers.
-func MembersFile(dir string) string { return filepath.Join(dir, membersFile) }
+func MembersFile(dir string) string { return filepath.Join(dir, mesh.MembersFile) }
 
 // Held reports which process holds the data directory, "" for none. It blocks nobody for longer than it takes to look.
 func Held(dir string) (process string, err error) {

@@ -1,4 +1,4 @@
-package node
+package mesh
 
 // Ranked is ranked, for the tests from outside.
 var Ranked = ranked

@@ -1,4 +1,4 @@
-package node
+package mesh
 
 import (
 	"net/netip"
@@ -8,7 +8,7 @@ import (
 	"fleet/gossip"
 )
 
-func TestTwinsAreConflictsThatLast(t *testing.T) {
+func TestDuplicateKeysAreConflictsThatLast(t *testing.T) {
 	now := time.Now()
 	for _, tt := range []struct {
 		name        string
@@ -21,7 +21,7 @@ func TestTwinsAreConflictsThatLast(t *testing.T) {
 		{"one that ended quickly", 100 * time.Second, 80 * time.Second, false},
 	} {
 		c := gossip.Conflict{ID: "a", Self: true, Other: netip.MustParseAddrPort("10.0.0.9:7420"), First: now.Add(-tt.first), Last: now.Add(-tt.last)}
-		if got := len(twins([]gossip.Conflict{c}, now)) == 1; got != tt.want {
+		if got := len(lasting([]gossip.Conflict{c}, now)) == 1; got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}

@@ -1,14 +1,17 @@
-package node_test
+package mesh_test
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"testing"
+	"time"
 
 	"fleet/client"
 	"fleet/identity"
 	"fleet/internal/fleettest"
 	"fleet/node"
+	"fleet/node/mesh"
 )
 
 // Whoever was there before a broker came moves to it, if it is the one that it prefers, also after the broker was away.
@@ -30,19 +33,19 @@ func TestNodesMoveToTheBrokerTheyPrefer(t *testing.T) {
 			return false, err.Error()
 		}
 		var urls []string
-		carries := map[identity.ID]bool{}
+		runs := map[identity.ID]bool{}
 		for _, m := range members {
 			if m.Broker != "" {
 				urls = append(urls, "tls://"+m.Broker) // as nodes write it
-				carries[m.Node] = true
+				runs[m.Node] = true
 			}
 		}
-		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "status", Timeout: patience}, nil)
+		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "status", Timeout: 30 * time.Second}, nil)
 		if err != nil || len(urls) != 3 || len(run.Outcomes) != 8 {
 			return false, fmt.Sprintf("%d of 8 hosts, brokers %v, %v", len(run.Outcomes), urls, err)
 		}
 		for _, o := range run.Outcomes {
-			if want := node.Ranked(o.Node, urls)[0]; !carries[o.Node] && "tls://"+fmt.Sprint(o.Data["connected"]) != want {
+			if want := mesh.Ranked(o.Node, urls)[0]; !runs[o.Node] && "tls://"+fmt.Sprint(o.Data["connected"]) != want {
 				return false, fmt.Sprintf("%s is on %v and prefers %s", o.Name, o.Data["connected"], want)
 			}
 		}
@@ -50,15 +53,20 @@ func TestNodesMoveToTheBrokerTheyPrefer(t *testing.T) {
 	}
 	evenly := func(what string) {
 		t.Helper()
-		last := ""
-		until(t, what, func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		for last := ""; ; {
 			ok, why := spread()
+			if ok {
+				return
+			}
 			if why != last {
 				t.Log(why)
 			}
-			last = why
-			return ok
-		})
+			if last = why; ctx.Err() != nil {
+				t.Fatalf("%s: not yet: %s", what, why)
+			}
+		}
 	}
 	evenly("the nodes where they want to be")
 	web8.Stop()

@@ -1,0 +1,57 @@
+package mesh
+
+import "time"
+
+const (
+	// RequestTimeout bounds one question to the mesh.
+	RequestTimeout = 5 * time.Second
+	// joinWait is how long a node that knows others looks for them before it takes itself for the first.
+	joinWait = 10 * time.Second
+	// meshTick is how often the mesh is looked at without news from gossip, in case some was lost.
+	meshTick = 5 * time.Second
+	// connectTimeout bounds the connecting to one broker. It is for a storm, in which thousands of handshakes wait for each other.
+	connectTimeout = 10 * time.Second
+	// strandedFor is how long a peer looks for a broker that gossip names before it runs one itself.
+	strandedFor = 15 * time.Second
+	// drainFor bounds how long a broker that stops waits for the nodes on it to go elsewhere. They do when gossip tells them,
+	// within about a second.
+	drainFor = 8 * time.Second
+	// linger is how long a route is kept to a live peer that runs no broker any more: until the nodes on that one have moved, they
+	// are reached by it alone.
+	linger = drainFor + 2*time.Second
+)
+
+// A host that does not gossip.
+const (
+	// askEvery is how often it asks how the mesh stands; each time up to half of it later, so that thousands do not ask at once.
+	// News of brokers come in between by themselves.
+	askEvery = 30 * time.Second
+	// askSoon is when it asks again where nobody has answered.
+	askSoon = 2 * time.Second
+	// maxBrokersFile bounds brokers.json, in bytes.
+	maxBrokersFile = 64 << 10
+)
+
+// Who is connected to a broker.
+const (
+	// presenceTick is how often a broker's connections are looked through, and presenceSpacing the least time between two looks,
+	// for peers that ask. Who connects for a moment only, as somebody with a stolen key may, is no host that will be missed.
+	presenceTick, presenceSpacing = 500 * time.Millisecond, 50 * time.Millisecond
+	// completeFor is how long a node that has just begun to run a broker waits for what the others that run one know, before it
+	// says who is there. One of them may hang.
+	completeFor = 4 * time.Second
+	// presenceSave is how often what is known is written to disk, if it has changed.
+	presenceSave = 30 * time.Second
+	// outlives is how much longer than gossip's verdict that a host has failed a connection must stand to count for more. A broker
+	// takes about a minute to notice that a host has vanished without a word.
+	outlives = 75 * time.Second
+)
+
+// One key on two machines.
+const (
+	// duplicateAfter is how long an id must be claimed from two addresses to be two machines: a host that has just changed its
+	// address clashes with its own past for up to a minute.
+	duplicateAfter = 90 * time.Second
+	// duplicateFresh is how long after a claim was last seen it counts: gossip meets it again at each exchange, every 30 s.
+	duplicateFresh = 2 * time.Minute
+)

@@ -1,0 +1,164 @@
+package mesh
+
+import (
+	"cmp"
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/broker"
+	"fleet/gossip"
+	"fleet/identity"
+	"fleet/internal/logkey"
+)
+
+// role is what the loop keeps in mind about who runs a broker.
+type role struct {
+	connected time.Time            // when this node was on a broker last
+	taken     time.Time            // since when it runs one
+	surplus   time.Time            // since when this node's broker is one too many; zero: it is not
+	dialed    map[string]time.Time // routes, and when each was wanted last
+}
+
+// reconcileRole has this peer run a broker where it should, and none where it should not.
+func (l *loop) reconcileRole(ctx context.Context, members []gossip.Member) {
+	chosen, least := l.chosen(members)
+	wanted := slices.Contains(chosen, string(l.m.self)) || l.stranded()
+	if wanted || l.broker == nil {
+		l.role.surplus = time.Time{}
+	} else if l.role.surplus.IsZero() {
+		l.role.surplus = time.Now()
+	}
+	switch {
+	case wanted && l.broker == nil:
+		l.takeRole(ctx)
+	// Gossip alone must not talk a broker out of its role: as many others have shown their certificates.
+	case l.broker != nil && !wanted && time.Since(l.role.surplus) >= l.m.config.Settle && l.broker.Routes() >= least:
+		l.stepDown(ctx)
+	}
+}
+
+// chosen are the peers that should run a broker, and how many there should be.
+func (l *loop) chosen(members []gossip.Member) (ids []string, wanted int) {
+	c, self := l.m.config, string(l.m.self)
+	live := []broker.Candidate{{ID: self, Pinned: c.Pinned, Runs: l.broker != nil, Started: c.Started.Truncate(time.Second)}}
+	running := 0
+	for _, m := range members {
+		if m.State == gossip.Alive && m.Peer && m.ID != self {
+			live = append(live, broker.Candidate{ID: m.ID, Pinned: m.Pinned, Runs: m.Broker, Started: m.Started})
+		}
+		if m.State == gossip.Alive && m.Broker {
+			running++
+		}
+	}
+	wanted = broker.Wanted(l.m.Size(), running)
+	return broker.Choose(live, wanted, time.Now(), c.Settle), wanted
+}
+
+// stranded says that this peer has been without any broker for a while. Then it runs one itself, whatever gossip says of others: a
+// broker too many does no harm, and phantoms must not leave the fleet without one.
+func (l *loop) stranded() bool {
+	if l.broker != nil || l.conn != nil && l.conn.IsConnected() {
+		l.role.connected = time.Now()
+		return false
+	}
+	return time.Since(l.role.connected) > strandedFor
+}
+
+func (l *loop) takeRole(ctx context.Context) {
+	c := l.m.config
+	b, err := broker.Start(ctx, broker.Config{
+		Name: l.m.self, Client: netip.AddrPortFrom(c.Bind, c.BrokerPort), Route: netip.AddrPortFrom(c.Bind, c.RoutePort),
+		Root: c.Root, Credentials: c.Credentials, Roster: c.Roster, Log: l.m.log,
+	})
+	if err != nil {
+		l.m.log.Error("cannot start a broker; trying again", logkey.Error, err)
+		return
+	}
+	l.broker, l.role.taken = b, time.Now()
+	l.m.connections.watch(ctx, b)
+	l.m.shown.broker.Store(b)
+	if err := l.m.gossip.SetBroker(true, b.ClientAddr().Port(), b.RouteAddr().Port()); err != nil {
+		l.m.log.Warn("the mesh may not know of this broker yet", logkey.Error, err)
+	}
+	l.m.log.Info("this node runs a broker now", "clients", b.ClientAddr(), "routes", b.RouteAddr())
+}
+
+// stepDown tells the mesh first, goes elsewhere as the other nodes do, and stops the broker when they have.
+func (l *loop) stepDown(ctx context.Context) {
+	l.announceEnd()
+	l.stopServing()
+	l.follow(ranked(l.m.self, others(l.m.welcome(), l.m.self)))
+	l.awaitNodes(ctx)
+	l.broker.Stop()
+	l.broker, l.role.dialed = nil, nil
+	l.m.connections.watch(ctx, nil)
+	l.m.shown.broker.Store(nil)
+	l.m.log.Info("this node no longer runs a broker")
+}
+
+// announceEnd tells the mesh that this node's broker stops, so that the nodes on it go elsewhere before it does.
+func (l *loop) announceEnd() {
+	if err := l.m.gossip.SetBroker(false, 0, 0); err != nil {
+		l.m.log.Warn("the mesh may not know that this broker stops", logkey.Error, err)
+	}
+}
+
+// awaitNodes waits until no node is on this node's broker any more, for drainFor at most, where there is another to go to. Admins are
+// not waited for: they find another by themselves and ask again.
+func (l *loop) awaitNodes(ctx context.Context) {
+	if len(others(l.m.welcome(), l.m.self)) == 0 {
+		return
+	}
+	tick, limit := time.NewTicker(50*time.Millisecond), time.NewTimer(drainFor)
+	defer tick.Stop()
+	defer limit.Stop()
+	for l.broker.Nodes() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-limit.C:
+			l.m.log.Warn("this broker stops while nodes are still connected to it", "nodes", l.broker.Nodes())
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// routes are the other brokers that this one dials: those that started before it. The others dial this one. If both dialled, each
+// would drop one of the two connections, and the mesh would take seconds to settle.
+func (l *loop) routes(members []gossip.Member) []string {
+	self, started, now := string(l.m.self), l.m.config.Started.Truncate(time.Second), time.Now()
+	if l.role.dialed == nil {
+		l.role.dialed = map[string]time.Time{}
+	}
+	for _, m := range members {
+		older := cmp.Or(m.Started.Compare(started), strings.Compare(m.ID, self)) < 0
+		if m.State == gossip.Alive && m.Broker && older {
+			l.role.dialed[hostPort(m.Addr.Addr(), m.RoutePort)] = now
+		}
+	}
+	var routes []string
+	for r, wanted := range l.role.dialed {
+		if now.Sub(wanted) > linger {
+			delete(l.role.dialed, r)
+		} else {
+			routes = append(routes, r)
+		}
+	}
+	slices.Sort(routes)
+	return routes
+}
+
+// others are the brokers that gossip names, but for this node's own.
+func others(members []gossip.Member, self identity.ID) []string {
+	var urls []string
+	for _, m := range members {
+		if m.State == gossip.Alive && m.Broker && m.ID != string(self) {
+			urls = append(urls, "tls://"+brokerAddr(m))
+		}
+	}
+	return urls
+}
