@@ -73,11 +73,11 @@ func TestHabits(t *testing.T) {
 	}
 }
 
-// Keys of log lines are constants of internal/logkey, so that one thing has one name in all logs. node is under work.
+// Keys of log lines are constants of internal/logkey, so that one thing has one name in all logs.
 func TestLogKeys(t *testing.T) {
 	set, files := parseTree(t)
 	for _, f := range files {
-		if f.test || strings.HasPrefix(f.dir, "node") {
+		if f.test {
 			continue
 		}
 		for _, key := range strayLogKeys(f.tree) {

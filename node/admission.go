@@ -20,7 +20,7 @@ func (n *Node) admit(raw []byte) []byte {
 		n.auditAdmission(identity.JoinRequest{}, err)
 		return identity.Refuse(err.Error())
 	}
-	log := n.log.With(logkey.Name, req.Name, logkey.Node, req.Key.ID(), "token", record.ID())
+	log := n.log.With(logkey.Name, req.Name, logkey.Node, req.Key.ID(), logkey.Token, record.ID())
 	// The networks of the token were checked by the broker that saw the connection.
 	err = record.Usable(roster, now)
 	if err == nil {
@@ -32,7 +32,7 @@ func (n *Node) admit(raw []byte) []byte {
 		return identity.Refuse(err.Error())
 	}
 	if skew := req.Time.Sub(now).Abs(); skew > job.MaxSkew {
-		log.Warn("admitted host has a wrong clock; it will refuse jobs until that is set", "off_by", skew.Round(time.Second))
+		log.Warn("admitted host has a wrong clock; it will refuse jobs until that is set", logkey.Skew, skew.Round(time.Second))
 	}
 	answer, err := n.admission(req, record, now)
 	if err != nil {
@@ -40,7 +40,7 @@ func (n *Node) admit(raw []byte) []byte {
 		n.auditAdmission(req, err)
 		return identity.Refuse("this peer could not admit the host: " + err.Error())
 	}
-	log.Info("the host was admitted", "role", record.Role)
+	log.Info("the host was admitted", logkey.Role, record.Role)
 	n.auditAdmission(req, nil)
 	return answer
 }

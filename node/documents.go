@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -43,7 +44,7 @@ func (n *Node) fetch(ctx context.Context, refs []gossip.Ref) {
 			err = n.keep(raw)
 		}
 		if err != nil && !errors.Is(err, gossip.ErrOlder) && ctx.Err() == nil {
-			n.log.Warn("document not fetched; the next exchange tries again", "kind", ref.Kind, logkey.Name, ref.Name, "version", ref.Version, logkey.Error, err)
+			n.log.Warn("document not fetched; the next exchange tries again", logkey.Document, fmt.Sprintf("%s/%s %d", ref.Kind, ref.Name, ref.Version), logkey.Error, err)
 		}
 	}
 }
@@ -89,7 +90,7 @@ func (n *Node) useRoster() error {
 	if old := n.roster.Swap(&r); old != nil && old.Version != r.Version {
 		n.auditRoster()
 	}
-	n.log.Info("roster in force", "version", r.Version, "admins", len(r.Admins))
+	n.log.Info("roster in force", logkey.Version, r.Version, logkey.Admins, len(r.Admins))
 	if n.mesh != nil { // not yet, while New reads what is on disk
 		n.mesh.RosterChanged()
 	}

@@ -64,7 +64,7 @@ func (n *Node) metricsLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		l, err := metrics.Listen(n.config.Metrics)
 		if err == nil {
-			n.log.Info("metrics and health are shown", "at", l.Addr())
+			n.log.Info("metrics and health are served", logkey.Addr, l.Addr())
 			err = metrics.Serve(ctx, l, source, n.log)
 		}
 		if err != nil {

@@ -43,7 +43,7 @@ func (n *Node) renewLoop(ctx context.Context) {
 			if n.outdated() { // the peers get their new key at the same time as this node its news
 				again = time.After(renewAgain)
 			}
-			n.log.Warn("certificate not renewed yet", "expires", n.self.Load().NotAfter, logkey.Error, err)
+			n.log.Warn("certificate not renewed yet", logkey.Expires, n.self.Load().NotAfter, logkey.Error, err)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func (n *Node) renewFor(raw []byte) []byte {
 		answer.Chain, err = issuer.Issue(who, now)
 	}
 	if err != nil {
-		n.log.Warn("renewal refused", "name", who.Name, logkey.Error, err)
+		n.log.Warn("renewal refused", logkey.Name, who.Name, logkey.Error, err)
 		answer = renewal{Refused: err.Error()}
 	}
 	out, err := wire.Marshal(answer)
@@ -138,7 +138,7 @@ func (n *Node) useChain(chain identity.Chain) error {
 	n.keys.disk = m
 	n.creds.Store(&identity.Credentials{Key: n.me.Key, Chain: chain})
 	n.self.Store(&id)
-	n.log.Info("certificate renewed", "expires", id.NotAfter)
+	n.log.Info("certificate renewed", logkey.Expires, id.NotAfter)
 	if id.Issuer != before {
 		return n.mesh.Reconnect() // brokers will not accept the certificate that this connection was made with for long
 	}

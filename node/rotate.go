@@ -156,7 +156,7 @@ func (n *Node) keepKeys(gossip [][]byte) error {
 			return fmt.Errorf("keep the gossip key: %w", err)
 		}
 		n.keys.disk.GossipKeys = gossip
-		n.log.Info("gossip key in force", "key", identity.GossipID(gossip[0]), "accepted", len(gossip))
+		n.log.Info("gossip key in force", logkey.Key, identity.GossipID(gossip[0]), logkey.Count, len(gossip))
 	}
 	if n.outdated() {
 		select {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"fleet/internal/logkey"
 )
 
 const (
@@ -52,7 +54,7 @@ func Open(dir string, log *slog.Logger) (*Log, error) {
 		return nil, fmt.Errorf("open audit in %s: %w", dir, err)
 	}
 	for _, note := range notes {
-		log.Warn("the audit log is not as this node left it", "error", note)
+		log.Warn("the audit log is not as this node left it", logkey.Error, note)
 		if err := l.AddDurable(Entry{Event: Gap, Message: note}); err != nil {
 			break // said by Add; the next line that can be written counts it
 		}
@@ -89,7 +91,7 @@ func (l *Log) put(e Entry, durable bool) error {
 	}
 	l.failed++
 	if l.lost++; l.lost == 1 {
-		l.log.Error("cannot write the audit log", "error", err)
+		l.log.Error("cannot write the audit log", logkey.Error, err)
 	}
 	return fmt.Errorf("cannot write the audit log: %w", err)
 }
@@ -115,7 +117,7 @@ func (l *Log) putLost() error {
 	if err := l.append(Entry{Event: Unwritten, Count: l.lost}, false); err != nil {
 		return err
 	}
-	l.log.Info("writing the audit log works again", "lines lost", l.lost)
+	l.log.Info("writing the audit log works again; some lines are lost", logkey.Count, l.lost)
 	l.lost = 0
 	return nil
 }
@@ -181,7 +183,7 @@ func (l *Log) rotate() error {
 		old = old[1:]
 	}
 	if err := errors.Join(err, syncDir(l.dir)); err != nil {
-		l.log.Warn("old audit files", "error", err)
+		l.log.Warn("old audit files could not be removed", logkey.Error, err)
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/coreos/go-systemd/v22/dbus"
 	godbus "github.com/godbus/dbus/v5"
+
+	"fleet/internal/logkey"
 )
 
 // stopFor is how long systemd waits for an action that it told to stop, when the machine goes down.
@@ -37,7 +39,7 @@ func (e either) Start(ctx context.Context, id string, argv []string) error {
 	if err == nil {
 		return nil
 	}
-	e.log.Warn("an action starts otherwise than it should; a restart of the agent may end it", "job", id, "error", err)
+	e.log.Warn("an action could not be started as a unit of systemd and runs in a session of its own; a restart of the agent may end it", logkey.Job, id, logkey.Error, err)
 	return e.second.Start(ctx, id, argv)
 }
 

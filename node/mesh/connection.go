@@ -98,7 +98,7 @@ func (l *loop) connect(urls []string) bool {
 	old := l.conn
 	nc, err := l.dial(urls)
 	if err != nil {
-		l.m.log.Warn("no broker reached yet", "brokers", urls, logkey.Error, meaning(err))
+		l.m.log.Warn("no broker reached yet", logkey.Brokers, urls, logkey.Error, meaning(err))
 		return false
 	}
 	l.m.shown.conn.Store(nc) // before a job can come that has to be answered

@@ -83,7 +83,7 @@ func (l *loop) takeRole(ctx context.Context) {
 	if err := l.m.gossip.SetBroker(true, b.ClientAddr().Port(), b.RouteAddr().Port()); err != nil {
 		l.m.log.Warn("the mesh may not know of this broker yet", logkey.Error, err)
 	}
-	l.m.log.Info("this node runs a broker now", "clients", b.ClientAddr(), "routes", b.RouteAddr())
+	l.m.log.Info("this node runs a broker now", logkey.Clients, b.ClientAddr(), logkey.Routes, b.RouteAddr())
 }
 
 // stepDown tells the mesh first, goes elsewhere as the other nodes do, and stops the broker when they have.
@@ -120,7 +120,7 @@ func (l *loop) awaitNodes(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-limit.C:
-			l.m.log.Warn("this broker stops while nodes are still connected to it", "nodes", l.broker.Nodes())
+			l.m.log.Warn("this broker stops while nodes are still connected to it", logkey.Nodes, l.broker.Nodes())
 			return
 		case <-tick.C:
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 )
 
 // Hear takes in what another peer says; from is the peer that the subject names, which its broker has seen the certificate of.
@@ -124,7 +125,7 @@ func (t *Table) add(to map[identity.ID]Host, h Host) {
 	if !known && t.size() >= maxHosts {
 		if !t.full {
 			t.full = true
-			t.log.Error("hosts that do not gossip are left out of answers: there are more than this release can name", "most", maxHosts)
+			t.log.Error("hosts that do not gossip are left out of answers: there are more than this release can name", logkey.Limit, maxHosts)
 		}
 		return
 	}

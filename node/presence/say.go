@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 )
 
 // voice is what this peer tells the others.
@@ -85,7 +86,7 @@ func (t *Table) encode(messages []message) [][]byte {
 		}
 		raw, err := m.encode()
 		if err != nil {
-			t.log.Error("presence not told", "error", err)
+			t.log.Error("a message about connected hosts could not be encoded", logkey.Error, err)
 			continue
 		}
 		out = append(out, raw)

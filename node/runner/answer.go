@@ -43,7 +43,7 @@ func (a *answer) acceptedWith(lines string) {
 
 // refuse tells the signer why the job does not run here.
 func (a *answer) refuse(reason job.Reason, message string) {
-	a.log.Warn("job refused", "reason", reason, "message", message)
+	a.log.Warn("job refused", logkey.Reason, reason, logkey.Message, message)
 	a.end(job.Reply{Kind: job.Refused, State: job.Denied, Reason: reason, Message: message})
 }
 

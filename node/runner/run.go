@@ -24,7 +24,7 @@ func (r *Runner) run(a *answer, passed gate.Passed) {
 	action, _ := declaration.Action(call.Action)
 	limit := declaration.Limit(action)
 	if action.Kind == plugin.Change {
-		a.log.Info("job runs", "args", a.decision.Shown)
+		a.log.Info("job runs", logkey.Args, a.decision.Shown)
 		r.noteStart(a)
 		a.accepted()
 	} else {
@@ -75,7 +75,7 @@ func (r *Runner) finish(a *answer, limit time.Duration, end detached.End) {
 		reply.Message = "told to stop: " + reply.Message
 	}
 	if a.decision.Change {
-		a.log.Info("job ended", "state", reply.State, "message", reply.Message, "took", time.Since(a.start))
+		a.log.Info("job ended", logkey.State, reply.State, logkey.Message, reply.Message, logkey.Took, time.Since(a.start))
 	}
 	r.writeOutcome(a, reply)
 	a.end(reply)

@@ -101,7 +101,7 @@ func (r *Runner) Receive(signed []byte) {
 	case r.slots <- struct{}{}:
 	default:
 		r.counts.add(Dropped, TooMany)
-		r.config.Log.Warn("job dropped, too many at once", "limit", maxAtOnce)
+		r.config.Log.Warn("job dropped, too many at once", logkey.Limit, maxAtOnce)
 		return
 	}
 	free := func() { <-r.slots }
@@ -147,11 +147,11 @@ func (r *Runner) handle(signed []byte) {
 func (r *Runner) Stop(grace time.Duration) {
 	r.leave()
 	if !r.workers.wait(grace) {
-		r.config.Log.Warn("actions are still running; they are told to stop", "after", grace)
+		r.config.Log.Warn("actions are still running; they are told to stop", logkey.After, grace)
 	}
 	r.stop()
 	if !r.workers.wait(grace) {
-		r.config.Log.Error("actions are still running although they were told to stop; their results are not kept", "after", grace)
+		r.config.Log.Error("actions are still running although they were told to stop; their results are not kept", logkey.After, grace)
 	}
 }
 
