@@ -24,35 +24,41 @@ func TestWhoTakesTheRoleMovesToItsOwnBroker(t *testing.T) {
 		hosts[name] = f.Join(name, f.Token(identity.Record{Role: identity.Peer}))
 	}
 	f.Await(c, 4)
-	// look says to which broker each host is connected, and who carries one.
-	look := func() (to map[string]any, carriers map[string]bool) {
+	// look says to which broker each host is connected, and who runs one, nil while a broker lacks a route to another.
+	look := func() (to map[string]any, running map[string]bool) {
 		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "status", Timeout: patience}, nil)
 		if err != nil {
 			t.Log(err) // the brokers change
 		}
-		to, carriers = map[string]any{}, map[string]bool{}
+		to, running = map[string]any{}, map[string]bool{}
+		routes := 0
 		for _, o := range run.Outcomes {
 			to[o.Name] = o.Data["connected"]
-			if routes, _ := o.Data["routes"].([]any); len(routes) == 2 {
-				carriers[o.Name] = true
+			if o.Data["broker"] == true {
+				running[o.Name] = true
+				of, _ := o.Data["routes"].([]any)
+				routes += len(of)
 			}
 		}
-		return to, carriers
+		if routes != len(running)*(len(running)-1) {
+			return to, nil
+		}
+		return to, running
 	}
 	var before map[string]any
 	idle, ends := "", ""
 	until(t, "three brokers", func() bool {
-		to, carriers := look()
-		if len(carriers) != 3 || len(to) != 4 {
+		to, running := look()
+		if len(running) != 3 || len(to) != 4 {
 			return false
 		}
 		before = to
 		for name := range to {
-			if !carriers[name] {
+			if !running[name] {
 				idle = name
 			}
 		}
-		for name := range carriers {
+		for name := range running {
 			if name != "web1" && to[name] != to[idle] { // the client is connected to web1
 				ends = name
 			}
@@ -61,7 +67,7 @@ func TestWhoTakesTheRoleMovesToItsOwnBroker(t *testing.T) {
 	})
 	hosts[ends].Stop()
 	until(t, fmt.Sprintf("%s at its own broker", idle), func() bool {
-		to, carriers := look()
-		return len(carriers) == 3 && carriers[idle] && to[idle] != before[idle]
+		to, running := look()
+		return len(running) == 3 && running[idle] && to[idle] != before[idle]
 	})
 }
