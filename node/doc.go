@@ -3,19 +3,21 @@
 // A node's life, in the order of the files:
 //
 //	datadir.go    what it keeps on disk: its key, its certificate, the pinned root; one process at a time
+//	found.go      the first host of a fleet
 //	join.go       a new host with a token becomes a node
-//	node.go       New and Run: everything is started here, and stopped in the opposite order
-//	mesh.go       the loop that keeps the next two as gossip says they should be, and what a peer answers for the mesh
-//	role.go       whether it carries a broker
-//	outbound.go   a host that does not gossip asks brokers' nodes how the mesh stands
-//	connection.go the connection to one
-//	auditing.go   what happened beside jobs, for audit/ to keep
-//	members.go    who is there, for those who ask
+//	node.go       New and Run: everything is put together and started here, and stopped in the opposite order
 //	documents.go  the roster and other signed documents, fetched when gossip says that somebody has a newer one
+//	waiting.go    jobs that wait for a second admin's signature
 //	admission.go  peers only: letting others in, and renewing certificates
 //	renew.go      this node's own certificate, before it runs out
 //	rotate.go     the shared keys, of gossip and for issuing, and their replacement
-//	host.go       what filters and the rpcutil plugin see of this host
+//	policyfile.go the host's own policy
+//	host.go       what filters and plugins see of this host (standing.go, forget.go)
+//	auditing.go   what happened beside jobs, for audit/ to keep
+//	heartbeat.go  a loop that hangs is noticed
+//	health.go     whether the node is well, and its metrics (measure.go)
+//	probe.go      what `fleet doctor` asks of a node from the outside
 //
-// What happens to one job is runner/; gate/ decides whether it may run, journal/ remembers that it did, audit/ tells people.
+// Who is there and how messages come and go is mesh/; what happens to one job is runner/. gate/ decides whether a job may run,
+// journal/ remembers that it did, audit/ tells people.
 package node
