@@ -19,7 +19,7 @@ func TestCan(t *testing.T) {
 		{admin: "ann", plugin: "service", action: "restart", service: "nginx", allowed: true, by: "role ops, rule 1: service.*"},
 		{admin: "ann", plugin: "package", action: "purge", service: "nginx", by: "no role of ann allows package.purge"},
 		{admin: "bob", plugin: "service", action: "restart", service: "nginx", by: "no admin called bob in roster version 1"},
-		{admin: "ann", plugin: "service", action: "restart", service: "--now", allowed: true, by: "rule 1", but: "does not fit"},
+		{admin: "ann", plugin: "service", action: "restart", service: "--now", allowed: true, by: "rule 1", but: "does not match"},
 		{admin: "ann", plugin: "nothing", action: "restart", service: "nginx", allowed: true, by: "rule 2", but: "no action nothing restart"},
 		{admin: "ann", plugin: "service", action: "restart", service: "nginx", by: "policy:1",
 			file: "[[rule]]\ndecision = \"deny\"\naction = [\"service.restart\"]\nwhen = \"hagroup=c\"\n"},

@@ -138,8 +138,8 @@ func TestJudge(t *testing.T) {
 		{"admitted before the plan", func(j *job.Job) { j.Planned = now.UnixMilli() }, Pass, "", ""},
 		{"no role for it", func(j *job.Job) { j.Plugin, j.Action = "package", "purge" }, Refuse, job.ReasonPolicy, "no role of ann allows package.purge"},
 		{"no such action here", func(j *job.Job) { j.Plugin = "nothing" }, Refuse, job.ReasonAction, "no action nothing restart"},
-		{"argument that does not fit", func(j *job.Job) { j.Args["service"] = "--now" }, Refuse, job.ReasonArguments, "does not fit"},
-		{"argument of another type", func(j *job.Job) { j.Args["service"] = 1 }, Refuse, job.ReasonArguments, "must be text"},
+		{"argument that does not fit", func(j *job.Job) { j.Args["service"] = "--now" }, Refuse, job.ReasonArguments, "does not match"},
+		{"argument of another type", func(j *job.Job) { j.Args["service"] = 1 }, Refuse, job.ReasonArguments, "must be a string"},
 		{"argument too many", func(j *job.Job) { j.Args["force"] = true }, Refuse, job.ReasonArguments, "no argument"},
 	}
 	for _, tt := range tests {
