@@ -20,9 +20,11 @@ import (
 // import. A new line here is a decision; docs/ARCHITECTURE.md draws the direction.
 var mayImport = map[string]string{
 	".":                       "cli",
-	"cli":                     "cli/report client facts gossip identity internal/atomicfile internal/logkey internal/proc internal/program job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil plugins/service/nearest policy",
+	"cli":                     "cli/report client facts gossip identity internal/atomicfile internal/logkey internal/proc internal/program internal/wait job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil plugins/service/nearest policy rollout",
 	"cli/report":              "client identity job job/filter node/audit node/checkup plugins/plugin",
-	"client":                  "identity internal/logkey internal/wire job job/filter",
+	"client":                  "identity internal/logkey internal/wait internal/wire job job/filter rollout",
+	"rollout":                 "identity job job/filter",
+	"internal/wait":           "",
 	"node":                    "facts gossip identity internal/logkey internal/wire job node/audit node/detached node/gate node/journal node/mesh node/metrics node/runner plugins plugins/jobs plugins/plugin plugins/rpcutil policy",
 	"node/mesh":               "broker gossip identity internal/logkey internal/wire job node/presence",
 	"node/gate":               "identity job job/filter node/audit node/journal plugins/plugin policy",

@@ -20,6 +20,7 @@ import (
 	"fleet/job"
 	"fleet/job/filter"
 	"fleet/plugins/plugin"
+	"fleet/rollout"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -70,9 +71,9 @@ func sendVerb(list []plugin.Declaration) verb {
 	}
 }
 
-// hold signs the job for its targets and writes it down instead of sending it.
-func (w work) hold(ctx context.Context, batches [][]client.Target) error {
-	if len(batches) != 1 {
+// hold signs the job for its targets and writes it to a file instead of sending it.
+func (w work) hold(ctx context.Context, plan rollout.Plan, answers client.Plan) error {
+	if len(plan.Batches) != 1 {
 		return usagef("a job that waits for another admin goes to all its hosts at once; leave --batch out, or select at most %d hosts", job.MaxTargets)
 	}
 	preparer, ok := w.conn.(interface {
@@ -83,7 +84,7 @@ func (w work) hold(ctx context.Context, batches [][]client.Target) error {
 		return faultf("cannot prepare a job over this connection")
 	}
 	r := w.request()
-	r.Targets = batches[0]
+	r.Targets = answers.Pick(plan.Targets)
 	if r.TTL == 0 {
 		r.TTL = approvalTTL
 	}
@@ -284,7 +285,7 @@ func (e *env) send(in *ucli.Context, list []plugin.Declaration) error {
 	}
 	os.Remove(pendingFile(o.conn.home, j.ID))
 	r := report.Run{Plugin: o.plugin.Name, Action: o.action, Args: o.args}
-	add(&r, run)
+	r.Add(run)
 	return e.show(r, o, err != nil, j.Filter)
 }
 

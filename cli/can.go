@@ -52,7 +52,7 @@ func (e *env) can(in *ucli.Context) error {
 		return err
 	}
 	out, err := r.Render(o.print.format, o.view)
-	if err == nil && endingOf(r) == endFine && slices.ContainsFunc(r.Outcomes, func(c client.Outcome) bool { return c.State == job.OK && c.Data["allowed"] != true }) {
+	if err == nil && endingOf(r.Results) == endFine && slices.ContainsFunc(r.Outcomes, func(c client.Outcome) bool { return c.State == job.OK && c.Data["allowed"] != true }) {
 		return cmpEnding(e.told(out, nil, r, f), endRefused)
 	}
 	return e.told(out, err, r, f)

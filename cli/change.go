@@ -6,15 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
-	"time"
 
 	"fleet/cli/report"
 	"fleet/client"
-	"fleet/job"
 	"fleet/job/filter"
 	"fleet/plugins/plugin"
+	"fleet/rollout"
 )
 
 // work is one run under way: its options and the connection.
@@ -63,44 +61,23 @@ func (w work) atOnce(ctx context.Context) error {
 		return err
 	}
 	r := w.report()
-	add(&r, run)
+	r.Add(run)
 	return w.env.show(r, w.o, err != nil, w.filter)
 }
 
-// add puts a batch into the report.
-func add(r *report.Run, run client.Run) {
-	r.Jobs = append(r.Jobs, run.JobID)
-	r.Outcomes = append(r.Outcomes, run.Outcomes...)
-	r.NoMatch += run.NoMatch
-	r.Rejected += run.Rejected
-	r.Expected = max(r.Expected, run.Expected)
-	r.Took += run.Took
-	r.Twins = withTwins(r.Twins, run.Twins)
-}
-
-// withTwins adds to the twins those that are not among them.
-func withTwins(twins, more []client.Twin) []client.Twin {
-	for _, t := range more {
-		if !slices.ContainsFunc(twins, func(known client.Twin) bool { return known.Node == t.Node }) {
-			twins = append(twins, t)
-		}
-	}
-	return twins
-}
-
 // warn tells on stderr, whatever else is to be printed, whose answers cannot be trusted.
-func (e *env) warn(twins []client.Twin) {
-	for _, t := range twins {
-		fmt.Fprintf(e.stderr, "warning: %s\n", t.Warning())
+func (e *env) warn(duplicates []client.DuplicateKey) {
+	for _, d := range duplicates {
+		fmt.Fprintf(e.stderr, "warning: %s\n", d.Warning())
 	}
 }
 
-// planned asks who matches, tells, asks whether that is meant, and only then sends the job to exactly these hosts.
+// planned asks which hosts match, shows the plan, asks whether it is meant, and only then sends the job to exactly its hosts.
 func (w work) planned(ctx context.Context) error {
 	bar := w.bar("who matches?")
 	question := w.request()
 	question.Timeout = w.o.conn.wait(0) // a match runs nothing: it needs none of the action's time
-	plan, err := w.conn.Plan(ctx, question, func(p client.Progress) { bar.Update(p.Done, p.Total) })
+	answers, err := w.conn.Plan(ctx, question, func(p client.Progress) { bar.Update(p.Done, p.Total) })
 	bar.Clear()
 	if err != nil {
 		if ctx.Err() != nil {
@@ -109,79 +86,47 @@ func (w work) planned(ctx context.Context) error {
 		return err
 	}
 	r := w.report()
-	r.Expected, r.Twins = plan.Fleet, plan.Twins
-	r.Outcomes = slices.Concat(plan.Silent, plan.Refused)
-	r.NoMatch = max(0, plan.Fleet-len(plan.Targets)-len(plan.Silent)-len(plan.Refused))
-	targets := w.choose(plan.Targets)
-	if len(targets) == 0 {
+	r.Results = client.OfPlan(answers)
+	plan := rollout.Build(w.o.scope.Spec, answers.Matched())
+	if len(plan.Targets) == 0 {
 		return w.env.show(r, w.o, false, w.filter)
 	}
-	batches := w.batches(targets)
 	if w.o.action.Kind != plugin.Read {
 		if !w.o.print.quiet && (w.o.print.format == report.Table || w.env.stderrTerminal) { // programs get nothing but errors there
-			w.tell(plan, targets, batches)
+			w.tell(answers, plan)
 		}
-		if err := w.confirm(ctx, plan, targets, r.NoMatch); err != nil {
+		if err := w.confirm(ctx, plan, r.NoMatch); err != nil {
 			return err
 		}
 	}
 	if w.o.forApproval != "" {
-		return w.hold(ctx, batches)
+		return w.hold(ctx, plan, answers)
 	}
-	return w.sendAll(ctx, r, batches)
-}
-
-// choose takes as many of the targets as --limit allows, at random, by name.
-func (w work) choose(targets []client.Target) []client.Target {
-	if w.o.scope.limit.IsZero() {
-		return targets
-	}
-	names := make([]string, len(targets))
-	for i, t := range targets {
-		names[i] = t.Name
-	}
-	left := map[string]int{}
-	for _, n := range w.o.scope.limit.Pick(names, w.o.scope.seed) {
-		left[n]++
-	}
-	var chosen []client.Target
-	for _, t := range targets {
-		if left[t.Name] > 0 {
-			left[t.Name]--
-			chosen = append(chosen, t)
-		}
-	}
-	return chosen
-}
-
-// batches are the portions to send one after another: --batch, and never more than one job can name.
-func (w work) batches(targets []client.Target) [][]client.Target {
-	size := min(w.o.scope.batch.Of(len(targets)), job.MaxTargets)
-	return slices.Collect(slices.Chunk(targets, size))
+	return w.sendAll(ctx, r, plan, answers)
 }
 
 // tell says on stderr what is about to happen.
-func (w work) tell(plan client.Plan, targets []client.Target, batches [][]client.Target) {
-	names := make([]string, len(targets))
-	for i, t := range targets {
+func (w work) tell(answers client.Plan, plan rollout.Plan) {
+	names := make([]string, len(plan.Targets))
+	for i, t := range plan.Targets {
 		names[i] = t.Name
 	}
-	text := fmt.Sprintf("%s on %d of %s: %s", w.what(), len(targets), hosts(plan.Fleet), filter.FoldNodes(names))
-	if !w.o.scope.limit.IsZero() {
-		text += fmt.Sprintf(" (chosen out of %d; --limit-seed %d chooses them again)", len(plan.Targets), w.o.scope.seed)
+	text := fmt.Sprintf("%s on %d of %s: %s", w.what(), len(plan.Targets), hosts(answers.Fleet), filter.FoldNodes(names))
+	if !w.o.scope.Limit.IsZero() {
+		text += fmt.Sprintf(" (chosen out of %d; --limit-seed %d chooses them again)", plan.Matching, w.o.scope.Seed)
 	}
-	if len(batches) > 1 {
-		text += fmt.Sprintf(", %d at a time", len(batches[0]))
-		if w.o.scope.sleep > 0 {
-			text += fmt.Sprintf(" with %s between", w.o.scope.sleep)
+	if len(plan.Batches) > 1 {
+		text += fmt.Sprintf(", %d at a time", len(plan.Batches[0]))
+		if plan.Sleep > 0 {
+			text += fmt.Sprintf(" with %s between", plan.Sleep)
 		}
 	}
 	w.env.note("%s", report.Sanitise(text))
-	if n := len(plan.Silent); n > 0 {
-		w.env.note("%s did not answer and will be skipped: %s", hosts(n), report.Sanitise(foldOutcomes(plan.Silent)))
+	if n := len(answers.Silent); n > 0 {
+		w.env.note("%s did not answer and will be skipped: %s", hosts(n), report.Sanitise(foldOutcomes(answers.Silent)))
 	}
-	if n := len(plan.Refused); n > 0 {
-		w.env.note("%s would refuse: %s", hosts(n), report.Sanitise(foldOutcomes(plan.Refused)))
+	if n := len(answers.Refused); n > 0 {
+		w.env.note("%s would refuse: %s", hosts(n), report.Sanitise(foldOutcomes(answers.Refused)))
 	}
 }
 
@@ -209,9 +154,10 @@ func foldOutcomes(list []client.Outcome) string {
 
 // confirm asks if the change goes to everyone: without a filter, or with one that excluded nobody who answered. Names
 // that were typed out need no question.
-func (w work) confirm(ctx context.Context, plan client.Plan, targets []client.Target, noMatch int) error {
+func (w work) confirm(ctx context.Context, plan rollout.Plan, noMatch int) error {
 	_, named := w.filter.Names()
-	wide := w.filter.IsZero() || !named && noMatch == 0 && len(targets) > 1 && len(targets) == len(plan.Targets)
+	targets := len(plan.Targets)
+	wide := w.filter.IsZero() || !named && noMatch == 0 && targets > 1 && targets == plan.Matching
 	if !wide || w.o.all || w.o.yes && (w.env.canAsk || !w.filter.IsZero()) {
 		return nil
 	}
@@ -220,9 +166,9 @@ func (w work) confirm(ctx context.Context, plan client.Plan, targets []client.Ta
 		why = "the filter matches every host that answered"
 	}
 	if !w.env.canAsk {
-		return usagef("%s would change %s: %s; nothing was sent", w.what(), hosts(len(targets)), why).with(hintYes)
+		return usagef("%s would change %s: %s; nothing was sent", w.what(), hosts(targets), why).with(hintYes)
 	}
-	yes, err := w.env.question(ctx, fmt.Sprintf("%s on %s (%s)? [y/N] ", report.Sanitise(w.what()), hosts(len(targets)), why))
+	yes, err := w.env.question(ctx, fmt.Sprintf("%s on %s (%s)? [y/N] ", report.Sanitise(w.what()), hosts(targets), why))
 	if err != nil {
 		return err
 	}
@@ -251,48 +197,22 @@ func (e *env) question(ctx context.Context, text string) (bool, error) {
 	}
 }
 
-// sendAll runs the batches one after another. What an interrupt left over is told as not started.
-func (w work) sendAll(ctx context.Context, r report.Run, batches [][]client.Target) error {
-	var failed error
-	fleet := r.Expected
-	for i, batch := range batches {
-		if failed == nil && i > 0 && w.o.scope.sleep > 0 {
-			failed = pause(ctx, w.o.scope.sleep)
+// sendAll sends the plan's batches and shows how they ended.
+func (w work) sendAll(ctx context.Context, r report.Run, plan rollout.Plan, answers client.Plan) (err error) {
+	r.Results, err = client.Rollout(ctx, plan, answers, w.request(), r.Results, func(ctx context.Context, request client.Request, batch int) (client.Run, error) {
+		label := ""
+		if len(plan.Batches) > 1 {
+			label = fmt.Sprintf(", batch %d of %d", batch+1, len(plan.Batches))
 		}
-		if failed == nil {
-			failed = ctx.Err()
-		}
-		if failed != nil {
-			for _, t := range batch {
-				r.NotStarted = append(r.NotStarted, t.Name)
-			}
-			continue
-		}
-		request := w.request()
-		request.Targets, request.Fleet = batch, fleet
-		noMatch := r.NoMatch
-		more := ""
-		if len(batches) > 1 {
-			more = fmt.Sprintf(", batch %d of %d", i+1, len(batches))
-		}
-		run, err := w.ask(ctx, request, more)
-		if run.JobID == "" && err != nil {
-			for _, t := range batch {
-				r.NotStarted = append(r.NotStarted, t.Name)
-			}
-		} else {
-			add(&r, run)
-			r.NoMatch = noMatch // who is not a target is no host that does not match
-		}
-		failed = err
-	}
-	if failed == nil || ctx.Err() != nil {
-		return w.env.show(r, w.o, failed != nil, w.filter)
+		return w.ask(ctx, request, label)
+	})
+	if err == nil || ctx.Err() != nil {
+		return w.env.show(r, w.o, err != nil, w.filter)
 	}
 	if len(r.Jobs) == 0 {
-		return failed
+		return err
 	}
-	w.env.note("stopped: %s", report.Sanitise(failed.Error()))
+	w.env.note("stopped: %s", report.Sanitise(err.Error()))
 	return worse(w.env.show(r, w.o, false, w.filter), endFault)
 }
 
@@ -303,17 +223,6 @@ func worse(err error, end ending) error {
 		p.hints = asProblem(err).hints
 	}
 	return p
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 func hosts(n int) string {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"fleet/cli/report"
+	"fleet/client"
 	"fleet/job"
 )
 
@@ -126,7 +126,7 @@ func asProblem(err error) *problem {
 }
 
 // endingOf is the worst that happened to any host of a run.
-func endingOf(r report.Run) ending {
+func endingOf(r client.Results) ending {
 	worst, unaffected := endFine, 0
 	for _, o := range r.Outcomes {
 		end := endingWith(o.State.Meaning().Exit)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"testing"
 
-	"fleet/cli/report"
 	"fleet/client"
 	"fleet/job"
 )
@@ -39,7 +38,7 @@ func TestWorstWins(t *testing.T) {
 		{[]job.State{"something new"}, 5},
 	}
 	for _, tt := range tests {
-		var r report.Run
+		var r client.Results
 		for _, s := range tt.states {
 			r.Outcomes = append(r.Outcomes, client.Outcome{State: s})
 		}

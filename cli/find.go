@@ -128,7 +128,7 @@ func (e *env) withoutStdin() *env {
 
 // found prints the names, and beside them who is not known.
 func (e *env) found(x report.Found, o lookOptions, f filter.Filter) error {
-	end := endingOf(report.Run{Outcomes: x.Others})
+	end := endingOf(client.Results{Outcomes: x.Others})
 	if len(x.Names) > 0 && end == endNothing {
 		end = endFine
 	}

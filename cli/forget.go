@@ -57,7 +57,7 @@ func (e *env) forget(ctx context.Context, in *ucli.Context) error {
 		return err
 	}
 	o.args = plugin.Args{inputNode: string(m.Node)}
-	r, err := e.askAll(ctx, o, func(out client.Outcome) bool { return out.Node == m.Node })
+	r, err := e.everywhere(ctx, o, func(out client.Outcome) bool { return out.Node != m.Node })
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"fleet/cli/report"
 	"fleet/client"
+	"fleet/internal/wait"
 	"fleet/job"
 	"fleet/job/filter"
 	"fleet/plugins/plugin"
@@ -114,7 +114,7 @@ func jobWaitVerb() verb {
 				if past.Running() == 0 {
 					return e.showPast(past, o, in.Context.Err() != nil)
 				}
-				if pause(in.Context, waitEvery) != nil {
+				if wait.For(in.Context, waitEvery) != nil {
 					return e.showPast(past, o, true)
 				}
 			}
@@ -143,7 +143,7 @@ func jobCancelVerb() verb {
 			if o.action, err = e.action(jobsPlugin, actionCancel); err != nil {
 				return err
 			}
-			r, err := e.askAll(in.Context, o, nil)
+			r, err := e.everywhere(in.Context, o, nil)
 			if err != nil {
 				return err
 			}
@@ -185,7 +185,7 @@ func (e *env) showPast(p report.Past, o lookOptions, interrupted bool) error {
 		return &problem{ending: endNothing, err: fmt.Errorf("no host that answered knows job %s", p.ID),
 			hints: []string{"to see recent changes: fleet job list; answers to reads are kept only until the node stops"}}
 	}
-	end := endingOf(p.Run)
+	end := endingOf(p.Run.Results)
 	if interrupted {
 		end = endInterrupted
 	}
@@ -203,9 +203,9 @@ func (e *env) showPast(p report.Past, o lookOptions, interrupted bool) error {
 	return &problem{ending: end}
 }
 
-// askAll sends an action to every host that is there: a change, for which they are asked by name. Hosts for which left says so are
-// not missed.
-func (e *env) askAll(ctx context.Context, o lookOptions, left func(client.Outcome) bool) (report.Run, error) {
+// everywhere sends a change to every host that is there. Hosts that did not answer are missed but for those that expected
+// says are not; nil misses all.
+func (e *env) everywhere(ctx context.Context, o lookOptions, expected func(client.Outcome) bool) (report.Run, error) {
 	r := report.Run{Plugin: o.limit.Name, Action: o.action, Args: o.args}
 	conn, err := e.connect(ctx, o.conn)
 	if err != nil {
@@ -213,28 +213,8 @@ func (e *env) askAll(ctx context.Context, o lookOptions, left func(client.Outcom
 	}
 	defer conn.Close()
 	request := client.Request{Plugin: r.Plugin, Action: o.action.Name, Args: r.Args, Timeout: o.conn.wait(o.limit.Limit(o.action))}
-	plan, err := conn.Plan(ctx, request, nil)
-	if err != nil {
-		return r, err
-	}
-	missing := plan.Silent
-	if left != nil {
-		missing = slices.DeleteFunc(missing, left)
-	}
-	r.Outcomes, r.Twins = slices.Concat(missing, plan.Refused), plan.Twins
-	for batch := range slices.Chunk(plan.Targets, job.MaxTargets) {
-		request.Targets = batch
-		run, err := conn.Run(ctx, request, nil)
-		add(&r, run)
-		if err != nil {
-			if ctx.Err() != nil { // what was sent is told
-				break
-			}
-			return r, err
-		}
-	}
-	r.Expected = len(r.Outcomes)
-	return r, nil
+	r.Results, err = client.Everywhere(ctx, conn, request, expected)
+	return r, err
 }
 
 // action is one of a plugin that every fleet has.

@@ -6,6 +6,7 @@ import (
 
 	"fleet/cli/report"
 	"fleet/client"
+	"fleet/internal/wait"
 	"fleet/job"
 	"fleet/job/filter"
 
@@ -67,7 +68,7 @@ func (e *env) printOutput(in *ucli.Context, o lookOptions) error {
 		case !in.Bool(flagFollow) || !running:
 			return nil
 		default:
-			if pause(in.Context, waitEvery) != nil {
+			if wait.For(in.Context, waitEvery) != nil {
 				return &problem{ending: endInterrupted, err: errors.New("interrupted")}
 			}
 		}
@@ -77,7 +78,7 @@ func (e *env) printOutput(in *ucli.Context, o lookOptions) error {
 
 // noOutput says why there is none.
 func (e *env) noOutput(r report.Run, f filter.Filter) error {
-	p := &problem{ending: endingOf(r), hints: hintsFor(r, f), err: errors.New("no host answered")}
+	p := &problem{ending: endingOf(r.Results), hints: hintsFor(r, f), err: errors.New("no host answered")}
 	if len(r.Outcomes) == 1 {
 		o := r.Outcomes[0]
 		p.err = fmt.Errorf("%s: %s", report.Sanitise(o.Name), reasonOf(o))

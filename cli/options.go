@@ -12,6 +12,7 @@ import (
 	"fleet/job"
 	"fleet/job/filter"
 	"fleet/plugins/plugin"
+	"fleet/rollout"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -75,47 +76,44 @@ func (e *env) parsePrinting(in *ucli.Context, c Config) (printing, error) {
 
 // scope says how many of the matching hosts, in which portions.
 type scope struct {
-	limit filter.Limit
-	seed  int64
-	batch filter.Limit
-	sleep time.Duration
-	ttl   time.Duration
+	rollout.Spec
+	ttl time.Duration
 }
 
 // planned reports whether the exact targets must be known before anything is asked of them.
-func (s scope) planned() bool { return !s.limit.IsZero() || !s.batch.IsZero() }
+func (s scope) planned() bool { return !s.Limit.IsZero() || !s.Batch.IsZero() }
 
 func (e *env) parseScope(in *ucli.Context) (s scope, err error) {
 	switch {
 	case in.Bool(flagOne) && in.IsSet(flagLimit):
 		return s, usagef("-1 and --limit exclude each other; use one of them")
 	case in.Bool(flagOne):
-		s.limit, err = filter.ParseLimit("1")
+		s.Limit, err = filter.ParseLimit("1")
 	case in.IsSet(flagLimit):
-		s.limit, err = filter.ParseLimit(in.String(flagLimit))
+		s.Limit, err = filter.ParseLimit(in.String(flagLimit))
 	}
 	if err != nil {
 		return s, usagef("--limit: %w", err)
 	}
-	s.seed = e.seed()
+	s.Seed = e.seed()
 	if in.IsSet(flagLimitSeed) {
-		if s.limit.IsZero() {
+		if s.Limit.IsZero() {
 			return s, usagef("--limit-seed has no effect without --limit")
 		}
-		if s.seed, err = strconv.ParseInt(in.String(flagLimitSeed), 10, 64); err != nil {
+		if s.Seed, err = strconv.ParseInt(in.String(flagLimitSeed), 10, 64); err != nil {
 			return s, usagef("--limit-seed: %q is not a whole number", in.String(flagLimitSeed))
 		}
 	}
 	if in.IsSet(flagBatch) {
-		if s.batch, err = filter.ParseLimit(in.String(flagBatch)); err != nil {
+		if s.Batch, err = filter.ParseLimit(in.String(flagBatch)); err != nil {
 			return s, usagef("--batch: %w", err)
 		}
 	}
 	if in.IsSet(flagBatchSleep) {
-		if s.batch.IsZero() {
+		if s.Batch.IsZero() {
 			return s, usagef("--batch-sleep has no effect without --batch")
 		}
-		if s.sleep, err = parseSeconds(in.String(flagBatchSleep)); err != nil {
+		if s.Sleep, err = parseSeconds(in.String(flagBatchSleep)); err != nil {
 			return s, usagef("--batch-sleep: %w", err)
 		}
 	}

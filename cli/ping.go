@@ -125,8 +125,8 @@ func (e *env) look(ctx context.Context, o lookOptions) (report.Run, filter.Filte
 	if err != nil && (run.JobID == "" || ctx.Err() == nil) {
 		return r, f, err
 	}
-	add(&r, run)
-	r.Exit = endingOf(r).code()
+	r.Add(run)
+	r.Exit = endingOf(r.Results).code()
 	if err != nil {
 		r.Exit = endInterrupted.code()
 	}
@@ -141,8 +141,8 @@ func (e *env) told(out []byte, err error, r report.Run, f filter.Filter) error {
 	if err := e.print(string(out)); err != nil {
 		return err
 	}
-	e.warn(r.Twins)
-	end := endingOf(r)
+	e.warn(r.Duplicates)
+	end := endingOf(r.Results)
 	p := &problem{ending: end, hints: hintsFor(r, f)}
 	if r.Exit == endInterrupted.code() {
 		p.ending, p.err = endInterrupted, interruptedError(r.Jobs)

@@ -208,12 +208,12 @@ func (e *env) doRun(ctx context.Context, o runOptions) error {
 
 // whole is a run's report with what belongs beside it.
 func (e *env) show(r report.Run, o runOptions, interrupted bool, f filter.Filter) error {
-	end := endingOf(r)
+	end := endingOf(r.Results)
 	if interrupted {
 		end = endInterrupted
 	}
 	r.Exit = end.code()
-	e.warn(r.Twins)
+	e.warn(r.Duplicates)
 	out, err := r.Render(o.print.format, o.view)
 	if err != nil {
 		return faultf("%w", err)

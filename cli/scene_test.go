@@ -21,7 +21,7 @@ type scene struct {
 	hosts    []sceneHost
 	members  []job.Member
 	asked    []string // what was sent, one line a job
-	twins    []client.Twin
+	twins    []client.DuplicateKey
 	cancel   context.CancelFunc // called while job number cancelAt is asked, as Ctrl-C would
 	cancelAt int
 }
@@ -76,7 +76,7 @@ func (s *scene) Plan(ctx context.Context, r client.Request, progress func(client
 		s.cancel()
 	}
 	run, err := s.ask(ctx, r, func(sceneHost) client.Outcome { return client.Outcome{State: job.OK} })
-	p := client.Plan{Fleet: run.Expected, Twins: run.Twins}
+	p := client.Plan{Fleet: run.Expected, Duplicates: run.Duplicates}
 	for _, o := range run.Outcomes {
 		switch o.State {
 		case job.OK:
@@ -107,7 +107,7 @@ func (s *scene) ask(ctx context.Context, r client.Request, answer func(sceneHost
 	if err != nil {
 		return client.Run{}, err
 	}
-	run := client.Run{JobID: fmt.Sprintf("01JDEMO%019d", len(s.asked)), Took: 96 * time.Millisecond, Expected: len(s.hosts), Twins: s.twins}
+	run := client.Run{JobID: fmt.Sprintf("01JDEMO%019d", len(s.asked)), Took: 96 * time.Millisecond, Expected: len(s.hosts), Duplicates: s.twins}
 	for i, h := range s.hosts {
 		id := identity.ID(fmt.Sprintf("node%d", i))
 		if r.Targets != nil && !slices.ContainsFunc(r.Targets, func(t client.Target) bool { return t.Node == id }) {
@@ -156,7 +156,7 @@ func scenes() map[string]*scene {
 		{name: "db1.example.com", facts: group(2), does: map[string]client.Outcome{"rpcutil ping": says(job.OK, "", nil), "package status": pkg("absent")}},
 		{name: "web3.example.com", gone: true},
 	}}
-	cloned := &scene{hosts: four.hosts[:2], twins: []client.Twin{{Node: "node1", Name: "web2.example.com", Addrs: []string{"10.0.0.2", "10.0.0.9"}}}}
+	cloned := &scene{hosts: four.hosts[:2], twins: []client.DuplicateKey{{Node: "node1", Name: "web2.example.com", Addrs: []string{"10.0.0.2", "10.0.0.9"}}}}
 	missing := &scene{
 		hosts: []sceneHost{
 			{name: "web1", does: map[string]client.Outcome{"rpcutil forget": says(job.OK, "forgotten", nil)}},

@@ -36,7 +36,7 @@ func (s *statusReport) worst() ending {
 		return endNothing
 	}
 	if len(s.Others) > 0 {
-		end = endingOf(report.Run{Outcomes: s.Others})
+		end = endingOf(client.Results{Outcomes: s.Others})
 		if end == endNothing { // skipped by all: no host does that
 			end = endFailed
 		}

@@ -181,7 +181,7 @@ func (g *gathering) unended() int { return len(g.expected) - g.arrived }
 // account puts every expected host into exactly one state.
 func (g *gathering) account(interrupted error) Run {
 	g.reckon() // the roster may have come in this moment
-	run := Run{JobID: g.id, NoMatch: g.noMatch, Rejected: g.rejected, Expected: g.unended() + len(g.ended), Twins: g.twins(), Took: time.Since(g.sent)}
+	run := Run{JobID: g.id, NoMatch: g.noMatch, Rejected: g.rejected, Expected: g.unended() + len(g.ended), Duplicates: g.duplicates(), Took: time.Since(g.sent)}
 	for _, o := range g.ended {
 		if o != nil {
 			run.Outcomes = append(run.Outcomes, *o)

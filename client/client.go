@@ -13,6 +13,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/logkey"
+	"fleet/internal/wait"
 	"fleet/internal/wire"
 	"fleet/job"
 )
@@ -141,7 +142,7 @@ func (c *Client) inquire(ctx context.Context, subject string, question []byte) (
 			return nil, ctx.Err()
 		}
 		if errors.Is(err, nats.ErrNoResponders) && time.Since(began) < startPatience {
-			pause(ctx, startPause)
+			wait.For(ctx, startPause) // the loop looks at ctx
 			continue
 		}
 		limits = limits[1:]
@@ -225,13 +226,4 @@ func (c *Client) Roster(ctx context.Context) (r identity.Roster, signed []byte, 
 	}
 	r, err = identity.OpenRoster(c.config.Root, signed)
 	return r, signed, err
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }

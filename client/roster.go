@@ -7,6 +7,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/logkey"
+	"fleet/internal/wait"
 )
 
 // Whoever was revoked may still hold a certificate that has not run out, and a broker may be one that has not heard of
@@ -31,7 +32,7 @@ func (g *gathering) askRoster(ctx context.Context) {
 			return
 		}
 		g.c.config.Log.Warn("roster", logkey.Error, err)
-		pause(ctx, 100*time.Millisecond)
+		wait.For(ctx, 100*time.Millisecond)
 	}
 }
 

@@ -28,8 +28,8 @@ func (c *Client) Run(ctx context.Context, r Request, progress func(Progress)) (R
 // Plan asks who would run r, with a signed job that runs nothing. It blocks and ends as Run does.
 func (c *Client) Plan(ctx context.Context, r Request, progress func(Progress)) (Plan, error) {
 	run, err := c.ask(ctx, job.Match, r, progress)
-	p := Plan{Fleet: run.Expected, Twins: run.Twins}
-	leaveOut(run.Twins, run.Outcomes)
+	p := Plan{Fleet: run.Expected, Duplicates: run.Duplicates}
+	leaveOut(run.Duplicates, run.Outcomes)
 	for _, o := range run.Outcomes {
 		switch o.State {
 		case job.OK:

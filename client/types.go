@@ -55,22 +55,22 @@ type Outcome struct {
 
 // Plan is who would run a change.
 type Plan struct {
-	Targets []Target
-	Silent  []Outcome // expected, but did not say whether they match
-	Refused []Outcome // said that they would not run it, and why
-	Fleet   int       // hosts expected in all: live and failed
-	Twins   []Twin    // of these hosts two machines use the key; those that match are among Refused
+	Targets    []Target
+	Silent     []Outcome      // expected, but did not say whether they match
+	Refused    []Outcome      // said that they would not run it, and why
+	Fleet      int            // hosts expected in all: live and failed
+	Duplicates []DuplicateKey // hosts whose key two machines use; those that match are among Refused
 }
 
 // Run is one finished (or interrupted) run.
 type Run struct {
-	JobID    string
-	Outcomes []Outcome // one for each target, sorted by name
-	NoMatch  int       // hosts that said that the filter does not select them
-	Rejected int       // replies that did not verify; they count for nothing
-	Expected int       // hosts that membership named when the run began
-	Twins    []Twin    // hosts whose key two machines use: whose answer came cannot be told
-	Took     time.Duration
+	JobID      string
+	Outcomes   []Outcome      // one for each target, sorted by name
+	NoMatch    int            // hosts that said that the filter does not select them
+	Rejected   int            // replies that did not verify; they count for nothing
+	Expected   int            // hosts that membership named when the run began
+	Duplicates []DuplicateKey // hosts whose key two machines use, so that an answer may come from either
+	Took       time.Duration
 }
 
 // Progress is told as outcomes arrive. Total is 0 while the expected set is not known yet.

@@ -21,7 +21,9 @@ type Past struct {
 
 // PastJob makes it of the answers to the action show of the plugin jobs. All of it is foreign text.
 func PastJob(id string, asked Run, declarations []plugin.Declaration) Past {
-	p := Past{ID: id, Run: Run{Jobs: []string{id}, Expected: asked.Expected, Rejected: asked.Rejected, Twins: asked.Twins, Took: asked.Took}}
+	p := Past{ID: id, Run: Run{Results: client.Results{
+		Jobs: []string{id}, Expected: asked.Expected, Rejected: asked.Rejected, Duplicates: asked.Duplicates, Took: asked.Took,
+	}}}
 	named := map[string]bool{}
 	for _, o := range asked.Outcomes {
 		if o.State == job.OK {

@@ -212,7 +212,7 @@ func TestBar(t *testing.T) {
 }
 
 func TestColourMarksTrouble(t *testing.T) {
-	r := Run{Outcomes: []client.Outcome{{Name: "a", State: job.OK, Message: "fine"}, {Name: "b", State: job.Failed, Message: "x"}, {Name: "c", State: job.Silent}}}
+	r := Run{Results: client.Results{Outcomes: []client.Outcome{{Name: "a", State: job.OK, Message: "fine"}, {Name: "b", State: job.Failed, Message: "x"}, {Name: "c", State: job.Silent}}}}
 	got := r.human(View{Colour: true})
 	const want = "   a: fine\n   b: \x1b[31mfailed: x\x1b[0m\n\n3 hosts: 1 ok, 1 failed, 1 silent\nNo answer from:\n   c: \x1b[33msilent\x1b[0m\n"
 	if got != want {
@@ -221,7 +221,7 @@ func TestColourMarksTrouble(t *testing.T) {
 }
 
 func TestLongLinesAreCut(t *testing.T) {
-	r := Run{Outcomes: []client.Outcome{{Name: "a", State: job.OK, Message: strings.Repeat("x", 400)}}}
+	r := Run{Results: client.Results{Outcomes: []client.Outcome{{Name: "a", State: job.OK, Message: strings.Repeat("x", 400)}}}}
 	if got := r.human(View{}); !strings.Contains(got, "xxx… (100 more characters; -v shows them)\n") {
 		t.Errorf("got %q", got)
 	}

@@ -12,18 +12,11 @@ import (
 
 // Run is all that is known of a run when it has ended, or was interrupted.
 type Run struct {
-	Plugin     string
-	Action     plugin.Action
-	Args       plugin.Args
-	Jobs       []string         // ids, one a batch
-	Outcomes   []client.Outcome // one for each target, and for each host that did not say whether it is one
-	NotStarted []string         // targets that nothing was sent to
-	NoMatch    int
-	Rejected   int // replies that did not verify
-	Expected   int
-	Twins      []client.Twin // hosts whose key two machines use
-	Took       time.Duration
-	Exit       int
+	client.Results
+	Plugin string
+	Action plugin.Action
+	Args   plugin.Args
+	Exit   int
 }
 
 // View is how a run is shown.
@@ -101,12 +94,12 @@ type (
 		NoMatch    int                       `json:"not_matched"`
 		Rejected   int                       `json:"unverified_replies"`
 		Expected   int                       `json:"expected"`
-		Twins      []twinDocument            `json:"twins,omitempty"`
+		Duplicates []duplicateDocument       `json:"twins,omitempty"`
 		TookMS     float64                   `json:"took_ms"`
 		Exit       int                       `json:"exit"`
 	}
-	// twinDocument is a host whose key two machines use: its answer may be either's.
-	twinDocument struct {
+	// duplicateDocument is a host whose key two machines use, so that its answer may come from either.
+	duplicateDocument struct {
 		Host      string   `json:"host"`
 		Node      string   `json:"node"`
 		Addresses []string `json:"addresses"`
@@ -132,8 +125,8 @@ func (r Run) document(v View) document {
 		NotStarted: r.NotStarted, NoMatch: r.NoMatch, Rejected: r.Rejected, Expected: r.Expected,
 		TookMS: milliseconds(r.Took), Exit: r.Exit,
 	}
-	for _, t := range r.Twins {
-		whole.Twins = append(whole.Twins, twinDocument{Host: t.Name, Node: string(t.Node), Addresses: t.Addrs})
+	for _, k := range r.Duplicates {
+		whole.Duplicates = append(whole.Duplicates, duplicateDocument{Host: k.Name, Node: string(k.Node), Addresses: k.Addrs})
 	}
 	d := document{header: []string{"host", "outcome", "message"}}
 	for _, o := range r.Action.Outputs {

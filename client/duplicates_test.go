@@ -15,7 +15,7 @@ func TestTwinsAreNamedAndLeftOut(t *testing.T) {
 	w.host("web1", ok)
 	twin := w.host("web2", ok)
 	w.twin(twin.id(), "10.0.0.2", "10.0.0.9")
-	named := func(what string, twins []client.Twin) {
+	named := func(what string, twins []client.DuplicateKey) {
 		t.Helper()
 		if len(twins) != 1 || twins[0].Node != twin.id() || twins[0].Name != "web2" {
 			t.Fatalf("%s: %+v", what, twins)
@@ -30,10 +30,10 @@ func TestTwinsAreNamedAndLeftOut(t *testing.T) {
 	if err != nil || outcome(t, run, "web2").State != job.OK {
 		t.Fatalf("%+v, %v", run, err)
 	}
-	named("a run", run.Twins)
+	named("a run", run.Duplicates)
 	plan, err := w.client().Plan(t.Context(), request(), nil)
 	if err != nil || len(plan.Targets) != 1 || plan.Targets[0].Name != "web1" || len(plan.Refused) != 1 || plan.Refused[0].Reason != job.ReasonPolicy {
 		t.Fatalf("%+v, %v", plan, err)
 	}
-	named("a plan", plan.Twins)
+	named("a plan", plan.Duplicates)
 }
