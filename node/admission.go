@@ -16,7 +16,7 @@ func (n *Node) admit(raw []byte) []byte {
 	now, roster := time.Now(), *n.roster.Load()
 	req, record, err := identity.OpenJoinRequest(n.me.Root.ID(), roster, raw)
 	if err != nil {
-		n.log.Warn("admission request dropped", logkey.Error, err)
+		n.log.Warn("dropped an admission request", logkey.Error, err)
 		n.auditAdmission(identity.JoinRequest{}, err)
 		return identity.Refuse(err.Error())
 	}
@@ -40,7 +40,7 @@ func (n *Node) admit(raw []byte) []byte {
 		n.auditAdmission(req, err)
 		return identity.Refuse("this peer could not admit the host: " + err.Error())
 	}
-	log.Info("the host was admitted", logkey.Role, record.Role)
+	log.Info("admitted a host", logkey.Role, record.Role)
 	n.auditAdmission(req, nil)
 	return answer
 }

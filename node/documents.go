@@ -125,7 +125,7 @@ func (n *Node) takeDocument(r mesh.Request) []byte {
 	}
 	if changed {
 		if err := n.use(r.Data); err != nil {
-			n.log.Error("a document was taken and is not in force", logkey.Error, err)
+			n.log.Error("cannot put a document in force", logkey.Error, err)
 		}
 	}
 	return nil

@@ -64,11 +64,11 @@ func (n *Node) metricsLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		l, err := metrics.Listen(n.config.Metrics)
 		if err == nil {
-			n.log.Info("metrics and health are served", logkey.Addr, l.Addr())
+			n.log.Info("serving metrics and health checks", logkey.Addr, l.Addr())
 			err = metrics.Serve(ctx, l, source, n.log)
 		}
 		if err != nil {
-			n.log.Error("metrics and health cannot be shown; trying again", logkey.Error, err, logkey.Retry, metricsAgain)
+			n.log.Error("cannot serve metrics and health checks; retrying", logkey.Error, err, logkey.Retry, metricsAgain)
 		}
 		select {
 		case <-ctx.Done():

@@ -36,7 +36,7 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 		for _, seed := range token.Seeds {
 			m, roster, err := joinAt(ctx, seed, token, key, seal, name)
 			if err == nil {
-				log.Info("this host was admitted", logkey.Name, name, logkey.Node, key.Public().ID(), logkey.Broker, seed)
+				log.Info("admitted to the fleet", logkey.Name, name, logkey.Node, key.Public().ID(), logkey.Broker, seed)
 				return m, dir.Save(m, roster)
 			}
 			if errors.Is(err, identity.ErrRefused) {

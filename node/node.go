@@ -218,13 +218,13 @@ func (n *Node) cleanLoop(ctx context.Context) {
 		case now := <-tick.C:
 			if err := n.journal.Forget(now); err != nil {
 				n.uncleaned.Add(1)
-				n.log.Warn("old entries of the journal could not be removed", logkey.Error, err)
+				n.log.Warn("cannot remove old entries from the journal", logkey.Error, err)
 			}
 			if n.config.Detached == nil {
 				continue
 			}
 			if err := n.config.Detached.Forget(now); err != nil {
-				n.log.Warn("old output of actions could not be removed", logkey.Error, err)
+				n.log.Warn("cannot remove old output", logkey.Error, err)
 			}
 		}
 	}

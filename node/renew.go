@@ -106,7 +106,7 @@ func (n *Node) renewFor(raw []byte) []byte {
 	}
 	out, err := wire.Marshal(answer)
 	if err != nil {
-		n.log.Error("the answer to a renewal could not be sent", logkey.Error, err)
+		n.log.Error("cannot send a renewed certificate", logkey.Error, err)
 	}
 	return out
 }

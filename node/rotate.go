@@ -101,7 +101,7 @@ func (n *Node) rotations() []identity.Rotation {
 		raw, _, _ := n.docs.Get(ref.Kind, ref.Name)
 		r, err := identity.OpenRotation(n.me.Root, raw)
 		if err != nil {
-			n.log.Error("a document with new keys cannot be read", logkey.Error, err)
+			n.log.Error("cannot read a document with new keys", logkey.Error, err)
 			continue
 		}
 		list = append(list, r)

@@ -113,7 +113,7 @@ func (n *Node) takeWaiting(r mesh.Request) []byte {
 // hearWaiting takes what another broker's node was handed.
 func (n *Node) hearWaiting(signed []byte) {
 	if err := n.keepWaiting(signed); err != nil {
-		n.log.Warn("a job that waits for approval could not be kept", logkey.Error, err)
+		n.log.Warn("cannot store a job that waits for approval", logkey.Error, err)
 	}
 }
 

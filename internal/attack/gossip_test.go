@@ -144,7 +144,7 @@ func TestGossipKeyHolder(t *testing.T) {
 		}
 		m.hold(t)
 		for _, h := range m.hosts {
-			if h.log.count("this node no longer runs a broker") > 0 {
+			if h.log.count("stopped the broker") > 0 {
 				t.Errorf("%s was talked out of its broker", h.name)
 			}
 		}

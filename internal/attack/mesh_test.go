@@ -134,7 +134,7 @@ func up(binary, dir string, n int) (*mesh, error) {
 		}
 	}
 	for _, h := range m.hosts[:min(n, 3)] {
-		line, err := h.log.find(0, "this node runs a broker now")
+		line, err := h.log.find(0, "started a broker")
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", h.name, err), m.down())
 		}

@@ -117,7 +117,7 @@ func (l *Log) putLost() error {
 	if err := l.append(Entry{Event: Unwritten, Count: l.lost}, false); err != nil {
 		return err
 	}
-	l.log.Info("writing the audit log works again; some lines are lost", logkey.Count, l.lost)
+	l.log.Info("the audit log can be written again; some lines are lost", logkey.Count, l.lost)
 	l.lost = 0
 	return nil
 }
@@ -183,7 +183,7 @@ func (l *Log) rotate() error {
 		old = old[1:]
 	}
 	if err := errors.Join(err, syncDir(l.dir)); err != nil {
-		l.log.Warn("old audit files could not be removed", logkey.Error, err)
+		l.log.Warn("cannot remove old audit files", logkey.Error, err)
 	}
 	return nil
 }

@@ -254,7 +254,7 @@ type Left struct {
 func (r *Runner) Left() []Left {
 	dirs, err := os.ReadDir(r.dir)
 	if err != nil {
-		r.log.Error("earlier actions are not known: their directory cannot be read", logkey.Error, err)
+		r.log.Error("cannot list earlier actions", logkey.Error, err)
 		return nil
 	}
 	var list []Left
@@ -264,7 +264,7 @@ func (r *Runner) Left() []Left {
 		}
 		left, err := r.left(d.Name())
 		if err != nil {
-			r.log.Error("an earlier action cannot be read", logkey.Job, d.Name(), logkey.Error, err)
+			r.log.Error("cannot read an earlier action", logkey.Job, d.Name(), logkey.Error, err)
 			continue
 		}
 		list = append(list, left)
@@ -290,7 +290,7 @@ func (r *Runner) End(id string) {
 	dir := filepath.Join(r.dir, id)
 	// The job first: it is what Left goes by.
 	if err := os.Remove(filepath.Join(dir, jobFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		r.log.Warn("the files of an action could not be removed", logkey.Job, id, logkey.Error, err)
+		r.log.Warn("cannot remove the files of an earlier action", logkey.Job, id, logkey.Error, err)
 	}
 	names := []string{callFile, resultFile, roomFile, lockFile, begunFile}
 	if info, err := os.Lstat(r.file(id, outputFile)); err != nil || info.Size() == 0 {
@@ -298,7 +298,7 @@ func (r *Runner) End(id string) {
 	}
 	for _, name := range names {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			r.log.Warn("the files of an action could not be removed", logkey.Job, id, logkey.Error, err)
+			r.log.Warn("cannot remove the files of an earlier action", logkey.Job, id, logkey.Error, err)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (e either) Start(ctx context.Context, id string, argv []string) error {
 	if err == nil {
 		return nil
 	}
-	e.log.Warn("an action could not be started as a unit of systemd and runs in a session of its own; a restart of the agent may end it", logkey.Job, id, logkey.Error, err)
+	e.log.Warn("cannot start the action as a systemd unit; a restart of the agent may end it", logkey.Job, id, logkey.Error, err)
 	return e.second.Start(ctx, id, argv)
 }
 

@@ -73,7 +73,7 @@ func (l *loop) follow(urls []string) {
 	at := l.conn.ConnectedUrl() // before the pool is replaced: then it is one of the new servers, whichever it is connected to
 	if !slices.Equal(urls, l.following) {
 		if err := l.conn.SetServerPool(urls); err != nil {
-			l.m.log.Warn("the new list of brokers could not be taken over", logkey.Error, err)
+			l.m.log.Warn("cannot use the new list of brokers", logkey.Error, err)
 			return
 		}
 		settle := l.m.config.Settle
@@ -84,7 +84,7 @@ func (l *loop) follow(urls []string) {
 	case !slices.Contains(urls, at):
 		if !l.connect(urls) {
 			if err := l.conn.ForceReconnect(); err != nil {
-				l.m.log.Warn("not connected to another broker yet", logkey.Error, err)
+				l.m.log.Warn("cannot move to another broker yet; retrying", logkey.Error, err)
 			}
 		}
 	case at != urls[0] && time.Now().After(l.moveAfter):
@@ -120,7 +120,7 @@ func (l *loop) connect(urls []string) bool {
 		return true
 	}
 	if err := nc.SetServerPool(l.following); err != nil {
-		l.m.log.Warn("the list of the other brokers could not be taken over", logkey.Error, err)
+		l.m.log.Warn("cannot use the new list of brokers", logkey.Error, err)
 	}
 	if err := old.Drain(); err != nil {
 		old.Close()
@@ -147,16 +147,16 @@ func (l *loop) dial(urls []string) (*nats.Conn, error) {
 	return nats.Connect("", append(Options(c.Self(), conf, urls), nats.DontRandomize(), nats.Timeout(connectTimeout), nats.DrainTimeout(drainFor),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil: closed by this node itself
-				m.log.Warn("the broker was lost; looking for another", logkey.Error, err)
+				m.log.Warn("connection to the broker lost; connecting to another one", logkey.Error, err)
 				m.look()
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			m.log.Info("connected to a broker again", logkey.Broker, nc.ConnectedUrl())
+			m.log.Info("reconnected to a broker", logkey.Broker, nc.ConnectedUrl())
 			m.outbound.lookAgain()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			m.log.Warn("the connection to the broker reports an error", logkey.Error, err)
+			m.log.Warn("the connection to the broker reported an error", logkey.Error, err)
 		}))...)
 }
 

@@ -33,7 +33,7 @@ type connections struct {
 func newConnections(self identity.ID, file string, publish func(string, []byte) error, log *slog.Logger) *connections {
 	c := &connections{presence.New(self, log), self, file, publish, log, make(chan *broker.Broker), make(chan struct{}, 1)}
 	if err := c.Load(time.Now(), c.file); err != nil {
-		log.Error("this node does not know who was connected before it started", logkey.Error, err)
+		log.Error("cannot read the saved presence", logkey.Error, err)
 	}
 	return c
 }
@@ -103,7 +103,7 @@ func (c *connections) tell(messages [][]byte) {
 			return // who hears the next message asks for what was missed
 		}
 		if err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) {
-			c.log.Warn("the other peers were not told who is connected here", logkey.Error, err)
+			c.log.Warn("cannot send presence to the other brokers", logkey.Error, err)
 			return
 		}
 	}
@@ -111,7 +111,7 @@ func (c *connections) tell(messages [][]byte) {
 
 func (c *connections) save() {
 	if err := c.Save(time.Now(), c.file); err != nil {
-		c.log.Error("after a restart this node would not know which hosts to expect", logkey.Error, err)
+		c.log.Error("cannot save presence; after a restart this node would not know which hosts to expect", logkey.Error, err)
 	}
 }
 
@@ -119,7 +119,7 @@ func (c *connections) save() {
 func (m *Mesh) hearPresence(msg *nats.Msg) {
 	asked, err := m.connections.Hear(time.Now(), lastToken(msg.Subject), msg.Data)
 	if err != nil {
-		m.log.Warn("what another peer says about its connections cannot be used", logkey.Error, err)
+		m.log.Warn("ignored invalid presence from another broker", logkey.Error, err)
 	}
 	if asked {
 		m.connections.wake()

@@ -76,7 +76,7 @@ func (l *loop) reconcileRoutes(members []gossip.Member) {
 		err = errors.Join(err, l.broker.Reload()) // who is not welcome any more is disconnected
 	}
 	if err != nil {
-		l.m.log.Error("this node's broker could not be reconfigured", logkey.Error, err)
+		l.m.log.Error("cannot reconfigure this node's broker; retrying", logkey.Error, err)
 	}
 }
 
@@ -91,7 +91,7 @@ func (l *loop) tellMesh() {
 		return
 	}
 	if err := l.conn.Publish(job.MeshNewSubject, l.m.answerMesh()); err != nil {
-		l.m.log.Warn("nodes that do not gossip hear of the brokers later", logkey.Error, err)
+		l.m.log.Warn("cannot announce the brokers to nodes that do not gossip; they ask again later", logkey.Error, err)
 		return
 	}
 	l.told = now
@@ -121,7 +121,7 @@ func (l *loop) stopListening() {
 	l.m.shown.subscribed.Store(false)
 	for _, s := range l.jobs {
 		if err := s.Unsubscribe(); err != nil {
-			l.m.log.Warn("a subscription could not be ended", logkey.Error, err)
+			l.m.log.Warn("cannot end a subscription", logkey.Error, err)
 		}
 	}
 }
@@ -130,7 +130,7 @@ func (l *loop) stopListening() {
 func (l *loop) close() {
 	if l.conn != nil {
 		if err := l.conn.Publish(job.LeaveSubject(l.m.self), nil); err != nil {
-			l.m.log.Warn("no broker may have heard that this node leaves; it may be reported as failed", logkey.Error, err)
+			l.m.log.Warn("shutting down; could not confirm that a broker received the leave message", logkey.Error, err)
 		}
 		l.conn.FlushTimeout(time.Second)
 		l.conn.Close()

@@ -120,7 +120,7 @@ func (s *Members) answerMembers(question []byte) []byte {
 	}
 	raw, err := list.Encode()
 	if err != nil {
-		s.log.Error("the list of hosts could not be sent", logkey.Error, err) // a shorter one would leave hosts unnamed
+		s.log.Error("cannot send the member list", logkey.Error, err) // a shorter one would leave hosts unnamed
 		return nil
 	}
 	return raw

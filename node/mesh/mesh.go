@@ -138,7 +138,7 @@ func (m *Mesh) Run(ctx context.Context, drain func()) error {
 	if m.gossip != nil {
 		others.Go(func() {
 			if err := m.gossip.Run(gossiping); gossiping.Err() == nil {
-				ended = errors.Join(errors.New("gossip ended"), err)
+				ended = errors.Join(errors.New("gossip stopped"), err)
 				stop()
 			}
 		})
@@ -169,7 +169,7 @@ func (m *Mesh) join(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, joinWait)
 	defer cancel()
 	if _, err := m.gossip.Join(ctx, m.config.Seeds); err != nil {
-		m.log.Warn("no member of the mesh has answered yet", logkey.Error, err)
+		m.log.Warn("no member has answered yet", logkey.Error, err)
 	}
 }
 

@@ -50,7 +50,7 @@ func (o *outbound) lookAgain() {
 // openOutbound takes up what was known when the node stopped.
 func (m *Mesh) openOutbound() error {
 	if m.config.Self().Role == identity.Peer {
-		return errors.New("a peer has to gossip: it may have to run a broker; admit this host as a member, or take gossip = false out of its config")
+		return errors.New("a peer must gossip, because it may have to run a broker; admit this host as a member, or remove gossip = false from its config")
 	}
 	m.outbound.again = make(chan struct{}, 1)
 	path := filepath.Join(m.config.Dir, brokersFile)
@@ -62,7 +62,7 @@ func (m *Mesh) openOutbound() error {
 		return err
 	}
 	if m.outbound.addrs, err = decodeBrokersFile(raw); err != nil { // those of the admission are left
-		m.log.Error("the brokers known before the restart cannot be read", logkey.File, path, logkey.Error, err)
+		m.log.Error("cannot read the saved list of brokers", logkey.File, path, logkey.Error, err)
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func (m *Mesh) askLoop(ctx context.Context) {
 		if raw, err := m.askMesh(ctx); err != nil {
 			wait = askSoon
 			if !errors.Is(err, ErrNoBroker) && ctx.Err() == nil {
-				m.log.Warn("no node with a broker says how the mesh stands; asking again", logkey.Error, err)
+				m.log.Warn("cannot update the state of the mesh; retrying", logkey.Error, err)
 			}
 		} else {
 			m.takeMesh(ctx, raw)
@@ -132,7 +132,7 @@ func (m *Mesh) takeMesh(ctx context.Context, raw []byte) {
 		refs, err = m.config.Docs.Missing(news.Digest)
 	}
 	if err != nil {
-		m.log.Warn("news of the mesh cannot be used", logkey.Error, err)
+		m.log.Warn("ignored an invalid mesh update", logkey.Error, err)
 		return
 	}
 	m.config.Missing(ctx, refs)
@@ -163,7 +163,7 @@ func (m *Mesh) keepBrokers(addrs []string) error {
 func (m *Mesh) answerMesh() []byte {
 	raw, err := job.Mesh{Brokers: m.Brokers(), Digest: m.config.Docs.Digest()}.Encode()
 	if err != nil {
-		m.log.Error("how the mesh stands could not be told", logkey.Error, err)
+		m.log.Error("cannot send a mesh update", logkey.Error, err)
 	}
 	return raw
 }

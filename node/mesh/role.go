@@ -74,16 +74,16 @@ func (l *loop) takeRole(ctx context.Context) {
 		Root: c.Root, Credentials: c.Credentials, Roster: c.Roster, Log: l.m.log,
 	})
 	if err != nil {
-		l.m.log.Error("cannot start a broker; trying again", logkey.Error, err)
+		l.m.log.Error("cannot start a broker; retrying", logkey.Error, err)
 		return
 	}
 	l.broker, l.role.taken = b, time.Now()
 	l.m.connections.watch(ctx, b)
 	l.m.shown.broker.Store(b)
 	if err := l.m.gossip.SetBroker(true, b.ClientAddr().Port(), b.RouteAddr().Port()); err != nil {
-		l.m.log.Warn("the mesh may not know of this broker yet", logkey.Error, err)
+		l.m.log.Warn("started a broker, but could not announce it yet", logkey.Error, err)
 	}
-	l.m.log.Info("this node runs a broker now", logkey.Clients, b.ClientAddr(), logkey.Routes, b.RouteAddr())
+	l.m.log.Info("started a broker", logkey.Clients, b.ClientAddr(), logkey.Routes, b.RouteAddr())
 }
 
 // stepDown tells the mesh first, goes elsewhere as the other nodes do, and stops the broker when they have.
@@ -96,13 +96,13 @@ func (l *loop) stepDown(ctx context.Context) {
 	l.broker, l.role.dialed = nil, nil
 	l.m.connections.watch(ctx, nil)
 	l.m.shown.broker.Store(nil)
-	l.m.log.Info("this node no longer runs a broker")
+	l.m.log.Info("stopped the broker")
 }
 
 // announceEnd tells the mesh that this node's broker stops, so that the nodes on it go elsewhere before it does.
 func (l *loop) announceEnd() {
 	if err := l.m.gossip.SetBroker(false, 0, 0); err != nil {
-		l.m.log.Warn("the mesh may not know that this broker stops", logkey.Error, err)
+		l.m.log.Warn("stopping the broker, but could not announce it", logkey.Error, err)
 	}
 }
 
@@ -120,7 +120,7 @@ func (l *loop) awaitNodes(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-limit.C:
-			l.m.log.Warn("this broker stops while nodes are still connected to it", logkey.Nodes, l.broker.Nodes())
+			l.m.log.Warn("stopping the broker while nodes are still connected", logkey.Nodes, l.broker.Nodes())
 			return
 		case <-tick.C:
 		}

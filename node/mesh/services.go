@@ -82,7 +82,7 @@ func (l *loop) serve() {
 		add(nc.Subscribe(subject, func(m *nats.Msg) { f(m.Data) }))
 	}
 	if failed != nil {
-		l.m.log.Error("cannot answer for the mesh yet; trying again", logkey.Error, failed)
+		l.m.log.Error("cannot subscribe to requests for the mesh yet; retrying", logkey.Error, failed)
 		l.stopServing()
 		return
 	}

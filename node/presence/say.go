@@ -86,7 +86,7 @@ func (t *Table) encode(messages []message) [][]byte {
 		}
 		raw, err := m.encode()
 		if err != nil {
-			t.log.Error("a message about connected hosts could not be encoded", logkey.Error, err)
+			t.log.Error("cannot encode presence", logkey.Error, err)
 			continue
 		}
 		out = append(out, raw)

@@ -145,7 +145,7 @@ func (t *Table) Tick(now time.Time) {
 		}
 		delete(t.tellers, id)
 		if len(s.hosts) > 0 {
-			t.log.Info("a peer with hosts connected to its broker has fallen silent", logkey.Broker, id, logkey.Hosts, len(s.hosts))
+			t.log.Info("a broker that has hosts connected does not send presence", logkey.Broker, id, logkey.Hosts, len(s.hosts))
 		}
 		until := s.heard.Add(storm)
 		if least := now.Add(moving); least.After(until) { // it may be this machine that slept
@@ -159,7 +159,7 @@ func (t *Table) Tick(now time.Time) {
 		if now.Sub(l.Since) > keep(l.Role) {
 			delete(t.gone, id)
 			t.dirty = true
-			t.log.Info("a host that has been gone for long is forgotten", logkey.Node, id, logkey.Name, l.Name, logkey.Since, l.Since)
+			t.log.Info("host forgotten: it has been gone for too long", logkey.Node, id, logkey.Name, l.Name, logkey.Since, l.Since)
 		}
 	}
 	for id, at := range t.leaving {
