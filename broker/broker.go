@@ -25,7 +25,7 @@ const stormTimeout = 60 // seconds
 
 // Config is what a broker needs. All fields but Routes are required.
 type Config struct {
-	Name        identity.ID    // the node that carries it
+	Name        identity.ID    // the node that runs it
 	Client      netip.AddrPort // where nodes and admins connect
 	Route       netip.AddrPort // where other brokers connect
 	Routes      []string       // host:port of other brokers, see SetRoutes

@@ -39,7 +39,7 @@ type NodeConfig struct {
 	RoutePort     int           // of the embedded broker, for other brokers
 	GossipPort    int           // TCP and UDP
 	Seeds         []string      // HOST:PORT of hosts to find the fleet by
-	Pinned        bool          // carries a broker before others do
+	Pinned        bool          // runs a broker before others do
 	FactsDirs     []string      // directories with custom facts, beside the usual ones
 	FactsInterval time.Duration // how often facts are collected
 	LogLevel      string        // debug, info, warn or error

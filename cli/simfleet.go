@@ -33,7 +33,7 @@ const (
 	readyWords = "msg=ready"
 )
 
-// simulation is a fleet of its own: real nodes that carry the brokers, each a process, and the simulated hosts here.
+// simulation is a fleet of its own: real nodes that run the brokers, each a process, and the simulated hosts here.
 type simulation struct {
 	env     *env
 	options simOptions

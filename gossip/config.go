@@ -23,7 +23,7 @@ const (
 // Config says what New needs. Fields without a default must be set.
 type Config struct {
 	// Self is what this node announces of itself: ID, Host, Started, Peer, Pinned, Ephemeral, Protocol, and the broker
-	// if it carries one from the start. Addr, State, Since and LastSeen are ignored.
+	// if it runs one from the start. Addr, State, Since and LastSeen are ignored.
 	Self Member
 
 	// Fleet, up to 255 bytes, goes with each packet in the clear and is authenticated by it: two fleets on one network

@@ -122,7 +122,7 @@ func (g *Gossip) Conflicts() []Conflict {
 	return out
 }
 
-// SetBroker announces that this node carries a broker on these ports, or that it does not. It blocks until the news
+// SetBroker announces that this node runs a broker on these ports, or that it does not. It blocks until the news
 // has gone out to some of the others, at most three seconds; an error means that it may take a while longer, or that
 // the ports are wrong.
 func (g *Gossip) SetBroker(on bool, brokerPort, routePort uint16) error {

@@ -39,10 +39,10 @@ type Member struct {
 	LastSeen time.Time // for a member that is alive: now; otherwise when it was last believed alive, up to about ten seconds late
 	Started  time.Time // when its process started, by its own clock, in whole seconds
 
-	Peer       bool   // may carry a broker
+	Peer       bool   // may run a broker
 	Pinned     bool   // is preferred as one
 	Ephemeral  bool   // is forgotten soon after it is gone
-	Broker     bool   // carries a broker now
+	Broker     bool   // runs a broker now
 	BrokerPort uint16 // for clients; 0 without a broker
 	RoutePort  uint16 // for other brokers; 0 without a broker
 	Protocol   uint8  // version of fleet's own protocol

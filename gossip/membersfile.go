@@ -20,7 +20,7 @@ import (
 
 const membersSchema = "fleet.members/1"
 
-// savedMember is a member as the file has it, times in whole seconds. Whether it carries a broker is not kept: at the
+// savedMember is a member as the file has it, times in whole seconds. Whether it runs a broker is not kept: at the
 // next start it does not, or will say so itself.
 type savedMember struct {
 	ID        string         `json:"id"`
@@ -211,7 +211,7 @@ func toFile(members, old []Member, self string) []savedMember {
 	return out
 }
 
-// pickOld chooses whose address to keep although they are forgotten: those who may carry a broker first, since they stay,
+// pickOld chooses whose address to keep although they are forgotten: those who may run a broker first, since they stay,
 // then who was seen last.
 func pickOld(members []Member) []Member {
 	slices.SortFunc(members, func(a, b Member) int {

@@ -75,7 +75,7 @@ func cutGone(b []byte) (Member, []byte, error) {
 	}
 	since, b, ok := cutUvarint(b)
 	if !ok || since >= maxStarted || m.Broker {
-		return Member{}, nil, errors.New("its time is broken, or it carries a broker")
+		return Member{}, nil, errors.New("its time is broken, or it runs a broker")
 	}
 	m.ID, m.Addr, m.Since, m.State = id, addr, time.Unix(int64(since), 0), Failed
 	if left {

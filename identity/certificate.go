@@ -22,8 +22,8 @@ import (
 type Role string
 
 const (
-	Peer      Role = "peer"      // may carry a broker, holds the issuing key, may admit others
-	Member    Role = "member"    // never carries a broker
+	Peer      Role = "peer"      // may run a broker, holds the issuing key, may admit others
+	Member    Role = "member"    // never runs a broker
 	Ephemeral Role = "ephemeral" // a member that is forgotten soon after it has gone
 )
 

@@ -27,7 +27,7 @@ type Member struct {
 	Since    int64 // Unix milliseconds: when Presence began
 	LastSeen int64 // Unix milliseconds; of one that is alive: 0, which is now
 	Role     identity.Role
-	Broker   string // host:port where it carries one
+	Broker   string // host:port where it runs one
 	Protocol uint8  // the newest version of its release; 0: not known
 	// Twin is where two machines use this host's key, the two addresses; nil: there is one. What such a host says may be
 	// either's.

@@ -96,7 +96,7 @@ func TestAHostWithoutGossipWithOldBrokers(t *testing.T) {
 	}
 }
 
-// A peer may have to carry a broker, so it has to be reachable.
+// A peer may have to run a broker, so it has to be reachable.
 func TestAPeerHasToGossip(t *testing.T) {
 	f := fleettest.New(t)
 	d, err := node.OpenDataDir(f.First().Dir)
@@ -141,11 +141,11 @@ func TestARestartedBrokerNamesHostsWithoutGossip(t *testing.T) {
 	}
 }
 
-// connectTo connects to the broker of that host alone, as soon as it carries one.
+// connectTo connects to the broker of that host alone, as soon as it runs one.
 func connectTo(t *testing.T, f *fleettest.Fleet, c *client.Client, host string) *client.Client {
 	t.Helper()
 	var direct *client.Client
-	until(t, host+" carries a broker", func() bool {
+	until(t, host+" runs a broker", func() bool {
 		members, err := c.Members(t.Context())
 		i := slices.IndexFunc(members, func(m job.Member) bool { return m.Name == host && m.Presence == job.Alive && m.Broker != "" })
 		if err != nil || i < 0 {

@@ -109,7 +109,7 @@ func TestARevokedHostIsOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One of the peers that carry a broker, so that its routes have to go too, and a member.
+	// One of the peers that run a broker, so that its routes have to go too, and a member.
 	var out []identity.ID
 	for _, m := range members {
 		if m.Name == "web2" || m.Name == "web4" {

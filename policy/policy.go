@@ -21,7 +21,7 @@ type Question struct {
 	Facts          filter.Host       // what the host reports of itself; only the host's own file may ask it
 	Now            time.Time
 	Share          float64 // of the fleet that the job is for, in percent
-	Seconded       bool    // a second admin signed the job too
+	CoSigned       bool    // a second admin signed the job too
 }
 
 // Answer is the decision and the line that gave it.
@@ -58,7 +58,7 @@ func Roster(ctx context.Context, r identity.Roster, q Question) Answer {
 }
 
 func needsSecond(second uint8, q Question) bool {
-	return second > 0 && !q.Seconded && q.Share > float64(second-1)
+	return second > 0 && !q.CoSigned && q.Share > float64(second-1)
 }
 
 // fits reports whether all that a roster rule names holds.

@@ -62,7 +62,7 @@ func TestRoster(t *testing.T) {
 		{name: "until now", rule: identity.Rule{Action: "*.*", Until: noon.Unix()}},
 		{name: "until later", rule: identity.Rule{Action: "*.*", Until: noon.Unix() + 1}, allow: true},
 		{name: "two keys", rule: identity.Rule{Action: "*.*", Second: 1}, waits: true},
-		{name: "two keys, and both are there", rule: identity.Rule{Action: "*.*", Second: 1}, change: func(q *Question) { q.Seconded = true }, allow: true},
+		{name: "two keys, and both are there", rule: identity.Rule{Action: "*.*", Second: 1}, change: func(q *Question) { q.CoSigned = true }, allow: true},
 		{name: "two keys above 20 %, for all", rule: identity.Rule{Action: "*.*", Second: 21}, waits: true},
 		{name: "two keys above 20 %, for 20 %", rule: identity.Rule{Action: "*.*", Second: 21}, change: func(q *Question) { q.Share = 20 }, allow: true},
 		{name: "another role", rule: identity.Rule{Action: "*.*"}, change: func(q *Question) { q.Signer.Roles = []string{"opss"} }},

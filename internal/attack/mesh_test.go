@@ -85,7 +85,7 @@ type host struct {
 	cmd        *exec.Cmd
 	done       chan struct{}
 
-	broker, routes, gossip string // its addresses; empty where it carries no broker
+	broker, routes, gossip string // its addresses; empty where it runs no broker
 	creds                  identity.Credentials
 	id                     identity.ID
 }

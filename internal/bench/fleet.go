@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// peers is how many hosts may carry a broker; the others join as members.
+	// peers is how many hosts may run a broker; the others join as members.
 	peers = 3
 	// settleLimit bounds how long it may take until everybody answers.
 	settleLimit = 3 * time.Minute
-	// growAtOnce is how many hosts are started at one time once all that may carry a broker are there.
+	// growAtOnce is how many hosts are started at one time once all that may run a broker are there.
 	growAtOnce = 4
 	lookAgain  = 50 * time.Millisecond // between two pings that wait for something
 )
@@ -60,7 +60,7 @@ func (f *fleet) output(ctx context.Context, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// grow starts hosts until there are n. Those that may carry a broker come one after another.
+// grow starts hosts until there are n. Those that may run a broker come one after another.
 func (f *fleet) grow(ctx context.Context, n int) error {
 	for len(f.nodes) < min(n, peers) {
 		if err := f.add(ctx, len(f.nodes)+1); err != nil {

@@ -53,7 +53,7 @@ func (f *fleet) idle(ctx context.Context, d time.Duration, t *table) error {
 		return err
 	}
 	took := time.Since(began).Seconds()
-	var cpu, memory, own [2]series // of those that may carry a broker, and of members
+	var cpu, memory, own [2]series // of those that may run a broker, and of members
 	for i := range f.nodes {
 		kind := 0
 		if i >= peers {

@@ -95,7 +95,7 @@ func (c *chaos) kill9(t *testing.T, hosts ...string) {
 	})
 }
 
-// carriers are the peers that are up and carry a broker.
+// carriers are the peers that are up and run a broker.
 func (c *chaos) carriers(t *testing.T) (names []string) {
 	t.Helper()
 	status, err := c.l.Status(c.l.Context())
@@ -113,7 +113,7 @@ func (c *chaos) carriers(t *testing.T) (names []string) {
 	return names
 }
 
-// settled waits until three peers carry a broker and returns them.
+// settled waits until three peers run a broker and returns them.
 func (c *chaos) settled(t *testing.T) []string {
 	t.Helper()
 	limit, tick := time.NewTimer(eventually), time.NewTicker(200*time.Millisecond)
@@ -127,7 +127,7 @@ func (c *chaos) settled(t *testing.T) []string {
 		select {
 		case <-tick.C:
 		case <-limit.C:
-			t.Fatalf("after %s %v carry a broker; three should", eventually, names)
+			t.Fatalf("after %s %v run a broker; three should", eventually, names)
 		case <-c.l.Context().Done():
 			t.Fatal(c.l.Context().Err())
 		}

@@ -76,7 +76,7 @@ func (h *Host) StartProcess() *Process {
 	t := h.f.T
 	t.Helper()
 	if h == h.f.First() {
-		t.Fatal("the first host carries the broker that the client is told; it cannot be in another process")
+		t.Fatal("the first host runs the broker that the client is told; it cannot be in another process")
 	}
 	h.Stop()
 	p := &Process{cmd: exec.CommandContext(t.Context(), os.Args[0])}

@@ -58,7 +58,7 @@ type host struct {
 	in       bool // it was admitted, and me is set
 	self     identity.NodeIdentity
 	roster   identity.Roster
-	own      string // address of this node's own broker; "": it carries none, as far as can be told
+	own      string // address of this node's own broker; "": it runs none, as far as can be told
 	running  string // the process that holds the directory; "": none
 	clockErr error  // by the broker's certificate this host's clock is wrong
 	visits   []node.Visit

@@ -244,7 +244,7 @@ func (g *Gate) coSigners(ctx context.Context, roster identity.Roster, u job.Unve
 func (g *Gate) decide(ctx context.Context, roster identity.Roster, signer identity.AdminEntry, j job.Job, action plugin.Action, args plugin.Args, coSigned bool) policy.Answer {
 	q := policy.Question{
 		Signer: signer, Plugin: j.Plugin, Action: j.Action, Change: action.Kind == plugin.Change, Args: args,
-		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100, Seconded: coSigned,
+		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100, CoSigned: coSigned,
 	}
 	if len(j.Targets) > 0 { // to count the fleet takes as long as it is large, and a ping to everyone needs no share
 		if fleet := g.Fleet(); fleet > 0 {

@@ -12,7 +12,7 @@ const (
 	maxParts = 16
 	// maxMessage bounds a message in bytes before it is decoded: maxPart hosts with the longest names.
 	maxMessage = 640 << 10
-	// maxTellers bounds the peers whose word is kept; some five carry a broker.
+	// maxTellers bounds the peers whose word is kept; some five run a broker.
 	maxTellers = 64
 	// maxFile bounds the file in bytes; JSON needs some 150 for a host.
 	maxFile = 16 << 20

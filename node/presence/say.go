@@ -10,7 +10,7 @@ import (
 
 // voice is what this peer tells the others.
 type voice struct {
-	epoch   int64 // 0: it carries no broker, and has nothing to tell
+	epoch   int64 // 0: it runs no broker, and has nothing to tell
 	seq     uint64
 	changed map[identity.ID]bool
 	spoke   time.Time
