@@ -40,8 +40,7 @@ func (c *checker) must(holds bool, format string, args ...any) {
 
 // word holds for names that people type: also k=v on a command line and name('...').output in a filter.
 func (c *checker) word(what, name string) {
-	ok, _ := regexp.MatchString(`\A[a-z][a-z0-9_]{0,63}\z`, name)
-	c.must(ok, "cannot use %q as %s: it must be a lower-case letter followed by letters, digits and _, at most 64 in all", name, what)
+	c.must(plugin.ValidName(name), "cannot use %q as %s: it must be a lower-case letter followed by letters, digits and _, at most 64 in all", name, what)
 }
 
 func (c *checker) action(a plugin.Action) {

@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"fleet/internal/lazyregexp"
 )
 
 // Import turns a policy of MCollective's actionpolicy plugin into the text of a host file that decides the same. name is
@@ -28,7 +29,7 @@ func Import(name string, data []byte) (string, error) {
 		return "", fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(data), MaxFile)
 	}
 	plugin, ok := strings.CutSuffix(filepath.Base(name), ".policy")
-	if !ok || !importedWord.MatchString(plugin) {
+	if !ok || !importedWord().MatchString(plugin) {
 		return "", fmt.Errorf("%s: the name must be that of the plugin: PLUGIN.policy", name)
 	}
 	i := importing{plugin: plugin}
@@ -69,12 +70,12 @@ type importedRule struct {
 }
 
 var (
-	importedWord  = regexp.MustCompile(`\A[a-z][a-z0-9_]{0,63}\z`)
-	importedName  = regexp.MustCompile(`\A[A-Za-z0-9._@+-]{1,64}\z`)
-	importedFact  = regexp.MustCompile(`\A([A-Za-z_][A-Za-z0-9_.:-]*)(=~|==|!=|<=|>=|=|<|>)(.+)\z`)
-	importedValue = regexp.MustCompile(`\A[A-Za-z0-9_.:+@-]+\z`)
-	importedClass = regexp.MustCompile(`\A[A-Za-z_][A-Za-z0-9_.:-]*\z`)
-	defaultLine   = regexp.MustCompile(`\Apolicy[ \t]+default[ \t]+([A-Za-z0-9_]+)[ \t]*\z`)
+	importedWord  = lazyregexp.New(`\A[a-z][a-z0-9_]{0,63}\z`)
+	importedName  = lazyregexp.New(`\A[A-Za-z0-9._@+-]{1,64}\z`)
+	importedFact  = lazyregexp.New(`\A([A-Za-z_][A-Za-z0-9_.:-]*)(=~|==|!=|<=|>=|=|<|>)(.+)\z`)
+	importedValue = lazyregexp.New(`\A[A-Za-z0-9_.:+@-]+\z`)
+	importedClass = lazyregexp.New(`\A[A-Za-z_][A-Za-z0-9_.:-]*\z`)
+	defaultLine   = lazyregexp.New(`\Apolicy[ \t]+default[ \t]+([A-Za-z0-9_]+)[ \t]*\z`)
 )
 
 func (i *importing) line(l string, number int) error {
@@ -84,7 +85,7 @@ func (i *importing) line(l string, number int) error {
 	case strings.TrimSpace(l) == "" || strings.HasPrefix(l, "#"):
 		return nil
 	}
-	if m := defaultLine.FindStringSubmatch(l); m != nil {
+	if m := defaultLine().FindStringSubmatch(l); m != nil {
 		switch {
 		case i.fallback != "":
 			return errors.New("the default is said twice")
@@ -137,7 +138,7 @@ func importCaller(field string) (string, error) {
 		return "", nil
 	}
 	kind, name, ok := strings.Cut(field, "=")
-	if !ok || kind != "cert" && kind != "uid" || !importedName.MatchString(name) {
+	if !ok || kind != "cert" && kind != "uid" || !importedName().MatchString(name) {
 		return "", fmt.Errorf("the caller %q is not * and not one of cert=NAME or uid=NAME; write a rule for it by hand", field)
 	}
 	return name, nil
@@ -149,7 +150,7 @@ func (i *importing) actions(field string) ([]string, error) {
 	}
 	var list []string
 	for _, a := range strings.Fields(field) {
-		if !importedWord.MatchString(a) {
+		if !importedWord().MatchString(a) {
 			return nil, fmt.Errorf("%q is no action's name", a)
 		}
 		list = append(list, i.plugin+"."+a)
@@ -181,20 +182,20 @@ func importTerms(what, field string, term func(string) error) ([]string, error) 
 }
 
 func importFact(w string) error {
-	m := importedFact.FindStringSubmatch(w)
+	m := importedFact().FindStringSubmatch(w)
 	switch {
 	case m == nil:
 		return fmt.Errorf("%q is no fact=value", w)
 	case m[2] != "=" && m[2] != "==":
 		return fmt.Errorf("%q: MCollective compares with %s in another way than fleet; write this rule by hand, with when", w, m[2])
-	case !importedValue.MatchString(m[3]):
+	case !importedValue().MatchString(m[3]):
 		return fmt.Errorf("%q: the value is a pattern, or has characters that could mean something else here; write this rule by hand, with when", w)
 	}
 	return nil
 }
 
 func importClass(w string) error {
-	if !importedClass.MatchString(w) {
+	if !importedClass().MatchString(w) {
 		return fmt.Errorf("%q is no class's name; a pattern must be written by hand, with when", w)
 	}
 	return nil

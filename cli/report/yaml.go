@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"fleet/internal/lazyregexp"
 )
 
 // yamlFromJSON writes a JSON document as YAML 1.2. Every key and text that is not plainly a word is quoted, on one line,
@@ -99,8 +100,8 @@ func (w *yamlWriter) sequence(indent string, inline bool) error {
 // yamlWord is text that no YAML reader takes for anything else: it begins with a letter and is none of the words for
 // true, false and nothing.
 var (
-	yamlWord    = regexp.MustCompile(`\A[A-Za-z][A-Za-z0-9_./+@~-]*( [A-Za-z0-9_./+@~-]+)*\z`)
-	yamlSpecial = regexp.MustCompile(`(?i)\A(true|false|yes|no|on|off|y|n|null|inf|nan)\z`)
+	yamlWord    = lazyregexp.New(`\A[A-Za-z][A-Za-z0-9_./+@~-]*( [A-Za-z0-9_./+@~-]+)*\z`)
+	yamlSpecial = lazyregexp.New(`(?i)\A(true|false|yes|no|on|off|y|n|null|inf|nan)\z`)
 )
 
 func yamlScalar(t json.Token) string {
@@ -108,7 +109,7 @@ func yamlScalar(t json.Token) string {
 	case nil:
 		return "null"
 	case string:
-		if yamlWord.MatchString(v) && !yamlSpecial.MatchString(v) {
+		if yamlWord().MatchString(v) && !yamlSpecial().MatchString(v) {
 			return v
 		}
 		return yamlQuote(v)

@@ -56,11 +56,9 @@ type Host struct {
 // Lab is a lab by its name, whether it is up or not. Its methods may be called from several goroutines.
 type Lab struct{ name string }
 
-var labName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,47}$`)
-
 // Open returns the lab of that name without looking for it.
 func Open(name string) (*Lab, error) {
-	if !labName.MatchString(name) {
+	if ok, _ := regexp.MatchString(`^[a-z][a-z0-9-]{0,47}$`, name); !ok {
 		return nil, fmt.Errorf("lab name %q: use up to 48 of a-z, 0-9 and -, beginning with a letter", name)
 	}
 	return &Lab{name}, nil

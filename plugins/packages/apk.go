@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"fleet/internal/lazyregexp"
 )
 
 // apk is Alpine.
@@ -57,7 +58,7 @@ type apkRow struct {
 }
 
 // apkVersion starts at the last dash before a digit that a "-rN" follows: names may hold "-1" themselves.
-var apkVersion = regexp.MustCompile(`^(.+)-([0-9][^\s-]*-r[0-9]+)$`)
+var apkVersion = lazyregexp.New(`^(.+)-([0-9][^\s-]*-r[0-9]+)$`)
 
 // parseApkList reads `apk list`; lines that are none of it (warnings) are passed over.
 //
@@ -71,7 +72,7 @@ func parseApkList(text string) []apkRow {
 		if len(f) < 3 || !strings.HasPrefix(f[2], "{") {
 			continue
 		}
-		m := apkVersion.FindStringSubmatch(f[0])
+		m := apkVersion().FindStringSubmatch(f[0])
 		if m == nil {
 			continue
 		}

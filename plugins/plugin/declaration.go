@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,13 @@ type Declaration struct {
 	URL         string
 	Timeout     time.Duration // limit of one action on one host, unless the action has its own
 	Actions     []Action
+}
+
+// ValidName reports whether a plugin, an action, an input or an output may have that name: a lower-case letter followed by
+// letters, digits and _, at most 64 in all.
+func ValidName(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyz"
+	return name != "" && len(name) <= 64 && strings.Contains(letters, name[:1]) && strings.Trim(name, letters+"0123456789_") == ""
 }
 
 // Action is one thing a plugin does.

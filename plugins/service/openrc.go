@@ -103,7 +103,7 @@ func (o openrc) act(ctx context.Context, verb, name string) error {
 	switch {
 	case err != nil:
 		return err
-	case code != 0 && (saysUsage.MatchString(output) || strings.Contains(output, "unknown function")):
+	case code != 0 && (saysUsage().MatchString(output) || strings.Contains(output, "unknown function")):
 		return fmt.Errorf("its script has no %s", verb)
 	case code != 0:
 		return complaint("rc-service", output, code)

@@ -7,13 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 	"unicode"
 
+	"fleet/internal/lazyregexp"
 	"fleet/internal/program"
 
 	"github.com/shirou/gopsutil/v4/process"
@@ -81,14 +81,14 @@ func lastLine(output string) string {
 // maxHeader is how much of a script is searched for the pid file its header names, in bytes.
 const maxHeader = 8 << 10
 
-var pidfileLine = regexp.MustCompile(`(?m)^(?:# *)?(?i:pidfile)[:=][ \t]*"?(/[A-Za-z0-9._/@+-]+)"?[ \t]*$`)
+var pidfileLine = lazyregexp.New(`(?m)^(?:# *)?(?i:pidfile)[:=][ \t]*"?(/[A-Za-z0-9._/@+-]+)"?[ \t]*$`)
 
 // mainProcess finds the pid of a service by the pid file that its script names, else the usual one, and when that
 // process began; zeros if no process lives under it.
 func mainProcess(ctx context.Context, root, script, name string) (pid int64, since time.Time) {
 	files := []string{"/run/" + name + ".pid", "/run/" + name + "/" + name + ".pid"}
 	if head, err := readHead(script, maxHeader); err == nil {
-		if m := pidfileLine.FindSubmatch(head); m != nil {
+		if m := pidfileLine().FindSubmatch(head); m != nil {
 			files = []string{string(m[1])}
 		}
 	}

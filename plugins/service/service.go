@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"strings"
 	"time"
 
+	"fleet/internal/lazyregexp"
 	"fleet/plugins/plugin"
 	"fleet/plugins/service/nearest"
 )
@@ -16,8 +16,9 @@ import (
 // Plugin is the service plugin of this host.
 type Plugin struct {
 	open func(context.Context) (manager, error)
-	name *regexp.Regexp // namePattern, anchored
 }
+
+var wholeName = lazyregexp.New(`\A(?:` + namePattern + `)\z`)
 
 // New returns the plugin for this host's init system. It looks at nothing yet: each call finds the init system anew.
 func New() *Plugin {
@@ -25,7 +26,7 @@ func New() *Plugin {
 }
 
 func newPlugin(open func(context.Context) (manager, error)) *Plugin {
-	return &Plugin{open: open, name: regexp.MustCompile(`\A(?:` + namePattern + `)\z`)}
+	return &Plugin{open: open}
 }
 
 // manager is one init system. Names are as the person typed them, within namePattern.
@@ -48,7 +49,7 @@ var errAbsent = errors.New("no such service on this host")
 // Run does one action. It blocks until the init system says how it went or ctx ends; a systemd job goes on then.
 func (p *Plugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
 	r := run{name: call.Args.String("service"), verb: call.Action}
-	if !p.name.MatchString(r.name) {
+	if !wholeName().MatchString(r.name) {
 		return plugin.Failf("%q is no service name", r.name)
 	}
 	m, err := p.open(ctx)
@@ -79,7 +80,7 @@ func (p *Plugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
 // Query answers the data function service('NAME'): the outputs of status, and the state once more as status.
 // A service that is not there has the status absent. What does not apply is nil, such as the pid of a stopped service.
 func (p *Plugin) Query(ctx context.Context, argument string) (map[string]any, error) {
-	if len(argument) > 90 || !p.name.MatchString(argument) {
+	if len(argument) > 90 || !wholeName().MatchString(argument) {
 		return nil, fmt.Errorf("service(%q): this is no service name", argument)
 	}
 	m, err := p.open(ctx)

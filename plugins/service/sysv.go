@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"fleet/internal/lazyregexp"
 )
 
 // sysv steers the scripts in /etc/init.d, below root.
@@ -62,10 +63,10 @@ func (s sysv) findProcess(ctx context.Context, st *status, name string) {
 }
 
 var (
-	saysUsage   = regexp.MustCompile(`(?i)\busage:`)
-	saysRunning = regexp.MustCompile(`(?i)\b(?:is|are|already) (?:running|active|up)\b`)
-	saysStopped = regexp.MustCompile(`(?i)\bnot running\b|\b(?:is|are) (?:stopped|down|dead|inactive)\b`)
-	saysPID     = regexp.MustCompile(`(?i)\b(?:pid|pids|process)[ \t]*[:=]?[ \t]*([0-9]{1,10})\b`)
+	saysUsage   = lazyregexp.New(`(?i)\busage:`)
+	saysRunning = lazyregexp.New(`(?i)\b(?:is|are|already) (?:running|active|up)\b`)
+	saysStopped = lazyregexp.New(`(?i)\bnot running\b|\b(?:is|are) (?:stopped|down|dead|inactive)\b`)
+	saysPID     = lazyregexp.New(`(?i)\b(?:pid|pids|process)[ \t]*[:=]?[ \t]*([0-9]{1,10})\b`)
 )
 
 // parseStatus reads what `script status` answered: the Linux Standard Base's exit codes, corrected where an old
@@ -73,9 +74,9 @@ var (
 func parseStatus(output string, code int) status {
 	st := status{State: unknown, ExitStatus: -1, Refused: map[string]string{}}
 	switch {
-	case saysUsage.MatchString(output):
+	case saysUsage().MatchString(output):
 		return st
-	case code == 0 && saysStopped.MatchString(output) && !saysRunning.MatchString(output):
+	case code == 0 && saysStopped().MatchString(output) && !saysRunning().MatchString(output):
 		st.State = stopped
 	case code == 0:
 		st.State = running
@@ -84,7 +85,7 @@ func parseStatus(output string, code int) status {
 	case code == 3:
 		st.State = stopped
 	}
-	if m := saysPID.FindStringSubmatch(output); m != nil && st.State == running {
+	if m := saysPID().FindStringSubmatch(output); m != nil && st.State == running {
 		if pid, err := strconv.ParseInt(m[1], 10, 32); err == nil && pid > 1 {
 			st.PID = pid
 		}
@@ -98,7 +99,7 @@ func (s sysv) act(ctx context.Context, verb, name string) error {
 	switch {
 	case err != nil:
 		return err
-	case code != 0 && saysUsage.MatchString(output):
+	case code != 0 && saysUsage().MatchString(output):
 		return fmt.Errorf("its script has no %s", verb)
 	case code != 0:
 		return complaint(argv[0], output, code)
@@ -106,7 +107,7 @@ func (s sysv) act(ctx context.Context, verb, name string) error {
 	return nil
 }
 
-var startLink = regexp.MustCompile(`^S[0-9]{2}(.+)$`)
+var startLink = lazyregexp.New(`^S[0-9]{2}(.+)$`)
 
 // enabled looks for a start link in the runlevels in which a host works: 2 to 5, and S of the boot.
 func (s sysv) enabled(name string) string {
@@ -114,7 +115,7 @@ func (s sysv) enabled(name string) string {
 		for _, dir := range []string{"/etc/rc" + level + ".d", "/etc/rc.d/rc" + level + ".d"} {
 			entries, _ := os.ReadDir(s.path(dir)) // a distribution has one of the two
 			for _, e := range entries {
-				if m := startLink.FindStringSubmatch(e.Name()); m != nil && m[1] == name {
+				if m := startLink().FindStringSubmatch(e.Name()); m != nil && m[1] == name {
 					return enabled
 				}
 			}
