@@ -47,7 +47,7 @@ var mayImport = map[string]string{
 	"plugins/plugin":          "",
 	"plugins/fstat":           "plugins/plugin",
 	"plugins/jobs":            "plugins/plugin",
-	"plugins/packages":        "internal/lazyregexp internal/logkey internal/program plugins/plugin",
+	"plugins/packages":        "internal/lazyregexp internal/logkey internal/program internal/version plugins/plugin",
 	"plugins/rpcutil":         "plugins/plugin",
 	"plugins/service":         "internal/lazyregexp internal/program plugins/plugin plugins/service/nearest",
 	"plugins/service/nearest": "",

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"fleet/internal/lazyregexp"
+	"fleet/internal/version"
 )
 
 // apk is Alpine.
@@ -42,12 +43,13 @@ func (a apk) packages(ctx context.Context, args ...string) ([]pkg, error) {
 		return nil, err
 	}
 	var found []pkg
-	for _, row := range parseApkList(out.stdout) {
+	list, err := parseApkList(out.stdout)
+	for _, row := range list {
 		if row.installed {
 			found = append(found, row.pkg)
 		}
 	}
-	return found, nil
+	return found, err
 }
 
 // apkRow is one line of `apk list`.
@@ -64,17 +66,18 @@ var apkVersion = lazyregexp.New(`^(.+)-([0-9][^\s-]*-r[0-9]+)$`)
 //
 //	busybox-1.36.1-r29 x86_64 {busybox} (GPL-2.0-only) [installed]
 //	musl-1.2.4_git20230717-r5 x86_64 {musl} (MIT) [upgradable from: musl-1.2.4_git20230717-r4]
-func parseApkList(text string) []apkRow {
+func parseApkList(text string) ([]apkRow, error) {
 	var found []apkRow
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		f := strings.Fields(line)
-		if len(f) < 3 || !strings.HasPrefix(f[2], "{") {
-			continue
-		}
-		m := apkVersion().FindStringSubmatch(f[0])
+		first, _, _ := strings.Cut(line, " ")
+		m := apkVersion().FindStringSubmatch(first)
 		if m == nil {
 			continue
+		}
+		f := strings.Fields(line)
+		if len(f) < 4 || !strings.HasPrefix(f[2], "{") || strings.Contains(line, "[") && !strings.HasSuffix(line, "]") {
+			return nil, fmt.Errorf("apk: cannot read the line %q", oneLine(line))
 		}
 		row := apkRow{pkg: pkg{name: m[1], evr: parseEVR(m[2]), arch: f[1], state: stateAbsent}}
 		if strings.HasSuffix(line, "[installed]") {
@@ -85,7 +88,7 @@ func parseApkList(text string) []apkRow {
 		}
 		found = append(found, row)
 	}
-	return found
+	return found, nil
 }
 
 func (a apk) offers(ctx context.Context, name string) (offer, error) {
@@ -93,7 +96,9 @@ func (a apk) offers(ctx context.Context, name string) (offer, error) {
 	if err != nil {
 		return offer{}, err
 	}
-	return parseApkPolicy(out.stdout, name), nil
+	o := parseApkPolicy(out.stdout, name)
+	newestFirst(version.Alpine, o.versions)
+	return o, nil
 }
 
 // parseApkPolicy reads `apk policy`, in which a version that only this host has is followed by its database alone.
@@ -124,29 +129,85 @@ func parseApkPolicy(text, name string) offer {
 	return o
 }
 
-func (a apk) updates(ctx context.Context) ([]update, error) {
+func (a apk) updates(ctx context.Context) (found, held []update, err error) {
 	out, err := a.exec(ctx, "list", "--upgradable")
-	var found []update
-	for _, row := range parseApkList(out.stdout) {
-		if row.from != "" {
-			found = append(found, update{name: row.name, old: row.from, new: row.evr.String()})
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := parseApkList(out.stdout)
+	if err != nil {
+		return nil, nil, err
+	}
+	pins, err := a.pins()
+	for _, row := range list {
+		u := update{name: row.name, old: row.from, new: row.evr.String()}
+		switch pin := pins[row.name]; {
+		case row.from == "":
+		case strings.HasPrefix(pin, "="):
+			held = append(held, u)
+		default:
+			found = append(found, u)
 		}
 	}
-	return found, err
+	return found, held, err
 }
 
-// held is true for a package pinned to one version in apk's world, the list of what somebody asked for.
-func (a apk) held(_ context.Context, name string) (bool, error) {
+// held is for a package that is pinned to one version. Looser pins leave apk something to choose.
+func (a apk) held(_ context.Context, name string) (string, error) {
+	pins, err := a.pins()
+	if !strings.HasPrefix(pins[name], "=") {
+		return "", err
+	}
+	return byPin(name, pins[name]), err
+}
+
+func byPin(name, pin string) string { return "the pin " + name + pin + " in apk's world" }
+
+func (a apk) newest(ctx context.Context, name string, here pkg) (v evr, by string, err error) {
+	o, err := a.offers(ctx, name)
+	if err != nil || !newer(version.Alpine, first(o.versions), here.evr) {
+		return first(o.versions), "", err
+	}
+	pins, err := a.pins()
+	if pin := pins[name]; pin != "" {
+		by = byPin(name, pin)
+	}
+	return o.versions[0], by, err
+}
+
+// pins are the versions, as =1.2-r0, ~1.2 or <2, that apk's world has behind names. World is the list of what somebody
+// asked for; what stands behind an @ there names a repository.
+func (a apk) pins() (map[string]string, error) {
 	text, err := os.ReadFile(a.world)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	}
+	pins := map[string]string{}
 	for word := range strings.FieldsSeq(string(text)) {
-		if strings.HasPrefix(word, name+"=") {
-			return true, nil
+		if i := strings.IndexAny(word, "=<>~"); i > 0 {
+			name, _, _ := strings.Cut(word[:i], "@")
+			pins[name] = word[i:]
 		}
 	}
-	return false, err
+	return pins, err
+}
+
+// providers reads rows that begin with the name in angle brackets.
+//
+//	<mail-transport> postfix-3.8.5-r0 x86_64 {postfix} (IPL-1.0)
+func (a apk) providers(ctx context.Context, name string) ([]string, error) {
+	out, err := a.exec(ctx, "list", "--providers", "--", name)
+	if err != nil {
+		return nil, err
+	}
+	list, err := parseApkList(strings.ReplaceAll(out.stdout, "<"+name+"> ", ""))
+	var names []string
+	for _, row := range list {
+		if row.name != name {
+			names = append(names, row.name)
+		}
+	}
+	return names, err
 }
 
 func (a apk) names(ctx context.Context) ([]string, error) {

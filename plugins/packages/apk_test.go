@@ -15,7 +15,7 @@ import (
 // apkRecorded answers by what follows apk's global options.
 func apkRecorded(t *testing.T, answers map[string][]output) *Packages {
 	world := filepath.Join(t.TempDir(), "world")
-	write(t, world, "alpine-base\nbusybox=1.36.1-r5\nopenssl>3\n")
+	write(t, world, "alpine-base\nbusybox=1.36.1-r5\nopenssl~3.1\n")
 	r := withoutWait{&scripted{t: t, answers: answers}}
 	return newPackages(apk{run: r, world: world}, slog.New(slog.DiscardHandler))
 }
@@ -67,19 +67,28 @@ func TestApkRecordedOutput(t *testing.T) {
 			"policy -- openssl": {said(opensslPolicy)}, "add -- openssl=3.1.8-r0": {ok}},
 			plugin.OK, "3.1.4-r5 -> 3.1.8-r0", nil},
 		{"update", do("update", "openssl"), map[string][]output{"list --installed -- openssl": {said(opensslOld), said(opensslNew)},
-			"update": {ok}, "fix --upgrade -- openssl": {ok}},
+			"update": {ok}, "fix --upgrade -- openssl": {ok}, "policy -- openssl": {said(opensslPolicy)}},
 			plugin.OK, "3.1.4-r5 -> 3.1.8-r0", map[string]any{"old": "3.1.4-r5", "new": "3.1.8-r0"}},
 		{"nothing newer", do("update", "openssl"), map[string][]output{"list --installed -- openssl": {said(opensslNew)},
 			"update": {ok}, "fix --upgrade -- openssl": {ok}, "policy -- openssl": {said(opensslPolicy)}},
 			plugin.Unchanged, "already 3.1.8-r0", nil},
 		{"pinned in world", do("update", "busybox"), map[string][]output{"list --installed -- busybox": {said(busyboxOld)},
 			"update": {ok}, "policy -- busybox": {said(busyboxPolicy)}},
-			plugin.Skipped, "held at 1.36.1-r5 by this host's apk; 1.36.1-r29 is there", map[string]any{"held": true}},
+			plugin.Skipped, "held by the pin busybox=1.36.1-r5 in apk's world at 1.36.1-r5; 1.36.1-r29 is available", map[string]any{"held": true}},
 		{"no update of what is not here", do("update", "openssl"), map[string][]output{"list --installed -- openssl": {none}},
 			plugin.Skipped, "not installed here", nil},
 		{"unknown name", do("install", "opensl"), map[string][]output{"list --installed -- opensl": {none},
-			"policy -- opensl": {none}, "update": {ok}, "search -q": {said("busybox\nopenssl\nopenssh\n")}},
+			"policy -- opensl": {none}, "update": {ok}, "list --providers -- opensl": {none}, "search -q": {said("busybox\nopenssl\nopenssh\n")}},
 			plugin.Failed, "no repository of this host has a package opensl; the nearest name is openssl", nil},
+		{"a name that others provide", do("install", "mail-transport"), map[string][]output{"list --installed -- mail-transport": {none},
+			"policy -- mail-transport": {none}, "update": {ok}, "list --providers -- mail-transport": {said("<mail-transport> postfix-3.8.5-r0 x86_64 {postfix} (IPL-1.0)\n")}},
+			plugin.Failed, "no repository of this host has a package mail-transport; it is provided by postfix: ask for one of them by name", nil},
+		{"a looser pin", do("update", "openssl"), map[string][]output{"list --installed -- openssl": {said(opensslNew)},
+			"update": {ok}, "fix --upgrade -- openssl": {ok}, "policy -- openssl": {said(opensslPolicy + "  3.3.0-r0:\n    https://dl-cdn.alpinelinux.org/alpine/v3.20/main\n")}},
+			plugin.Skipped, "held by the pin openssl~3.1 in apk's world at 3.1.8-r0; 3.3.0-r0 is available", nil},
+		{"checkupdates says what is pinned", do("checkupdates"), map[string][]output{"list --upgradable": {said(opensslUpgrade +
+			"busybox-1.36.1-r29 x86_64 {busybox} (GPL-2.0-only) [upgradable from: busybox-1.36.1-r5]\n")}},
+			plugin.OK, "1 update: openssl 3.1.4-r5 -> 3.1.8-r0; 1 update held back: busybox 1.36.1-r5 -> 1.36.1-r29", nil},
 		{"apk's own reason", do("install", "openssl"), map[string][]output{"list --installed -- openssl": {none},
 			"policy -- openssl": {said(opensslPolicy)}, "add -- openssl": {{code: 1, stderr: nothingThere}}},
 			plugin.Failed, "apk: unable to select packages: opensl (no such package): required by: world[opensl]", nil},

@@ -3,6 +3,7 @@ package packages
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,47 +35,58 @@ func (a apt) dpkgQuery(ctx context.Context, names ...string) ([]pkg, error) {
 	return parseDpkg(out.stdout)
 }
 
+// query answers for a name, and for name:arch. A name alone means this host's own architecture: of a library that is
+// here for another one only, that is told, and it is absent.
 func (a apt) query(ctx context.Context, name string) (pkg, error) {
 	found, err := a.dpkgQuery(ctx, name)
-	if err != nil {
-		return pkg{}, err
+	if err != nil || len(found) == 0 {
+		return pkg{name: name, state: stateAbsent}, err
 	}
-	best := pkg{name: name, state: stateAbsent}
-	present := 0
-	for _, p := range found {
-		switch {
-		case p.present():
-			if present++; present == 1 {
-				best = p
-			}
-		case !best.present() && p.state == stateConfigFiles:
-			best = p
+	arch := ""
+	if _, _, named := strings.Cut(name, ":"); !named {
+		if arch, err = a.architecture(ctx, found); err != nil {
+			return pkg{}, err
 		}
 	}
-	if present < 2 {
-		return best, nil
-	}
-	return a.native(ctx, found, best)
+	return ofArchitecture(name, arch, found), nil
 }
 
-// native picks, of one package in several architectures, the one of this host.
-func (a apt) native(ctx context.Context, found []pkg, other pkg) (pkg, error) {
+// architecture is this host's own, as dpkg calls it; "" where it does not matter.
+func (a apt) architecture(ctx context.Context, found []pkg) (string, error) {
+	if !slices.ContainsFunc(found, func(p pkg) bool { return p.present() && p.arch != "all" }) {
+		return "", nil
+	}
 	c := command{argv: []string{"dpkg", "--print-architecture"}}
 	out, err := a.run.run(ctx, c)
-	if err != nil {
-		return pkg{}, err
+	if err == nil && out.code != 0 {
+		err = failure(c, out)
 	}
-	for _, p := range found {
-		if p.present() && p.arch == strings.TrimSpace(out.stdout) {
-			return p, nil
-		}
-	}
-	return other, nil
+	return strings.TrimSpace(out.stdout), err
 }
 
-func (a apt) held(ctx context.Context, name string) (bool, error) {
+// ofArchitecture picks, of one package in several architectures, the one that is installed for arch, else what is left
+// of one that is not. With arch "" any will do.
+func ofArchitecture(name, arch string, found []pkg) pkg {
+	best := pkg{name: name, state: stateAbsent}
+	for _, p := range found {
+		switch {
+		case p.present() && (arch == "" || p.arch == arch || p.arch == "all"):
+			return p
+		case p.present():
+			best.foreign = p.String()
+		case p.state == stateConfigFiles:
+			p.foreign, best = best.foreign, p
+		}
+	}
+	return best
+}
+
+func (a apt) held(ctx context.Context, name string) (string, error) {
 	p, err := a.query(ctx, name)
-	return p.held, err
+	if !p.held {
+		return "", err
+	}
+	return "apt-mark hold", err
 }
 
 func (a apt) list(ctx context.Context) ([]pkg, error) {
@@ -91,8 +103,8 @@ func (a apt) list(ctx context.Context) ([]pkg, error) {
 // parseDpkg reads lines of dpkgFormat.
 func parseDpkg(text string) ([]pkg, error) {
 	var found []pkg
-	for line := range strings.Lines(text) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+	for line := range rows(text, "\t") {
+		f := strings.Split(line, "\t")
 		if len(f) != 6 || f[0] == "" {
 			return nil, fmt.Errorf("dpkg-query: cannot read the line %q", oneLine(line))
 		}
@@ -109,91 +121,6 @@ func parseDpkg(text string) ([]pkg, error) {
 		found = append(found, p)
 	}
 	return found, nil
-}
-
-func (a apt) offers(ctx context.Context, name string) (offer, error) {
-	out, err := a.read(ctx, "apt-cache", "policy", "--", name)
-	if err != nil {
-		return offer{}, err
-	}
-	return parsePolicy(out.stdout), nil
-}
-
-// parsePolicy reads `apt-cache policy` of one package. What only this host's dpkg status offers is not an offer.
-//
-//	name:
-//	  Installed: 1.0-1
-//	  Candidate: 2.0-1
-//	  Version table:
-//	     2.0-1 500
-//	        500 http://deb.debian.org/debian bookworm/main amd64 Packages
-//	 *** 1.0-1 100
-//	        100 /var/lib/dpkg/status
-func parsePolicy(text string) offer {
-	var o offer
-	var version string // the one whose sources are being read
-	table := false
-	for line := range strings.Lines(text) {
-		trimmed := strings.TrimSpace(line)
-		f := strings.Fields(trimmed)
-		switch {
-		case !table:
-			if c, ok := strings.CutPrefix(trimmed, "Candidate: "); ok && c != "(none)" {
-				o.candidate = parseEVR(c)
-			}
-			table = trimmed == "Version table:"
-		case strings.HasPrefix(line, "        ") && len(f) >= 2: // a source
-			if v := parseEVR(version); v.version != "" && !strings.HasSuffix(f[1], "/dpkg/status") {
-				o.versions = append(o.versions, v)
-				version = ""
-			}
-		case len(f) == 3 && f[0] == "***":
-			version = f[1]
-		case len(f) >= 2:
-			version = f[0]
-		}
-	}
-	return o
-}
-
-func (a apt) updates(ctx context.Context) ([]update, error) {
-	out, err := a.read(ctx, "apt-get", "-q", "-s", "-o", "APT::Get::Show-User-Simulation-Note=false", "dist-upgrade")
-	if err != nil {
-		return nil, err
-	}
-	return parseSimulation(out.stdout), nil
-}
-
-// parseSimulation reads what `apt-get -s` would upgrade; an Inst line without an old version is a new package.
-//
-//	Inst openssl [3.0.19-1~deb12u2] (3.0.22-1~deb12u1 Debian-Security:12/oldstable-security [amd64])
-func parseSimulation(text string) []update {
-	var found []update
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) < 4 || f[0] != "Inst" || !strings.HasPrefix(f[2], "[") || !strings.HasPrefix(f[3], "(") {
-			continue
-		}
-		if u := (update{name: f[1], old: strings.Trim(f[2], "[]"), new: strings.Trim(f[3], "()")}); u.old != "" && u.new != "" {
-			found = append(found, u)
-		}
-	}
-	return found
-}
-
-func (a apt) names(ctx context.Context) ([]string, error) {
-	out, err := a.read(ctx, "apt-cache", "pkgnames")
-	return strings.Fields(out.stdout), err
-}
-
-// read runs an apt program that needs no lock.
-func (a apt) read(ctx context.Context, program string, args ...string) (output, error) {
-	c := command{argv: append(append([]string{program}, a.global...), args...)}
-	out, err := a.run.run(ctx, c)
-	if err == nil && out.code != 0 {
-		err = failure(c, out)
-	}
-	return out, err
 }
 
 func (a apt) refresh(ctx context.Context) error {

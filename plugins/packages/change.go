@@ -11,6 +11,7 @@ import (
 
 	"fleet/internal/logkey"
 	"fleet/internal/program"
+	"fleet/internal/version"
 	"fleet/plugins/plugin"
 )
 
@@ -35,18 +36,19 @@ func (p *Packages) install(ctx context.Context, name, version string) plugin.Res
 	if err != nil {
 		return plugin.Failf("%v", err)
 	}
-	if before.whole() && (version == "" || before.evr.fits(version)) {
-		return p.unchanged(before, "already "+before.ensure())
+	if v, ok := before.having(version); ok && before.whole() {
+		return p.unchanged(before, "already "+v.String()+besides(before, v))
 	}
 	// What is half there is finished as it is, even if no repository has that version any more.
 	target := ""
-	if !before.present() || version != "" && !before.evr.fits(version) {
+	if _, ok := before.having(version); !ok {
 		if target, err = p.choose(ctx, name, version); err != nil {
 			return p.failed(before, before, err)
 		}
 	}
 	err = p.manager.install(ctx, name, target)
 	after, lookErr := p.look(ctx, name)
+	v, wanted := after.having(version)
 	switch {
 	case err != nil || lookErr != nil:
 		return p.failed(before, after, cmp.Or(err, lookErr))
@@ -54,12 +56,21 @@ func (p *Packages) install(ctx context.Context, name, version string) plugin.Res
 		return p.failed(before, after, fmt.Errorf("%s was content, but there is no package %s now; it may only be provided by another: ask for that one by name", p.manager.provider(), name))
 	case !after.whole():
 		return p.failed(before, after, errors.New(describe(after)))
-	case version != "" && !after.evr.fits(version):
+	case !wanted:
 		return p.failed(before, after, fmt.Errorf("wanted %s, %s is here after all", version, after.ensure()))
-	case before.present() && before.ensure() != after.ensure():
+	case before.present() && len(after.beside) == 0 && before.ensure() != after.ensure():
 		return p.changed(before, after, before.ensure()+" -> "+after.ensure())
 	}
-	return p.changed(before, after, "installed "+after.ensure())
+	return p.changed(before, after, "installed "+v.String()+besides(after, v))
+}
+
+// besides names the versions that are installed side by side with v.
+func besides(here pkg, v evr) string {
+	others := here.but(v)
+	if len(others) == 0 {
+		return ""
+	}
+	return " beside " + some(others)
 }
 
 // choose finds the version to install: "" if the manager may choose. A host that was just made has no lists yet, and
@@ -94,22 +105,29 @@ func pick(o offer, version string) (string, bool) {
 	return v.String(), ok
 }
 
-// notOffered says what there is instead.
+// notOffered says what there is instead, and what hides the version that somebody wants.
 func (p *Packages) notOffered(ctx context.Context, name, version string, o offer) error {
+	wanted := strings.TrimSpace(name + " " + version)
+	if v, by, err := p.manager.newest(ctx, name, pkg{name: name, state: stateAbsent, evr: first(o.versions)}); err == nil && by != "" && (version == "" || v.fits(version)) {
+		return fmt.Errorf("this host's %s does not offer %s: %s is held by %s", p.manager.provider(), wanted, v, by)
+	}
 	if len(o.versions) > 0 {
 		var have []string
 		for _, v := range o.versions {
 			have = append(have, v.String())
 		}
-		return fmt.Errorf("no repository of this host has %s %s; they have %s", name, version, some(slices.Compact(have)))
+		return fmt.Errorf("no repository of this host has %s; they have %s", wanted, some(slices.Compact(have)))
 	}
 	hint := ""
-	if names, err := p.manager.names(ctx); err == nil {
+	if others, err := p.manager.providers(ctx, name); err == nil && len(others) > 0 {
+		slices.Sort(others)
+		hint = "; it is provided by " + some(slices.Compact(others)) + ": ask for one of them by name"
+	} else if names, err := p.manager.names(ctx); err == nil {
 		if close := nearest(name, names); close != "" {
 			hint = "; the nearest name is " + close
 		}
 	}
-	return fmt.Errorf("no repository of this host has a package %s%s", name, hint)
+	return fmt.Errorf("no repository of this host has a package %s%s", wanted, hint)
 }
 
 func (p *Packages) update(ctx context.Context, name string) plugin.Result {
@@ -118,15 +136,15 @@ func (p *Packages) update(ctx context.Context, name string) plugin.Result {
 		return plugin.Failf("%v", err)
 	}
 	if !before.present() {
-		return plugin.Result{State: plugin.Skipped, Message: "not installed here", Data: p.data(before)}
+		return plugin.Result{State: plugin.Skipped, Message: "not installed here" + elsewhere(before), Data: p.data(before)}
 	}
 	refreshErr := p.manager.refresh(ctx)
-	held, err := p.manager.held(ctx, name)
+	by, err := p.manager.held(ctx, name)
 	if err != nil {
 		return p.failed(before, before, err)
 	}
-	if held {
-		return p.heldBack(ctx, before)
+	if by != "" {
+		return p.heldBack(ctx, name, before, by)
 	}
 	err = p.manager.upgrade(ctx, name)
 	after, lookErr := p.look(ctx, name)
@@ -140,36 +158,66 @@ func (p *Packages) update(ctx context.Context, name string) plugin.Result {
 	case !after.whole():
 		return p.failed(before, after, errors.New(describe(after)))
 	case before.ensure() != after.ensure():
-		return p.changed(before, after, before.ensure()+" -> "+after.ensure()+note)
+		return p.changed(before, after, before.ensure()+" -> "+after.ensure()+p.behind(ctx, name, after)+note)
 	case refreshErr != nil: // nobody knows whether there is something newer
 		return p.failed(before, after, fmt.Errorf("still %s%s", after.ensure(), note))
+	case !before.whole():
+		return p.changed(before, after, "finished "+after.ensure()+p.behind(ctx, name, after))
 	}
-	if o, err := p.manager.offers(ctx, name); err == nil && o.candidate != (evr{}) && o.candidate != after.evr {
-		note = fmt.Sprintf(" (%s offers %s and does not take it)", p.manager.provider(), o.candidate)
+	return p.notUpdated(ctx, name, after)
+}
+
+// notUpdated answers where the manager had nothing to do: because there is nothing newer, or because it does not take it.
+func (p *Packages) notUpdated(ctx context.Context, name string, here pkg) plugin.Result {
+	best, by, err := p.manager.newest(ctx, name, here)
+	switch order := p.order(); {
+	case err != nil:
+		return p.failed(here, here, fmt.Errorf("still %s, and nobody knows whether there is something newer: %w", here.ensure(), err))
+	case newer(order, best, here.evr) && by != "":
+		return p.skipped(here, held(here, by, best))
+	case newer(order, best, here.evr):
+		return p.skipped(here, fmt.Sprintf("still %s: %s has %s and does not take it; run its upgrade by hand to see why", here.ensure(), p.manager.provider(), best))
+	case best == (evr{}):
+		return p.unchanged(here, fmt.Sprintf("already %s; no repository of this host has it", here.ensure()))
+	case newer(order, here.evr, best):
+		return p.unchanged(here, fmt.Sprintf("already %s, which is newer than the %s of the repositories", here.ensure(), best))
 	}
-	if !before.whole() {
-		return p.changed(before, after, "finished "+after.ensure()+note)
+	return p.unchanged(here, "already "+here.ensure()+besides(here, here.evr))
+}
+
+// behind says what an update did not reach.
+func (p *Packages) behind(ctx context.Context, name string, here pkg) string {
+	best, by, err := p.manager.newest(ctx, name, here)
+	switch {
+	case err != nil || !newer(p.order(), best, here.evr):
+		return ""
+	case by != "":
+		return fmt.Sprintf(" (%s is available and held by %s)", best, by)
 	}
-	return p.unchanged(after, "already "+after.ensure()+note)
+	return fmt.Sprintf(" (%s is available)", best)
 }
 
 // heldBack answers for a package that somebody told the manager to keep as it is.
-func (p *Packages) heldBack(ctx context.Context, here pkg) plugin.Result {
+func (p *Packages) heldBack(ctx context.Context, name string, here pkg, by string) plugin.Result {
 	here.held = true
-	o, err := p.manager.offers(ctx, here.name)
-	if err != nil {
+	best, _, err := p.manager.newest(ctx, name, here)
+	switch {
+	case err != nil:
 		return p.failed(here, here, err)
+	case newer(p.order(), best, here.evr):
+		return p.skipped(here, held(here, by, best))
 	}
-	best := o.candidate
-	if best == (evr{}) && len(o.versions) > 0 {
-		best = o.versions[0]
-	}
-	if best == (evr{}) || best == here.evr {
-		return p.unchanged(here, "already "+here.ensure()+" (held)")
-	}
-	res := p.unchanged(here, fmt.Sprintf("held at %s by this host's %s; %s is there", here.ensure(), p.manager.provider(), best))
-	res.State = plugin.Skipped
-	return res
+	return p.unchanged(here, fmt.Sprintf("already %s (held by %s)", here.ensure(), by))
+}
+
+func held(here pkg, by string, best evr) string {
+	return fmt.Sprintf("held by %s at %s; %s is available", by, here.ensure(), best)
+}
+
+// order is how this host's package manager orders versions.
+func (p *Packages) order() version.Order {
+	order, _ := version.OfProvider(p.manager.provider())
+	return order
 }
 
 func (p *Packages) remove(ctx context.Context, name string, purge bool) plugin.Result {
@@ -244,13 +292,17 @@ func (p *Packages) unchanged(here pkg, message string) plugin.Result {
 	return plugin.Result{State: plugin.Unchanged, Message: message, Data: p.changeData(here, here)}
 }
 
+func (p *Packages) skipped(here pkg, message string) plugin.Result {
+	return plugin.Result{State: plugin.Skipped, Message: message, Data: p.changeData(here, here)}
+}
+
 func (p *Packages) changed(before, after pkg, message string) plugin.Result {
 	return plugin.Result{State: plugin.OK, Message: message, Data: p.changeData(before, after)}
 }
 
 // failed tells the error and, if the package changed in spite of it, to what.
 func (p *Packages) failed(before, after pkg, err error) plugin.Result {
-	if after == (pkg{}) {
+	if after.name == "" {
 		after = before // could not be looked at
 	}
 	message := err.Error()
@@ -262,7 +314,7 @@ func (p *Packages) failed(before, after pkg, err error) plugin.Result {
 
 func (p *Packages) changeData(before, after pkg) map[string]any {
 	data := p.data(after)
-	data["changed"] = before.ensure() != after.ensure() || before.state != after.state
+	data["changed"] = !slices.Equal(before.versions(), after.versions()) || before.state != after.state
 	data["old"], data["new"] = before.ensure(), after.ensure()
 	return data
 }

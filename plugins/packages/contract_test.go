@@ -16,13 +16,14 @@ import (
 // machine's own packages. The packages are "fleet-hello" with the configuration file /etc/fleet-hello.conf, and
 // "fleet-guest", which needs it.
 type world struct {
-	manager manager
-	root    string
-	base    int                                // how many packages are there before
-	publish func(t *testing.T, version string) // puts fleet-hello of that version, release 1, into the repository
-	hold    func(t *testing.T, held bool)      // nil: this manager cannot be asked whether a package is held
-	older   bool                               // install can be given an older version
-	lock    func(t *testing.T) (unlock func()) // holds the manager's lock, as another program would
+	manager   manager
+	root      string
+	base      int                                      // how many packages are there before
+	publish   func(t *testing.T, version string)       // puts fleet-hello of that version, release 1, into the repository; "": takes all of it out
+	holds     map[string]func(t *testing.T, held bool) // by what a package can be held -> to hold fleet-hello by it, or not
+	configure func(t *testing.T, line string)          // nil: there is no need; dnf: one more line of its configuration
+	older     bool                                     // install can be given an older version
+	lock      func(t *testing.T) (unlock func())       // holds the manager's lock, as another program would
 }
 
 const hello = "fleet-hello"
@@ -91,11 +92,14 @@ func contract(w world) []step {
 		{what: "checkupdates says old and new", call: do("checkupdates"), state: plugin.OK,
 			message: "1 update: fleet-hello 1:1.0-1 -> 1:2.0-1", data: map[string]any{"count": int64(1)}},
 	}
-	if w.hold != nil {
-		steps = append(steps,
-			step{what: "a held package stays", before: func(t *testing.T, w world) { w.hold(t, true) }, call: do("update", hello),
-				state: plugin.Skipped, message: "held at 1:1.0-1 by this host's " + provider + "; 1:2.0-1 is there",
-				after: func(t *testing.T, w world) { w.hold(t, false) }})
+	for by, hold := range w.holds {
+		steps = append(steps, []step{
+			{what: "a package stays that is held by " + by, before: func(t *testing.T, _ world) { hold(t, true) }, call: do("update", hello),
+				state: plugin.Skipped, message: "held by " + by + " at 1:1.0-1; 1:2.0-1 is available", data: map[string]any{"ensure": "1:1.0-1"}},
+			{what: "checkupdates says what is held by " + by, call: do("checkupdates"), state: plugin.OK,
+				message: "up to date; 1 update held back: fleet-hello 1:1.0-1 -> 1:2.0-1", data: map[string]any{"count": int64(0)},
+				after: func(t *testing.T, _ world) { hold(t, false) }},
+		}...)
 	}
 	steps = append(steps, []step{
 		{what: "update says old and new", before: editConf, call: do("update", hello), state: plugin.OK, message: "1:1.0-1 -> 1:2.0-1",
@@ -113,6 +117,10 @@ func contract(w world) []step {
 		{what: "what needs it comes with it", call: do("install", "fleet-guest"), state: plugin.OK, message: "installed 1-1"},
 		{what: "two to count", call: do("count"), state: plugin.OK, message: plural(w.base+2, "package")},
 	}...)
+	if provider != "yum" { // which tells it only in words for people
+		steps = append(steps, step{what: "a name that others provide", call: do("install", "fleet-greeter"), state: plugin.Failed,
+			message: "no repository of this host has a package fleet-greeter; it is provided by fleet-hello: ask for one of them by name"})
+	}
 	if w.older {
 		steps = append(steps,
 			step{what: "an older version, in short", call: do("install", hello, "2.0"), state: plugin.OK, message: "1:3.0-1 -> 1:2.0-1",
@@ -180,9 +188,10 @@ func confIsEdited(t *testing.T, w world) {
 func TestContract(t *testing.T) {
 	for name, build := range contractWorlds() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := build(t)
 			p := newPackages(w.manager, slog.New(slog.DiscardHandler))
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+			ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 			defer cancel()
 			for _, s := range contract(w) {
 				runStep(ctx, t, p, w, s)

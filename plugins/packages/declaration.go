@@ -80,6 +80,7 @@ func Declaration() plugin.Declaration {
 				Description: "List the packages that have something newer, as of the last refresh",
 				Outputs: []plugin.Output{
 					{Name: "updates", Label: "Updates", Description: "The packages: name, old and new version"},
+					{Name: "held", Label: "Held back", Description: "The packages that something on the host keeps from being updated: name, old and new version"},
 					{Name: "count", Label: "Outdated", Description: "How many packages have something newer", Default: int64(0)}, provider(),
 				},
 				Summaries: []plugin.Summary{{Output: "count", By: plugin.CountValues}},
@@ -115,6 +116,7 @@ func packageOutputs() []plugin.Output {
 		{Name: "epoch", Label: "Epoch", Description: "The epoch, 0 where there is none"},
 		{Name: "arch", Label: "Arch", Description: "The architecture it was built for"},
 		{Name: "held", Label: "Held", Description: "Whether dpkg is told to keep this version; other managers say so on update"},
+		{Name: "versions", Label: "Versions", Description: "Where several versions are installed side by side, as kernels are: all of them in full, the newest first"},
 		provider(),
 	}
 }

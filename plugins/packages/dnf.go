@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"fleet/internal/version"
 )
 
 // dnf is Fedora, RHEL and their children; with bin "yum" the older ones, which lack repoquery.
@@ -18,65 +20,51 @@ type dnf struct {
 
 func (d dnf) provider() string { return d.bin }
 
-// held is always false: packages locked by the versionlock plugin are hidden from every answer.
-func (dnf) held(context.Context, string) (bool, error) { return false, nil }
-
 // dnfFormat is one package a line; dnf 4 adds a newline of its own, dnf 5 does not.
 const dnfFormat = `%{name}|%{epoch}|%{version}|%{release}|%{arch}\n`
 
 func (d dnf) offers(ctx context.Context, name string) (offer, error) {
-	if d.bin == "yum" {
-		rows, err := d.yumTable(ctx, "list", "available", "--showduplicates", name)
-		return offerOf(rows), err
-	}
-	rows, err := d.repoquery(ctx, name)
-	rows = slices.DeleteFunc(rows, func(p pkg) bool { return !asked(name, p) })
-	return offerOf(rows), err
+	found, err := d.available(ctx, name)
+	return offer{versions: found}, err
 }
 
-// asked is false for a package that repoquery found only because it provides the name.
+// available are the versions that the repositories have, newest first; options may make dnf show what it hides.
+func (d dnf) available(ctx context.Context, name string, options ...string) ([]evr, error) {
+	var found []pkg
+	var err error
+	if d.bin == "yum" {
+		found, err = d.yumTable(ctx, append(options, "list", "available", "--showduplicates", name)...)
+	} else {
+		found, err = d.repoquery(ctx, append(options, name)...)
+	}
+	var versions []evr
+	for _, p := range found {
+		if asked(name, p) {
+			versions = append(versions, p.evr)
+		}
+	}
+	newestFirst(version.RPM, versions)
+	return versions, err
+}
+
+// asked is false for a package that repoquery found only because it provides the name, and for another architecture's.
 func asked(name string, p pkg) bool {
+	if foreign(p.arch) && !strings.HasSuffix(name, "."+p.arch) {
+		return false
+	}
 	return name == p.name || strings.HasPrefix(name, p.name+".") || strings.HasPrefix(name, p.name+"-")
 }
 
-// offerOf turns rows, oldest first as dnf and yum sort them, round.
-func offerOf(rows []pkg) offer {
-	var o offer
-	for _, p := range slices.Backward(rows) {
-		o.versions = append(o.versions, p.evr)
-	}
-	return o
-}
-
-func (d dnf) updates(ctx context.Context) ([]update, error) {
-	var rows []pkg
-	var err error
+func (d dnf) providers(ctx context.Context, name string) ([]string, error) {
 	if d.bin == "yum" {
-		rows, err = d.yumTable(ctx, "check-update")
-	} else {
-		rows, err = d.repoquery(ctx, "--upgrades")
+		return nil, nil // it prints them for people only
 	}
-	if err != nil || len(rows) == 0 {
-		return nil, err
+	found, err := d.repoquery(ctx, "--whatprovides", name)
+	var names []string
+	for _, p := range found {
+		names = append(names, p.name)
 	}
-	here, err := d.list(ctx)
-	if err != nil {
-		return nil, err
-	}
-	old := map[string]string{} // of several installed the last, as rpm lists them
-	for _, p := range here {
-		old[p.name+"."+p.arch] = p.evr.String()
-	}
-	newest := map[string]update{} // a package may be listed in several versions, the newest last
-	for _, p := range rows {
-		key := p.name + "." + p.arch
-		newest[key] = update{name: p.name, old: old[key], new: p.evr.String()}
-	}
-	var found []update
-	for _, u := range newest {
-		found = append(found, u)
-	}
-	return found, nil
+	return names, err
 }
 
 func (d dnf) names(ctx context.Context) ([]string, error) {
@@ -108,58 +96,18 @@ func (d dnf) repoquery(ctx context.Context, args ...string) ([]pkg, error) {
 // parseRepoquery reads lines of dnfFormat.
 func parseRepoquery(text string) ([]pkg, error) {
 	var found []pkg
-	for line := range strings.Lines(text) {
+	for line := range rows(text, "|") {
 		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
+		if strings.ContainsFunc(line, unicode.IsSpace) {
+			continue // dnf 5 before 5.2 tells its progress in columns with bars between them
 		}
 		f := strings.Split(line, "|")
-		if len(f) != 5 || f[0] == "" || f[2] == "" || strings.ContainsFunc(line, unicode.IsSpace) {
+		if len(f) != 5 || slices.Contains(f, "") {
 			return nil, fmt.Errorf("dnf: cannot read the line %q", oneLine(line))
 		}
 		found = append(found, pkg{name: f[0], evr: newEVR(f[1], f[2], f[3]), arch: f[4]})
 	}
 	return found, nil
-}
-
-// yumTable runs one of yum's listings. Code 100 is "there are updates"; "No matching Packages" is an empty table.
-func (d dnf) yumTable(ctx context.Context, args ...string) ([]pkg, error) {
-	c, out, err := d.exec(ctx, args...)
-	switch {
-	case err != nil:
-		return nil, err
-	case strings.Contains(out.stderr, "No matching Packages"):
-		return nil, nil
-	case out.code != 0 && out.code != 100:
-		return nil, failure(c, out)
-	}
-	return parseYumTable(out.stdout), nil
-}
-
-// parseYumTable reads rows of name.arch, version and repository. yum breaks a row that is too wide into two or three
-// lines, so it is words that are counted; what follows "Obsoleting Packages" is another table.
-func parseYumTable(text string) []pkg {
-	var found []pkg
-	var row []string
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "Obsoleting Packages") {
-			break
-		}
-		if strings.HasSuffix(line, " Packages") || strings.HasPrefix(line, "Security:") {
-			row = nil
-			continue
-		}
-		if row = append(row, strings.Fields(line)...); len(row) < 3 {
-			continue
-		}
-		dot := strings.LastIndexByte(row[0], '.')
-		if v := parseEVR(row[1]); len(row) == 3 && dot > 0 && v.version != "" {
-			found = append(found, pkg{name: row[0][:dot], arch: row[0][dot+1:], evr: v})
-		}
-		row = nil
-	}
-	return found
 }
 
 func (d dnf) refresh(ctx context.Context) error {
@@ -189,11 +137,28 @@ func (d dnf) install(ctx context.Context, name, version string) error {
 	return d.change(ctx, "downgrade", spec)
 }
 
+// upgrade is content where dnf has nothing to choose from, because all versions are hidden or no repository has the
+// package: newest tells.
 func (d dnf) upgrade(ctx context.Context, name string) error {
+	verb := "upgrade"
 	if d.bin == "yum" {
-		return d.change(ctx, "update", name)
+		verb = "update"
 	}
-	return d.change(ctx, "upgrade", name)
+	c, out, err := d.exec(ctx, verb, name)
+	if err != nil || out.code == 0 || nothingToUpgrade(out.stdout+out.stderr) {
+		return mayBeHalfDone(err, d.bin+" history")
+	}
+	return failure(c, out)
+}
+
+// nothingToUpgrade knows the words of dnf 4, dnf 5 and yum.
+func nothingToUpgrade(said string) bool {
+	for _, words := range []string{"No packages marked for upgrade", "No packages marked for update", "All matches were filtered out by", "matches only excluded packages"} {
+		if strings.Contains(said, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // remove takes what needs the package along, as dnf does, but not what nobody needs any more, as no other manager does.

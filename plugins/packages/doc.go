@@ -11,18 +11,30 @@
 //	change.go       the actions that change: install, update, uninstall, purge, refresh
 //	manager.go      what those need from a package manager, and the values that are exchanged
 //	apt.go dnf.go zypper.go pacman.go apk.go    one manager each: its argv and the parsers of its output
+//	aptlists.go     what apt's repositories have, phased updates, and what apt keeps back
+//	dnfhold.go      what versionlock, exclude= and modules hide from dnf and yum
+//	yum.go          yum's tables, since it has no repoquery
 //	rpm.go          the queries that dnf, yum and zypper share
+//	rows.go         which lines of a program's output are rows
 //	detect.go       which manager this host uses
 //	exec.go         how programs are run: argv only, fixed environment, own process group, bounded output
 //
 // Rules for all managers: never a question, never a shell. Configuration files that a person edited stay as they are.
-// Install and update never remove another package, if the manager has an option for that. A package that is held (apt
-// hold, zypper lock, pacman IgnorePkg, apk version pin) is not updated, and the answer says so. A lock that another
-// program holds is waited for until the context ends.
+// Install and update never remove another package, if the manager has an option for that. A lock that another program
+// holds is waited for until the context ends. Versions compare in the manager's own order (internal/version).
+//
+// Update never calls a package up to date while there is something newer: what is held (apt-mark hold, apt's phased
+// updates, versionlock, exclude= or a module stream of dnf, a zypper lock, pacman's IgnorePkg, a pin in apk's world) is
+// skipped, and the answer names the reason and the version; so is what the manager does not take for a reason of its own.
+//
+// A line of output that is no row is passed over, whoever wrote it. Half a row is an error: a package that is lost
+// unseen would be reported as absent or up to date.
+//
+// A name means this host's own architecture; name:arch (dpkg) and name.arch (rpm) mean another one. Of versions side by
+// side, such as kernels, the newest comes first, all are in the answer, and filters see each.
 //
 // Known limits:
 //
-//   - dnf and yum hide packages locked by their versionlock plugin, so such a package is reported as up to date.
 //   - pacman installs what its repositories have now, so no other version can be requested. Updating one package is a
 //     partial upgrade, which Arch does not support.
 //   - rpm and apk have no third state between installed and absent, so purge is uninstall there (with apk: --purge).

@@ -2,26 +2,48 @@ package packages
 
 import (
 	"context"
+	"slices"
 	"strings"
+
+	"fleet/internal/version"
 )
 
 // manager is what the actions need of a package manager. Every method may run programs, blocks until they have ended
 // or ctx has, and may be called from several goroutines at once; the manager's own lock puts changes in order. Names
 // and versions have passed the declaration's checks: they never start with '-' and hold no glob or option.
 type manager interface {
-	reader
+	database
+	repositories
+	holder
 	changer
 }
 
-// reader looks only. query, list and held look at this host alone; the others at the lists of what repositories have.
-type reader interface {
+// database knows what is installed on this host.
+type database interface {
 	provider() string // "apt", "dnf", ...
 	query(ctx context.Context, name string) (pkg, error)
 	list(ctx context.Context) ([]pkg, error)
-	held(ctx context.Context, name string) (bool, error)
+}
+
+// repositories know what could be installed, by the lists of the last refresh.
+type repositories interface {
 	offers(ctx context.Context, name string) (offer, error)
-	updates(ctx context.Context) ([]update, error)
+	// updates are the packages for which there is something newer: those that the manager would take, and those that
+	// something on this host keeps it from taking.
+	updates(ctx context.Context) (found, held []update, err error)
+	// providers are the packages that provide name and are called something else.
+	providers(ctx context.Context, name string) ([]string, error)
 	names(ctx context.Context) ([]string, error)
+}
+
+// holder knows what keeps a package as it is.
+type holder interface {
+	// held says what on this host holds the package, as a person calls it, where the manager must not be told to upgrade
+	// it because it would, or would fail. "" if nothing does.
+	held(ctx context.Context, name string) (by string, err error)
+	// newest is the newest version that there is for the package, also one that the manager does not take, and what keeps
+	// it from taking that: "" if nothing does, or nobody can say. The zero evr: no repository has the package.
+	newest(ctx context.Context, name string, here pkg) (v evr, by string, err error)
 }
 
 // changer changes. A nil error means only that the manager was content: the caller looks itself what is there now.
@@ -41,11 +63,13 @@ const (
 
 // pkg is one package as this host has it.
 type pkg struct {
-	name  string
-	evr   evr
-	arch  string
-	state string
-	held  bool // only where query knows it without asking further; manager.held is the answer
+	name    string
+	evr     evr   // the newest of those installed
+	beside  []evr // further versions that are installed side by side, as kernels are, newest first
+	arch    string
+	state   string
+	foreign string // of an absent package: one of that name that is here for another architecture
+	held    bool   // only where query knows it without asking further; manager.held is the answer
 }
 
 func (p pkg) present() bool { return p.state != stateAbsent && p.state != stateConfigFiles }
@@ -58,6 +82,35 @@ func (p pkg) ensure() string {
 		return stateAbsent
 	}
 	return p.evr.String()
+}
+
+// versions are all that are installed, newest first.
+func (p pkg) versions() []evr {
+	if !p.present() {
+		return nil
+	}
+	return append([]evr{p.evr}, p.beside...)
+}
+
+// having returns the installed version that want names; "" names the newest.
+func (p pkg) having(want string) (evr, bool) {
+	for _, v := range p.versions() {
+		if want == "" || v.fits(want) {
+			return v, true
+		}
+	}
+	return evr{}, false
+}
+
+// but names the installed versions other than v.
+func (p pkg) but(v evr) []string {
+	var others []string
+	for _, other := range p.versions() {
+		if other != v {
+			others = append(others, other.String())
+		}
+	}
+	return others
 }
 
 func (p pkg) String() string {
@@ -73,7 +126,7 @@ func (p pkg) String() string {
 
 // offer is what the repositories have of one package.
 type offer struct {
-	versions  []evr // newest first where the manager sorts them; empty: no repository has it
+	versions  []evr // newest first; empty: no repository has it
 	candidate evr   // what the manager would take; zero where it does not say
 }
 
@@ -91,6 +144,24 @@ func (o offer) find(want string) (evr, bool) {
 		}
 	}
 	return evr{}, false
+}
+
+// newestFirst sorts versions in the order of the package manager.
+func newestFirst(order version.Order, versions []evr) {
+	slices.SortStableFunc(versions, func(a, b evr) int { return order.Compare(b.String(), a.String()) })
+}
+
+// first is the first of versions, if there are any.
+func first(versions []evr) evr {
+	if len(versions) == 0 {
+		return evr{}
+	}
+	return versions[0]
+}
+
+// newer reports whether a is newer than b. Anything is newer than nothing.
+func newer(order version.Order, a, b evr) bool {
+	return a != (evr{}) && (b == (evr{}) || order.Compare(a.String(), b.String()) > 0)
 }
 
 // update is one package for which the repositories have something newer.
@@ -129,6 +200,7 @@ func (v evr) String() string {
 
 // fits says whether want names this version: in full, or without the epoch, or without the release, or without both.
 func (v evr) fits(want string) bool {
+	want = strings.TrimPrefix(want, "0:")
 	noEpoch, noRelease, bare := v, v, v
 	noEpoch.epoch, noRelease.release = "", ""
 	bare.epoch, bare.release = "", ""

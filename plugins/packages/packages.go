@@ -119,7 +119,7 @@ func (p *Packages) Query(ctx context.Context, argument string) (map[string]any, 
 	if err != nil {
 		return nil, err
 	}
-	return p.data(found), nil
+	return p.each(found), nil
 }
 
 func (p *Packages) status(ctx context.Context, name string) plugin.Result {
@@ -136,13 +136,21 @@ func describe(found pkg) string {
 	case found.state == stateConfigFiles:
 		return "absent (its configuration files are still here)"
 	case !found.present():
-		return found.String()
+		return found.String() + elsewhere(found)
 	case !found.whole():
 		return fmt.Sprintf("%s (%s: a change was broken off; install finishes it)", found, found.state)
 	case found.held:
 		return found.String() + " (held)"
 	}
-	return found.String()
+	return found.String() + besides(found, found.evr)
+}
+
+// elsewhere tells of a package that is here for another architecture only.
+func elsewhere(found pkg) string {
+	if found.foreign == "" {
+		return ""
+	}
+	return " (" + found.foreign + " is here, which is for another architecture)"
 }
 
 // data holds the outputs of status. What an absent package has not is left out, so that it is not counted.
@@ -155,6 +163,31 @@ func (p *Packages) data(found pkg) map[string]any {
 		data["epoch"] = cmp.Or(found.evr.epoch, "0")
 		data["arch"], data["held"] = found.arch, found.held
 	}
+	if len(found.beside) > 0 {
+		data["versions"] = versionTexts(found)
+	}
+	return data
+}
+
+func versionTexts(found pkg) []any {
+	var all []any
+	for _, v := range found.versions() {
+		all = append(all, v.String())
+	}
+	return all
+}
+
+// each is data as filters see it: of versions that are installed side by side each counts, so their outputs are lists.
+func (p *Packages) each(found pkg) map[string]any {
+	data := p.data(found)
+	if len(found.beside) == 0 {
+		return data
+	}
+	var versions, releases, epochs []any
+	for _, v := range found.versions() {
+		versions, releases, epochs = append(versions, v.version), append(releases, v.release), append(epochs, cmp.Or(v.epoch, "0"))
+	}
+	data["ensure"], data["version"], data["release"], data["epoch"] = data["versions"], versions, releases, epochs
 	return data
 }
 
@@ -184,24 +217,37 @@ func (p *Packages) md5(ctx context.Context) plugin.Result {
 }
 
 func (p *Packages) checkUpdates(ctx context.Context) plugin.Result {
-	found, err := p.manager.updates(ctx)
+	found, held, err := p.manager.updates(ctx)
 	if err != nil {
 		return plugin.Failf("%v", err)
 	}
-	slices.SortFunc(found, func(a, b update) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.new, b.new)) })
-	message, list := "up to date", []any{}
-	var words []string
-	for _, u := range found {
-		words = append(words, u.name+" "+u.old+" -> "+u.new)
-	}
+	message := "up to date"
 	if len(found) > 0 {
-		message = plural(len(found), "update") + ": " + some(words)
+		message = plural(len(found), "update") + ": " + some(words(found))
 	}
-	for _, u := range found[:min(len(found), maxUpdates)] {
+	if len(held) > 0 {
+		message += "; " + plural(len(held), "update") + " held back: " + some(words(held))
+	}
+	return plugin.Result{State: plugin.OK, Message: message, Data: map[string]any{
+		"updates": rowsOf(found), "held": rowsOf(held), "count": int64(len(found)), "provider": p.manager.provider()}}
+}
+
+// words sorts updates and says each in words.
+func words(updates []update) []string {
+	slices.SortFunc(updates, func(a, b update) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.new, b.new)) })
+	var list []string
+	for _, u := range updates {
+		list = append(list, u.name+" "+u.old+" -> "+u.new)
+	}
+	return list
+}
+
+func rowsOf(updates []update) []any {
+	list := []any{}
+	for _, u := range updates[:min(len(updates), maxUpdates)] {
 		list = append(list, map[string]any{"name": u.name, "old": u.old, "new": u.new})
 	}
-	return plugin.Result{State: plugin.OK, Message: message,
-		Data: map[string]any{"updates": list, "count": int64(len(found)), "provider": p.manager.provider()}}
+	return list
 }
 
 func plural(n int, noun string) string {

@@ -96,14 +96,31 @@ func parsePacmanInfo(text string) ([]pkg, error) {
 	return found, nil
 }
 
-func (p pacman) held(ctx context.Context, name string) (bool, error) {
+func (p pacman) held(ctx context.Context, name string) (string, error) {
 	_, ignored, err := p.upgradable(ctx, "--", name)
-	return len(ignored) > 0, err
+	if len(ignored) == 0 {
+		return "", err
+	}
+	return "IgnorePkg or IgnoreGroup in pacman.conf", err
 }
 
-func (p pacman) updates(ctx context.Context) ([]update, error) {
-	found, _, err := p.upgradable(ctx)
-	return found, err
+func (p pacman) newest(ctx context.Context, name string, _ pkg) (v evr, by string, err error) {
+	o, err := p.offers(ctx, name)
+	return o.candidate, "", err
+}
+
+func (p pacman) updates(ctx context.Context) (found, held []update, err error) {
+	return p.upgradable(ctx)
+}
+
+// providers asks what pacman would install for the name: that comes last, behind what it needs.
+func (p pacman) providers(ctx context.Context, name string) ([]string, error) {
+	_, out, err := p.exec(ctx, "-Sp", "--print-format", "%n", "--", name)
+	if err != nil || out.code != 0 { // nothing does
+		return nil, err
+	}
+	names := strings.Fields(out.stdout)
+	return names[max(0, len(names)-1):], nil
 }
 
 // upgradable runs -Qu, which ends with code 1 and says nothing if there is nothing.
@@ -115,17 +132,16 @@ func (p pacman) upgradable(ctx context.Context, args ...string) (found, ignored 
 	case out.code != 0 && (out.code != 1 || strings.Contains(out.stderr, "error:")):
 		return nil, nil, failure(c, out)
 	}
-	found, ignored = parsePacmanUpdates(out.stdout)
-	return found, ignored, nil
+	return parsePacmanUpdates(out.stdout)
 }
 
 // parsePacmanUpdates reads lines of "name old -> new", with " [ignored]" behind those that IgnorePkg or IgnoreGroup
 // in pacman.conf hold.
-func parsePacmanUpdates(text string) (found, ignored []update) {
-	for line := range strings.Lines(text) {
+func parsePacmanUpdates(text string) (found, ignored []update, err error) {
+	for line := range rows(text, "->") {
 		f := strings.Fields(line)
 		if len(f) < 4 || f[2] != "->" {
-			continue
+			return nil, nil, fmt.Errorf("pacman: cannot read the line %q", oneLine(line))
 		}
 		u := update{name: f[0], old: f[1], new: f[3]}
 		if len(f) > 4 && f[4] == "[ignored]" {
@@ -134,7 +150,7 @@ func parsePacmanUpdates(text string) (found, ignored []update) {
 			found = append(found, u)
 		}
 	}
-	return found, ignored
+	return found, ignored, nil
 }
 
 func (p pacman) names(ctx context.Context) ([]string, error) {
@@ -149,7 +165,14 @@ func (p pacman) install(ctx context.Context, name, _ string) error {
 	return p.change(ctx, "-S", "--needed", "--noprogressbar", "--", name)
 }
 
-func (p pacman) upgrade(ctx context.Context, name string) error { return p.install(ctx, name, "") }
+// upgrade installs only what -Qu finds newer: -S would take an older version too, where the one here is from elsewhere.
+func (p pacman) upgrade(ctx context.Context, name string) error {
+	found, _, err := p.upgradable(ctx, "--", name)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	return p.install(ctx, name, "")
+}
 
 func (p pacman) remove(ctx context.Context, name string, purge bool) error {
 	verb := "-R"

@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,12 @@ const (
         100 /var/lib/dpkg/status
 `
 	simulationSeed = `Reading package lists...
+The following upgrades have been deferred due to phasing:
+  phasy vim
+The following packages have been kept back:
+  linux-image-amd64
+The following packages will be upgraded:
+  libssl3
 Inst libssl3 [3.0.19-1~deb12u2] (3.0.22-1~deb12u1 Debian-Security:12/oldstable-security [amd64]) []
 Inst linux-image-6.1.0-50-amd64 (6.1.170-1 Debian-Security:12/oldstable-security [amd64])
 Conf libssl3 (3.0.22-1~deb12u1 Debian-Security:12/oldstable-security [amd64])
@@ -31,6 +38,10 @@ Conf libssl3 (3.0.22-1~deb12u1 Debian-Security:12/oldstable-security [amd64])
 		"broken\t1-1\tamd64\tinstall\thalf-installed\treinstreq\n" +
 		"virtual\t\t\tunknown\tnot-installed\tok\n"
 	yumSeed = `
+Loaded plugins: fastestmirror
+Repository base is listed more than once in the configuration
+Updated Packages
+Uploading Profile
 NetworkManager.x86_64                        1:1.18.8-2.el7_9              updates
 a-very-long-package-name-that-yum-breaks-into-lines.noarch
                                              2.0-1.el7                     updates
@@ -64,20 +75,21 @@ Architecture    : x86_64
 )
 
 func TestParsePolicy(t *testing.T) {
-	got := parsePolicy(policySeed)
+	got := parsePolicies(policySeed)["openssl"]
 	want := []evr{parseEVR("3.0.22-1~deb12u1"), parseEVR("3.0.20-1~deb12u1")} // dpkg's status is no repository
 	if got.candidate != want[0] || !slices.Equal(got.versions, want) {
 		t.Errorf("got %+v", got)
 	}
-	if got := parsePolicy("mail-transport-agent:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n"); got.candidate != (evr{}) || len(got.versions) != 0 {
+	if got := parsePolicies("mail-transport-agent:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n")["mail-transport-agent"]; got.candidate != (evr{}) || len(got.versions) != 0 {
 		t.Errorf("a virtual package is offered: %+v", got)
 	}
 }
 
 func TestParseSimulation(t *testing.T) {
 	want := []update{{"libssl3", "3.0.19-1~deb12u2", "3.0.22-1~deb12u1"}} // a new kernel package is no update
-	if got := parseSimulation(simulationSeed); !slices.Equal(got, want) {
-		t.Errorf("got %v", got)
+	got, back, err := parseSimulation(simulationSeed)
+	if err != nil || !slices.Equal(got, want) || !slices.Equal(back, []string{"phasy", "vim", "linux-image-amd64"}) {
+		t.Errorf("got %v, kept back %q, %v", got, back, err)
 	}
 }
 
@@ -103,7 +115,11 @@ func TestParseDpkgStates(t *testing.T) {
 
 func TestParseYumTable(t *testing.T) {
 	var got []string
-	for _, p := range parseYumTable(yumSeed) {
+	found, err := parseYumTable(yumSeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range found {
 		got = append(got, p.name+" "+p.evr.String()+" "+p.arch)
 	}
 	want := []string{
@@ -116,15 +132,92 @@ func TestParseYumTable(t *testing.T) {
 	}
 }
 
+// Of two architectures it is this host's, of several versions the newest and all, whichever was installed last.
 func TestRPMPicksOneOfSeveral(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("which architecture is foreign depends on this one")
+	}
 	multilib := "openssl-libs\t1\t3.0.7\t27.el9\ti686\t1700000000\nopenssl-libs\t1\t3.0.7\t27.el9\tx86_64\t1700000000\n"
-	kernels := "kernel\t0\t5.14.0\t503.el9\tx86_64\t1700000900\nkernel\t0\t5.14.0\t427.el9\tx86_64\t1700000000\n"
+	kernels := "kernel\t0\t5.14.0\t362.8.1.el9_3\tx86_64\t1700000900\nkernel\t0\t5.14.0\t427.el9\tx86_64\t1700000000\n" +
+		"kernel\t0\t5.14.0\t362.el9\tx86_64\t1600000000\n"
 	for name, tt := range map[string]struct{ out, want string }{
-		"openssl-libs": {multilib, "openssl-libs-1:3.0.7-27.el9.x86_64"}, "kernel": {kernels, "kernel-5.14.0-503.el9.x86_64"},
+		"openssl-libs":      {multilib, "openssl-libs-1:3.0.7-27.el9.x86_64"},
+		"openssl-libs.i686": {multilib[:strings.Index(multilib, "\n")+1], "openssl-libs-1:3.0.7-27.el9.i686"},
+		"openssl":           {multilib[:strings.Index(multilib, "\n")+1], "absent (openssl-libs-1:3.0.7-27.el9.i686 is here, which is for another architecture)"},
+		"kernel":            {kernels, "kernel-5.14.0-427.el9.x86_64 beside 5.14.0-362.8.1.el9_3, 5.14.0-362.el9"},
+		"noise":             {"a plugin's sentence\n\n" + multilib, "openssl-libs-1:3.0.7-27.el9.x86_64"},
 	} {
 		s := &scripted{t: t, answers: map[string][]output{"rpm -q --qf " + rpmFormat + " -- " + name: {{stdout: tt.out}}}}
-		if got, err := (rpmdb{run: s}).query(t.Context(), name); err != nil || got.String() != tt.want {
-			t.Errorf("got %v, %v; want %s", got, err, tt.want)
+		if got, err := (rpmdb{run: s}).query(t.Context(), name); err != nil || describe(got) != tt.want {
+			t.Errorf("%s: got %v, %v; want %s", name, describe(got), err, tt.want)
+		}
+	}
+}
+
+// A line that is no row is passed over, and half a row is an error: a package that is lost unseen would pass for absent.
+func TestRowsAndNoise(t *testing.T) {
+	count := func(n int, err error) (int, error) { return n, err }
+	parsers := map[string]func(string) (int, error){
+		"dnf":    func(s string) (int, error) { l, err := parseRepoquery(s); return count(len(l), err) },
+		"rpm":    func(s string) (int, error) { l, err := parseRPM(s); return count(len(l), err) },
+		"dpkg":   func(s string) (int, error) { l, err := parseDpkg(s); return count(len(l), err) },
+		"yum":    func(s string) (int, error) { l, err := parseYumTable(s); return count(len(l), err) },
+		"apt":    func(s string) (int, error) { l, _, err := parseSimulation(s); return count(len(l), err) },
+		"pacman": func(s string) (int, error) { l, _, err := parsePacmanUpdates(s); return count(len(l), err) },
+		"apk":    func(s string) (int, error) { l, err := parseApkList(s); return count(len(l), err) },
+		"zypper": func(s string) (int, error) {
+			a, err := parseZypper(s)
+			if err != nil {
+				return 0, err
+			}
+			l, err := a.packages()
+			return count(len(l), err)
+		},
+	}
+	dnf5 := " Some repository - x86_64                    100% |  33.6 KiB/s |  40.4 KiB |  00m01s\nUpdating and loading repositories:\nRepositories loaded.\n"
+	tests := []struct {
+		name, text string
+		want       int // -1: an error
+	}{
+		{"dnf", dnf5 + "newpkg|0|1.2|3.fc41|x86_64\n", 1},
+		{"dnf", "Fetching\rnewpkg|0|1.2|3.fc41|x86_64\r\n\nThis system is registered, but not entitled.\n", 1},
+		{"dnf", "newpkg|0|1.2|3.fc41\n", -1}, {"dnf", "newpkg|0||3.fc41|x86_64\n", -1}, {"dnf", "newpkg|0|1.2|3.fc41|", -1},
+		{"rpm", "warning: something\nx\t0\t1\t1\tx86_64\t1700000000\n", 1}, {"rpm", "x\t0\t1\t1\tx86", -1}, {"rpm", "x\t0\t1\t1\tx86_64\t\n", -1},
+		{"dpkg", "a hook's sentence\n\nx\t1-1\tamd64\tinstall\tinstalled\tok\n", 1}, {"dpkg", "x\t1-1\tamd64\n", -1},
+		{"yum", "Loaded plugins: x\nbash.x86_64    4.2-1.el7    updates\n", 1}, {"yum", "bash.x86_64    4.2-1.el7\n", -1},
+		{"yum", "bash.x86_64\nzlib.x86_64 1-1 base\n", -1}, {"yum", "bash.x86_64\n     4.2-1.el7    updates    more\n", -1},
+		{"apt", "Inst a [1] (2 Debian:12 [amd64])\nRunning hooks\n", 1}, {"apt", "Inst a [1] (\n", -1}, {"apt", "Inst a\n", -1},
+		{"pacman", ":: Checking\n\na 1-1 -> 2-1\n", 1}, {"pacman", "a 1-1 ->\n", -1},
+		{"apk", "WARNING: opening x: No such file\n" + opensslOld, 1}, {"apk", "openssl-3.1.4-r5 x86_64 {openssl}\n", -1}, {"apk", strings.TrimSuffix(opensslOld, "]\n"), -1},
+		{"zypper", "Refreshing service 'x' & more.\n" + zypperSeed, 1}, {"zypper", zypperSeed[:len(zypperSeed)-20], -1},
+		{"zypper", `<stream><update kind="package" name="x"/></stream>`, -1},
+	}
+	for _, tt := range tests {
+		got, err := parsers[tt.name](tt.text)
+		if err != nil {
+			got = -1
+		}
+		if got != tt.want {
+			t.Errorf("%s, %q: got %d, %v; want %d", tt.name, tt.text, got, err, tt.want)
+		}
+	}
+}
+
+// What versionlock lists, as dnf 4, dnf 5 and yum write it. Neither dnf 5 nor yum has run: Debian has none of them.
+func TestVersionlockRecordedOutput(t *testing.T) {
+	const dnf5 = `# Added by 'versionlock add' command on 2024-11-05 10:20:30
+Package name: locked
+evr = 1.0-1.fc41
+
+Package name: kernel*
+evr != 0:6.11.4-301.fc41
+`
+	for _, text := range []string{"locked-0:1.0-1.el9.*\n!kernel-core-0:5.14.0-1.*\nkernel-5.14.0-*\n", dnf5, "0:locked-1.0-1.el7.*\n0:kernel-3.10.0-1.*\nversionlock list done\n"} {
+		l := parseVersionlock(text)
+		for name, want := range map[string]bool{"locked": true, "kernel": true, "locked-libs": false, "lock": false, "openssl": false} {
+			if l.hold(name) != want {
+				t.Errorf("%q holds %s: %t", l, name, !want)
+			}
 		}
 	}
 }
@@ -171,8 +264,11 @@ func FuzzDpkgQuery(f *testing.F) {
 func FuzzAptPolicy(f *testing.F) {
 	f.Add(policySeed)
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, v := range parsePolicy(s).versions {
-			checkWords(t, v.String())
+		for name, p := range parsePolicies(s) {
+			checkWords(t, name)
+			for _, v := range p.versions {
+				checkWords(t, v.String())
+			}
 		}
 	})
 }
@@ -180,7 +276,12 @@ func FuzzAptPolicy(f *testing.F) {
 func FuzzAptSimulation(f *testing.F) {
 	f.Add(simulationSeed)
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, u := range parseSimulation(s) {
+		found, back, err := parseSimulation(s)
+		if err != nil {
+			return
+		}
+		checkWords(t, back...)
+		for _, u := range found {
 			checkWords(t, u.name, u.old, u.new)
 		}
 	})
@@ -215,7 +316,8 @@ func FuzzRepoquery(f *testing.F) {
 func FuzzYumTable(f *testing.F) {
 	f.Add(yumSeed)
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, p := range parseYumTable(s) {
+		found, _ := parseYumTable(s)
+		for _, p := range found {
 			checkWords(t, p.name, p.evr.String())
 		}
 	})
@@ -248,7 +350,10 @@ func FuzzPacmanInfo(f *testing.F) {
 func FuzzPacmanUpdates(f *testing.F) {
 	f.Add("fleet-hello 1:1.0-1 -> 1:2.0-1\nlinux 6.1-1 -> 6.2-1 [ignored]\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		found, ignored := parsePacmanUpdates(s)
+		found, ignored, err := parsePacmanUpdates(s)
+		if err != nil {
+			return
+		}
 		for _, u := range append(found, ignored...) {
 			checkWords(t, u.name, u.old, u.new)
 		}
@@ -258,7 +363,8 @@ func FuzzPacmanUpdates(f *testing.F) {
 func FuzzApkList(f *testing.F) {
 	f.Add(opensslOld + opensslUpgrade + "font-noto-1-2.0-r1 noarch {x} (y) [installed]\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		for _, row := range parseApkList(s) {
+		list, _ := parseApkList(s)
+		for _, row := range list {
 			checkWords(t, row.name, row.evr.String())
 		}
 	})

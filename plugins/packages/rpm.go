@@ -3,8 +3,11 @@ package packages
 import (
 	"context"
 	"fmt"
-	"strconv"
+	"runtime"
+	"slices"
 	"strings"
+
+	"fleet/internal/version"
 )
 
 // rpmdb is what dnf, yum and zypper share: the database of installed packages, asked with rpm.
@@ -13,11 +16,13 @@ type rpmdb struct {
 	rpm []string // more arguments for rpm, before its own
 }
 
-// rpmFormat is one package a line. Old rpms have no EPOCHNUM, hence the condition.
+// rpmFormat is one package a line; the time of its installation stands last and shows that the row is whole. Old rpms
+// have no EPOCHNUM, hence the condition.
 const rpmFormat = `%{NAME}\t%|EPOCH?{%{EPOCH}}:{0}|\t%{VERSION}\t%{RELEASE}\t%{ARCH}\t%{INSTALLTIME}\n`
 
-// query answers for a name, name.arch or name-version. Of several installed (kernels, two architectures) it is the
-// one installed last, and of those installed together the first that is not 32 bit x86.
+// query answers for a name, name.arch or name-version. A name without architecture means this host's own: of a library
+// that is here for another one only, that is told, and it is absent. Of several versions side by side (kernels) the
+// newest comes first, and the others are kept.
 func (r rpmdb) query(ctx context.Context, name string) (pkg, error) {
 	c := command{argv: append(append([]string{"rpm"}, r.rpm...), "-q", "--qf", rpmFormat, "--", name)}
 	out, err := r.run.run(ctx, c)
@@ -37,13 +42,44 @@ func (r rpmdb) query(ctx context.Context, name string) (pkg, error) {
 	if len(found) == 0 {
 		return pkg{}, fmt.Errorf("rpm gave no answer for %s", name)
 	}
-	best := found[0]
-	for _, p := range found[1:] {
-		if p.installed > best.installed || p.installed == best.installed && isX86(best.arch) && !isX86(p.arch) {
+	return sideBySide(name, found), nil
+}
+
+// sideBySide makes one answer of all the packages that rpm finds under a name.
+func sideBySide(name string, found []pkg) pkg {
+	slices.SortStableFunc(found, func(a, b pkg) int { return version.RPM.Compare(b.evr.String(), a.evr.String()) })
+	best := pkg{name: name, state: stateAbsent}
+	for _, p := range found {
+		switch {
+		case foreign(p.arch) && !strings.HasSuffix(name, "."+p.arch):
+			if best.foreign == "" {
+				best.foreign = p.String()
+			}
+		case !best.present():
 			best = p
+		case p.name == best.name && p.evr != best.evr:
+			best.beside = append(best.beside, p.evr)
 		}
 	}
-	return best.pkg, nil
+	if best.present() {
+		best.foreign = ""
+	}
+	return best
+}
+
+// foreign reports an architecture whose packages run here beside this host's own.
+func foreign(arch string) bool {
+	switch runtime.GOARCH {
+	case "amd64":
+		return isX86(arch)
+	case "arm64":
+		return strings.HasPrefix(arch, "armv")
+	case "ppc64", "ppc64le":
+		return arch == "ppc"
+	case "s390x":
+		return arch == "s390"
+	}
+	return false
 }
 
 func isX86(arch string) bool {
@@ -64,34 +100,25 @@ func (r rpmdb) list(ctx context.Context) ([]pkg, error) {
 	var all []pkg
 	for _, p := range found {
 		if p.name != "gpg-pubkey" {
-			all = append(all, p.pkg)
+			all = append(all, p)
 		}
 	}
 	return all, err
 }
 
-type rpmPackage struct {
-	pkg
-	installed int64 // Unix time
-}
-
 // parseRPM reads lines of rpmFormat.
-func parseRPM(text string) ([]rpmPackage, error) {
-	var found []rpmPackage
-	for line := range strings.Lines(text) {
-		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		if len(f) != 6 || f[0] == "" || f[2] == "" {
+func parseRPM(text string) ([]pkg, error) {
+	var found []pkg
+	for line := range rows(text, "\t") {
+		f := strings.Split(line, "\t")
+		if len(f) != 6 || f[0] == "" || f[2] == "" || f[3] == "" || !allDigits(f[5]) {
 			return nil, fmt.Errorf("rpm: cannot read the line %q", oneLine(line))
-		}
-		when, err := strconv.ParseInt(f[5], 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("rpm: no install time in the line %q", oneLine(line))
 		}
 		p := pkg{name: f[0], evr: newEVR(f[1], f[2], f[3]), arch: f[4], state: stateInstalled}
 		if p.arch == "(none)" {
 			p.arch = ""
 		}
-		found = append(found, rpmPackage{p, when})
+		found = append(found, p)
 	}
 	return found, nil
 }

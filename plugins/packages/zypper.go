@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+
+	"fleet/internal/version"
 )
 
 // zypper is SUSE: rpm for what is here, zypper's XML for the rest.
@@ -33,7 +36,7 @@ type zypperAnswer struct {
 	messages []zypperMessage
 	solvable []zypperSolvable
 	updates  []zypperUpdate
-	locks    []string // glob patterns of names
+	locks    []zypperLock
 	problems []string // why the solver gave up
 }
 
@@ -47,7 +50,20 @@ type zypperSolvable struct {
 	Name       string `xml:"name,attr"`
 	Kind       string `xml:"kind,attr"`
 	Edition    string `xml:"edition,attr"`
+	Arch       string `xml:"arch,attr"`
 	Repository string `xml:"repository,attr"`
+}
+
+// zypperLock holds what its pattern names, in one repository if it says one.
+type zypperLock struct {
+	Name string `xml:"name"`
+	Type string `xml:"type"`
+	Repo string `xml:"repo"`
+}
+
+func (l zypperLock) holds(name string) bool {
+	ok, err := path.Match(l.Name, name)
+	return err == nil && ok && (l.Type == "" || l.Type == "package")
 }
 
 type zypperUpdate struct {
@@ -57,9 +73,13 @@ type zypperUpdate struct {
 	Old  string `xml:"edition-old,attr"`
 }
 
-// parseZypper collects the elements of interest wherever they stand: their place differs between the commands.
+// parseZypper collects the elements of interest wherever they stand: their place differs between the commands. What
+// plugins say before the document is no part of it.
 func parseZypper(text string) (zypperAnswer, error) {
 	var a zypperAnswer
+	if begin := strings.Index(text, "<?xml"); begin > 0 {
+		text = text[begin:]
+	}
 	d := xml.NewDecoder(strings.NewReader(text))
 	for {
 		t, err := d.Token()
@@ -86,12 +106,7 @@ func (a *zypperAnswer) add(d *xml.Decoder, start xml.StartElement) error {
 	case "update":
 		return decodeInto(d, start, &a.updates)
 	case "lock":
-		var lock struct {
-			Name string `xml:"name"`
-		}
-		err := d.DecodeElement(&lock, &start)
-		a.locks = append(a.locks, lock.Name)
-		return err
+		return decodeInto(d, start, &a.locks)
 	case "prompt":
 		var prompt struct {
 			Description string `xml:"description"`
@@ -126,14 +141,15 @@ func (a zypperAnswer) why() string {
 	return oneLine(strings.Join(errs, "; "))
 }
 
-func (z zypper) held(ctx context.Context, name string) (bool, error) {
+const byZypperLock = "a zypper lock"
+
+// held is for locks of the whole package. A lock of one repository leaves the others, so zypper decides.
+func (z zypper) held(ctx context.Context, name string) (string, error) {
 	a, err := z.read(ctx, "locks")
-	for _, pattern := range a.locks {
-		if ok, _ := path.Match(pattern, name); ok {
-			return true, err
-		}
+	if slices.ContainsFunc(a.locks, func(l zypperLock) bool { return l.holds(name) && l.Repo == "" }) {
+		return byZypperLock, err
 	}
-	return false, err
+	return "", err
 }
 
 func (z zypper) offers(ctx context.Context, name string) (offer, error) {
@@ -141,22 +157,78 @@ func (z zypper) offers(ctx context.Context, name string) (offer, error) {
 	var o offer
 	for _, s := range a.solvable {
 		// What is here but in no repository stands in this one.
-		if s.Name == name && parseEVR(s.Edition).version != "" && s.Repository != "(System Packages)" {
-			o.versions = append(o.versions, parseEVR(s.Edition))
+		if s.Name != name || s.Repository == "(System Packages)" || foreign(s.Arch) {
+			continue
 		}
+		v := parseEVR(s.Edition)
+		if v.version == "" {
+			return o, fmt.Errorf("zypper: no version of %s in its answer", oneLine(s.Name))
+		}
+		o.versions = append(o.versions, v)
 	}
+	newestFirst(version.RPM, o.versions)
 	return o, err
 }
 
-func (z zypper) updates(ctx context.Context) ([]update, error) {
+func (z zypper) newest(ctx context.Context, name string, here pkg) (v evr, by string, err error) {
+	o, err := z.offers(ctx, name)
+	if err != nil || len(o.versions) == 0 || !newer(version.RPM, o.versions[0], here.evr) {
+		return first(o.versions), "", err
+	}
+	a, err := z.read(ctx, "locks")
+	if slices.ContainsFunc(a.locks, func(l zypperLock) bool { return l.holds(name) }) {
+		by = byZypperLock
+	}
+	return o.versions[0], by, err
+}
+
+// updates are what zypper would take, and what a lock keeps back. What --all has besides comes from another vendor or
+// from a repository with a lower priority, and is no update of what is here.
+func (z zypper) updates(ctx context.Context) (found, held []update, err error) {
+	locked, err := z.read(ctx, "locks")
+	if err != nil {
+		return nil, nil, err
+	}
 	a, err := z.read(ctx, "list-updates")
-	var found []update
-	for _, u := range a.updates {
-		if u.Kind == "package" && u.Name != "" {
-			found = append(found, update{name: u.Name, old: u.Old, new: u.New})
+	if err != nil {
+		return nil, nil, err
+	}
+	if found, err = a.packages(); err != nil || len(locked.locks) == 0 {
+		return found, nil, err
+	}
+	if a, err = z.read(ctx, "list-updates", "--all"); err != nil {
+		return nil, nil, err
+	}
+	all, err := a.packages()
+	for _, u := range all {
+		if !slices.Contains(found, u) && slices.ContainsFunc(locked.locks, func(l zypperLock) bool { return l.holds(u.name) }) {
+			held = append(held, u)
 		}
 	}
-	return found, err
+	return found, held, err
+}
+
+func (a zypperAnswer) packages() ([]update, error) {
+	var found []update
+	for _, u := range a.updates {
+		if u.Kind != "package" {
+			continue
+		}
+		if u.Name == "" || u.New == "" {
+			return nil, fmt.Errorf("zypper: an update without a name or a version in its answer")
+		}
+		found = append(found, update{name: u.Name, old: u.Old, new: u.New})
+	}
+	return found, nil
+}
+
+func (z zypper) providers(ctx context.Context, name string) ([]string, error) {
+	a, err := z.read(ctx, "search", "--provides", "--match-exact", "--type", "package", "--", name)
+	var names []string
+	for _, s := range a.solvable {
+		names = append(names, s.Name)
+	}
+	return names, err
 }
 
 func (z zypper) names(ctx context.Context) ([]string, error) {
