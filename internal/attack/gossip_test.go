@@ -209,7 +209,7 @@ func testSpoofedBroker(t *testing.T, m *mesh) {
 	until(t, "web1 says that its id is claimed by another", func() bool {
 		// On a busy machine a push/pull may fail, and nobody else tells web1 of its twin.
 		twin.Join(t.Context(), []string{web1.gossip})
-		return web1.log.count("claimed from two addresses", string(web1.id)) > 0
+		return web1.log.count("two addresses claim one node id", string(web1.id)) > 0
 	})
 	m.recovers(t)
 }

@@ -30,7 +30,7 @@ func overheard(t *testing.T, signed []byte) (job.Job, job.Hash) {
 }
 
 // refusal is what the client logs of each reply that it does not believe.
-const refusal = "reply does not hold"
+const refusal = "ignored a reply that failed verification"
 
 // web4 is held while the captured broker answers in its place, and let go once the client has refused all of that.
 func TestReplyForgedAsAnotherHost(t *testing.T) {

@@ -71,7 +71,7 @@ func (c *counter) Enabled(context.Context, slog.Level) bool { return true }
 func (c *counter) Handle(_ context.Context, r slog.Record) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if strings.Contains(r.Message, "does not hold") {
+	if strings.Contains(r.Message, "failed verification") {
 		if c.rejected++; c.news != nil {
 			c.news(c.rejected)
 		}
