@@ -15,6 +15,15 @@ import (
 
 func testTable() []verb { return verbs(&env{declarations: plugins.BuiltinDeclarations()}) }
 
+func TestCommandsHaveTheirNames(t *testing.T) {
+	e := &env{declarations: plugins.BuiltinDeclarations()}
+	for _, c := range commands(e) {
+		if got := c.build().name; got != c.name || len(verbNamed(e, c.name)) != 1 {
+			t.Errorf("%s is built under %s", got, c.name)
+		}
+	}
+}
+
 // As urfave/cli v2 comes, a flag behind the first word is no flag: this line would restart every host. The first half
 // shows that this is still so; the second, that it is not so here.
 func TestFilterBehindTheWordsIsAFilter(t *testing.T) {

@@ -95,11 +95,15 @@ func run(ctx context.Context, e *env, args []string) int {
 
 // dispatch takes the line apart and hands it to its verb.
 func (e *env) dispatch(ctx context.Context, args []string) error {
-	table := verbs(e)
 	if len(args) < 2 {
-		return e.print(overview(table))
+		return e.print(overview(verbs(e)))
 	}
+	table := verbNamed(e, args[1])
 	line, err := parseLine(table, args[1:])
+	if len(table) == 0 || err != nil || line.help { // the others are needed too, to say what was meant
+		table = verbs(e)
+		line, err = parseLine(table, args[1:])
+	}
 	if err != nil {
 		return err
 	}

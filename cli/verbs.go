@@ -3,6 +3,8 @@ package cli
 import (
 	"slices"
 
+	"fleet/plugins/plugin"
+
 	ucli "github.com/urfave/cli/v2"
 )
 
@@ -37,46 +39,74 @@ const (
 
 var groups = [...]string{groupAsk, groupPlugin, groupBuild, groupLearn}
 
-// verbs is the table of all commands. A plugin's name is a command too, unless a command has that name already.
-func verbs(e *env) []verb {
-	table := []verb{
-		statusVerb(),
-		pingVerb(),
-		findVerb(),
-		runVerb(e.declarations),
-		factsVerb(),
-		inventoryVerb(),
-		auditVerb(),
-		jobVerb(),
-		approveVerb(),
-		sendVerb(e.declarations),
+// command is one entry of the table. Its verb is built when it is asked for: flags are many, and a line needs those of one.
+type command struct {
+	name  string
+	build func() verb
+}
 
-		initVerb(),
-		nodeVerb(),
-		adminVerb(),
-		roleVerb(),
-		tokenVerb(),
-		rotateVerb(),
-		forgetVerb(),
-		demoVerb(),
-		simVerb(),
+// commands is the table of all commands. A plugin's name is a command too, unless a command has that name already.
+func commands(e *env) []command {
+	with := func(build func([]plugin.Declaration) verb) func() verb {
+		return func() verb { return build(e.declarations) }
+	}
+	table := []command{
+		{"status", statusVerb},
+		{"ping", pingVerb},
+		{"find", findVerb},
+		{"run", with(runVerb)},
+		{"facts", factsVerb},
+		{"inventory", inventoryVerb},
+		{"audit", auditVerb},
+		{"job", jobVerb},
+		{"approve", approveVerb},
+		{"send", with(sendVerb)},
 
-		doctorVerb(),
-		whoamiVerb(),
-		canVerb(),
-		policyVerb(),
-		filterVerb(),
-		pluginVerb(e.declarations),
-		completionVerb(),
-		manVerb(),
-		versionVerb(),
+		{"init", initVerb},
+		{"node", nodeVerb},
+		{"admin", adminVerb},
+		{"role", roleVerb},
+		{"token", tokenVerb},
+		{"rotate", rotateVerb},
+		{"forget", forgetVerb},
+		{"demo", demoVerb},
+		{"sim", simVerb},
+
+		{"doctor", doctorVerb},
+		{"whoami", whoamiVerb},
+		{"can", canVerb},
+		{"policy", policyVerb},
+		{"filter", filterVerb},
+		{"plugin", with(pluginVerb)},
+		{"completion", completionVerb},
+		{"man", manVerb},
+		{"version", versionVerb},
 	}
 	for _, d := range e.declarations {
-		if !slices.Contains(verbNames(table), d.Name) {
-			table = append(table, runPluginVerb(d))
+		if !slices.ContainsFunc(table, func(c command) bool { return c.name == d.Name }) {
+			table = append(table, command{d.Name, func() verb { return runPluginVerb(d) }})
 		}
 	}
 	return table
+}
+
+// verbs builds all of them.
+func verbs(e *env) []verb {
+	var all []verb
+	for _, c := range commands(e) {
+		all = append(all, c.build())
+	}
+	return all
+}
+
+// verbNamed builds the one of that name, if there is one.
+func verbNamed(e *env, name string) []verb {
+	for _, c := range commands(e) {
+		if c.name == name {
+			return []verb{c.build()}
+		}
+	}
+	return nil
 }
 
 // command is the verb as urfave calls it.
