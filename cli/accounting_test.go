@@ -83,7 +83,7 @@ func TestAChangeInPortionsAddsUp(t *testing.T) {
 		d := &dice{r: r, n: 1 + r.IntN([]int{9, 2500}[seed%2]), want: map[string]job.State{}, cancel: cancel}
 		var out, errs bytes.Buffer
 		code := run(ctx, &env{
-			stdout: &out, stderr: &errs, getenv: func(string) string { return "" }, declarations: plugins.BuiltinDeclarations(), patience: time.Minute,
+			stdout: &out, stderr: &errs, getenv: homeless, declarations: plugins.BuiltinDeclarations(), patience: time.Minute,
 			connect: func(context.Context, connection) (asker, error) { return d, nil }, seed: func() int64 { return 7 },
 		}, []string{"fleet", "service", "nginx", "restart", "--all", "-j"})
 		if out.Len() == 0 && d.failed != nil && code == 1 { // not even the first was sent

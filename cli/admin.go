@@ -117,7 +117,14 @@ func (e *env) newAdminKey(in *ucli.Context, c Config) (identity.PublicKey[identi
 		e.note("to make this key the default, add this line to %s: key = %q", filepath.Join(userConfigDir(e.getenv), "config.toml"), where)
 		return s.Public(), nil
 	}
-	path := cmp.Or(in.String(flagKey), filepath.Join(homeOf(in, c), keyFile))
+	path := in.String(flagKey)
+	if path == "" {
+		home, err := homeOf(in, c)
+		if err != nil {
+			return none, err
+		}
+		path = filepath.Join(home, keyFile)
+	}
 	if _, err := os.Lstat(path); err == nil {
 		return none, usagef("%s already exists; fleet never overwrites a key", path).with("to see its public key, run: fleet whoami")
 	}
@@ -275,7 +282,10 @@ func (e *env) adminAccept(in *ucli.Context) error {
 			return usagef("a broker in it: %w", err)
 		}
 	}
-	home := homeOf(in, c)
+	home, err := homeOf(in, c)
+	if err != nil {
+		return err
+	}
 	file := filepath.Join(home, rootFile)
 	old, err := os.ReadFile(file)
 	switch {

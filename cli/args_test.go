@@ -220,7 +220,7 @@ func FuzzFilterIsNeverLost(f *testing.F) {
 	f.Add("-y run package status openssl --batch 3", uint8(0))
 	f.Add("ping --nodes - -v", uint8(2))
 	f.Add("find -S x -- y", uint8(3))
-	e := &env{declarations: plugins.BuiltinDeclarations(), getenv: func(string) string { return "" }}
+	e := &env{declarations: plugins.BuiltinDeclarations(), getenv: homeless}
 	f.Fuzz(func(t *testing.T, text string, at uint8) {
 		words := strings.Split(text, " ")
 		i := int(at) % (len(words) + 1)

@@ -164,7 +164,9 @@ func (e *env) verifyAudit(in *ucli.Context) error {
 	if len(paths) == 0 {
 		data := pick(in, flagData, c.Node.Data)
 		if data == "" {
-			data = defaultData(e.getenv)
+			if data, err = defaultData(e.getenv); err != nil {
+				return err
+			}
 		}
 		paths = []string{filepath.Join(data, auditDir)}
 	}

@@ -21,7 +21,7 @@ import (
 // goes before the machine's. An unknown key or a bad value anywhere is an error with file and line: a config that is not
 // understood is not half used.
 type Config struct {
-	Home    string        // directory of the admin's key and the fleet's files; default ~/.config/fleet
+	Home    string        // directory of the admin's key and the fleet's files; default ~/.config/fleet, "" where the user has no home
 	Key     string        // the admin's key: a file, or agent:COMMENT; "": admin.key in Home
 	Brokers []string      // HOST:PORT of brokers; empty: those in the home directory's file
 	Timeout time.Duration // how long to wait for hosts that are there; 0: what the plugin says
@@ -124,9 +124,10 @@ func loadConfig(file string, getenv func(string) string) (Config, error) {
 		if err := readConfig(&c, machineConfig); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return c, err
 		}
-		user := filepath.Join(userConfigDir(getenv), "config.toml")
-		if err := readConfig(&c, user); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return c, err
+		if dir := userConfigDir(getenv); dir != "" {
+			if err := readConfig(&c, filepath.Join(dir, "config.toml")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return c, err
+			}
 		}
 	}
 	for _, k := range keys() {
@@ -141,14 +142,6 @@ func loadConfig(file string, getenv func(string) string) (Config, error) {
 		c.Home = userConfigDir(getenv)
 	}
 	return c, nil
-}
-
-// userConfigDir is ~/.config/fleet, where XDG_CONFIG_HOME does not say otherwise.
-func userConfigDir(getenv func(string) string) string {
-	if dir := getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "fleet")
-	}
-	return filepath.Join(getenv("HOME"), ".config", "fleet")
 }
 
 func readConfig(c *Config, file string) error {

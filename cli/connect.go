@@ -49,10 +49,12 @@ type connection struct {
 
 // parseConnection merges the flags into the config.
 func parseConnection(in *ucli.Context, c Config, e *env) (connection, error) {
-	o := connection{home: c.Home, brokers: c.Brokers, timeout: c.Timeout, log: newLogger(e, in.Bool(flagVerbose)), keys: newKeyring(in, e)}
-	if in.IsSet(flagHome) {
-		o.home = in.String(flagHome)
+	o := connection{brokers: c.Brokers, timeout: c.Timeout, log: newLogger(e, in.Bool(flagVerbose)), keys: newKeyring(in, e)}
+	var err error
+	if o.home, err = homeOf(in, c); err != nil {
+		return o, err
 	}
+	o.keys.missing = hintMissing(o.home, e.getenv)
 	o.key = filepath.Join(o.home, keyFile)
 	if k := pick(in, flagKey, c.Key); k != "" {
 		o.key = k
@@ -118,7 +120,7 @@ func (o connection) config() (client.Config, error) {
 		err = c.Root.UnmarshalText([]byte(strings.TrimSpace(string(text))))
 	}
 	if err != nil {
-		return c, homeProblem("the fleet's public root key "+filepath.Join(o.home, rootFile), err)
+		return c, fileProblem("read the fleet's public root key "+filepath.Join(o.home, rootFile), err, o.keys.missing)
 	}
 	if len(c.Brokers) == 0 {
 		file := filepath.Join(o.home, brokersFile)
@@ -159,10 +161,11 @@ func (o connection) followBrokers(c *client.Config) {
 	}
 }
 
-func homeProblem(what string, err error) error {
+// fileProblem is an error about a file of the home directory; missing is the hint where it is not there.
+func fileProblem(what string, err error, missing string) error {
 	p := faultf("%s: %w", what, err)
 	if errors.Is(err, fs.ErrNotExist) {
-		p.with(hintInit)
+		p.with(missing)
 	}
 	return p
 }

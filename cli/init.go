@@ -63,7 +63,11 @@ func (e *env) doInit(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	f := founding{fleet: in.Args().First(), admin: in.String(flagAdmin), home: homeOf(in, c), place: p, life: life, now: time.Now()}
+	home, err := homeOf(in, c)
+	if err != nil {
+		return err
+	}
+	f := founding{fleet: in.Args().First(), admin: in.String(flagAdmin), home: home, place: p, life: life, now: time.Now()}
 	if f.admin == "" {
 		f.admin = userName()
 	}
@@ -167,13 +171,6 @@ func parseLife(in *ucli.Context, otherwise time.Duration) (time.Duration, error)
 		return 0, usagef("--expires: %q is not a duration such as 1h or 720h", in.String(flagExpires))
 	}
 	return d, nil
-}
-
-func homeOf(in *ucli.Context, c Config) string {
-	if in.IsSet(flagHome) {
-		return in.String(flagHome)
-	}
-	return c.Home
 }
 
 // homeFlags are for commands that use the admin's files but not the fleet.

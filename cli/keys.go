@@ -39,10 +39,11 @@ func passphraseFileFlag() ucli.Flag {
 // keyring opens the admin's keys wherever they are kept. A passphrase comes from the terminal, without echo, or from a
 // file; never from the command line or the environment, where others can read it.
 type keyring struct {
-	socket string                              // of ssh-agent
-	file   string                              // with the passphrase; "": ask
-	ask    func(prompt string) (string, error) // nil: there is no terminal
-	opened map[string]identity.Signer          // so that nobody is asked twice
+	socket  string                              // of ssh-agent
+	file    string                              // with the passphrase; "": ask
+	ask     func(prompt string) (string, error) // nil: there is no terminal
+	opened  map[string]identity.Signer          // so that nobody is asked twice
+	missing string                              // the hint where a key's file is not there
 }
 
 func newKeyring(in *ucli.Context, e *env) *keyring {
@@ -66,7 +67,7 @@ func (k *keyring) admin(where string) (identity.Signer, error) {
 		s, err = identity.UnlockKey[identity.Admin](where, k.passphrase(where))
 	}
 	if err != nil {
-		return nil, keyProblem("the admin's key", err)
+		return nil, k.problem("the admin's key", err)
 	}
 	k.opened[where] = s
 	return s, nil
@@ -80,19 +81,19 @@ func (k *keyring) root(home string) (identity.PrivateKey[identity.Root], error) 
 		return root, faultf("changing the roster needs the root key: %w", err)
 	}
 	if err != nil {
-		return root, keyProblem("the root key", err)
+		return root, k.problem("the root key", err)
 	}
 	return root, nil
 }
 
-func keyProblem(what string, err error) error {
+func (k *keyring) problem(what string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return context.Canceled
 	}
 	p := faultf("%s: %w", what, err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		p.with(hintInit)
+		p.with(k.missing)
 	case errors.Is(err, identity.ErrLocked):
 		p.with("there is no terminal to ask on; use --passphrase-file FILE (mode 0600)")
 	}

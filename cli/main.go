@@ -67,7 +67,7 @@ func Main(args []string) int {
 func processEnv() *env {
 	stderrTerminal := term.IsTerminal(int(os.Stderr.Fd()))
 	e := &env{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: environment,
 		canAsk:         stderrTerminal && term.IsTerminal(int(os.Stdin.Fd())),
 		stdoutTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		stderrTerminal: stderrTerminal,

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"fleet/identity"
@@ -57,7 +56,9 @@ func placeFlags() []ucli.Flag {
 func parsePlace(in *ucli.Context, c Config, getenv func(string) string) (p place, err error) {
 	p.data, p.name = pick(in, flagData, c.Node.Data), pick(in, flagName, c.Node.Name)
 	if p.data == "" {
-		p.data = defaultData(getenv)
+		if p.data, err = defaultData(getenv); err != nil {
+			return p, err
+		}
 	}
 	if p.name == "" {
 		if p.name, err = os.Hostname(); err != nil {
@@ -115,16 +116,6 @@ func pick(in *ucli.Context, flag, config string) string {
 		return in.String(flag)
 	}
 	return config
-}
-
-func defaultData(getenv func(string) string) string {
-	if os.Geteuid() == 0 {
-		return "/var/lib/fleet"
-	}
-	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "fleet")
-	}
-	return filepath.Join(getenv("HOME"), ".local", "state", "fleet")
 }
 
 // advertised is the address that others are told: what was said, or the one this host reaches others from.

@@ -47,7 +47,7 @@ func typed(t *testing.T, home string, args ...string) (code int, out, errs strin
 	t.Helper()
 	var o, e bytes.Buffer
 	code = run(t.Context(), &env{
-		stdin: strings.NewReader(""), stdout: &o, stderr: &e, getenv: func(string) string { return "" },
+		stdin: strings.NewReader(""), stdout: &o, stderr: &e, getenv: homeless,
 		declarations: plugins.BuiltinDeclarations(), connect: connect, seed: func() int64 { return 7 }, patience: time.Minute,
 	}, append([]string{"fleet"}, append(args, "--home", home)...))
 	return code, o.String(), e.String()
