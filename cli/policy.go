@@ -12,19 +12,19 @@ import (
 func policyVerb() verb {
 	return verb{
 		name: "policy", group: groupLearn, brief: "check a policy file, or convert MCollective's", takes: "check|import",
-		about: []string{"What " + policyPath + " on a host says goes before the roster: its first rule that fits decides. Nothing here asks a host; fleet can does."},
+		about: []string{"What " + policyPath + " on a host says overrides the roster: the first rule that matches decides. No host is asked here; to ask hosts, use fleet can."},
 		subverbs: []verb{
 			{
 				name: "check", brief: "check a host's policy file", takes: "FILE", atLeast: 1, atMost: 1,
-				about:    []string{"Names all faults, each with its line. One fault, and a host refuses the whole file and all changes until it is mended."},
-				examples: []example{{"fleet policy check policy.toml", "before it goes to " + policyPath}},
+				about:    []string{"Lists every error with its line. With a single error in the file, a host rejects all of it and refuses changes until it is fixed. Unknown plugins, actions and arguments are warnings, because hosts may have other plugins."},
+				examples: []example{{"fleet policy check policy.toml", "before you copy it to " + policyPath}},
 				do:       func(e *env, in *ucli.Context) error { return e.policyCheck(in.Args().First()) },
 			},
 			{
-				name: "import", brief: "make a host's policy of an actionpolicy file of MCollective", takes: "PLUGIN.policy", atLeast: 1, atMost: 1,
+				name: "import", brief: "convert an actionpolicy file of MCollective", takes: "PLUGIN.policy", atLeast: 1, atMost: 1,
 				about: []string{
-					"Prints a policy file that decides the same, but that a caller fits as a whole and not as a part of another name. cert=NAME and uid=NAME become the admin NAME in the roster.",
-					"The plugin's name is the file's. A line that cannot be said exactly is a fault, with its line, and then nothing is printed; MCollective skips such lines.",
+					"Prints a policy file that decides the same, except that a caller must match as a whole and not as part of another name. cert=NAME and uid=NAME become the admin NAME in the roster. default.policy becomes rules for every plugin and the file's default.",
+					"The file's name is that of the plugin. A line that cannot be translated exactly, such as one that denies an action that fleet does not have, is an error, and then nothing is printed; MCollective skips such lines.",
 				},
 				examples: []example{{"fleet policy import service.policy > policy.toml", ""}},
 				do:       func(e *env, in *ucli.Context) error { return e.policyImport(in.Args().First()) },
@@ -43,7 +43,12 @@ func (e *env) policyCheck(name string) error {
 		return usagef("%w", err)
 	}
 	if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o022 != 0 {
-		return usagef("%s can be written by others (mode %04o), and a host does not take it so", name, info.Mode().Perm()).with("chmod go-w " + name)
+		return usagef("other users can write to %s (mode %04o), so hosts would reject it", name, info.Mode().Perm()).with("chmod go-w " + name)
+	}
+	for _, n := range f.Names() {
+		for _, doubt := range e.doubts(n.Action, n.Args) {
+			e.note("warning: %s:%d: %s", name, n.Line, doubt)
+		}
 	}
 	rules := fmt.Sprintf("%d rules", f.Rules())
 	if f.Rules() == 1 {
@@ -57,7 +62,7 @@ func (e *env) policyImport(name string) error {
 	if err != nil {
 		return err
 	}
-	text, err := policy.Import(name, data)
+	text, err := policy.Import(name, data, e.actionNames())
 	if err != nil {
 		return usagef("%w", err)
 	}

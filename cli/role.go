@@ -2,13 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"fleet/identity"
-	"fleet/plugins/plugin"
 	"fleet/policy"
 
 	ucli "github.com/urfave/cli/v2"
@@ -84,7 +84,9 @@ func (e *env) roleAllow(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.doubt(rule)
+	for _, doubt := range e.doubts(rule.Action, slices.Sorted(maps.Keys(rule.Args))) {
+		e.note("warning: %s", doubt)
+	}
 	r, err := e.editRoster(in.Context, o, func(r *identity.Roster) error {
 		i := slices.IndexFunc(r.Roles, func(role identity.RoleEntry) bool { return role.Name == name })
 		if i < 0 {
@@ -169,32 +171,6 @@ func parseWhen(s string, now time.Time) (time.Time, error) {
 		return now.Add(d), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is no time; write 2026-12-24, '2026-12-24 18:00', RFC 3339, or a duration from now such as 8h", s)
-}
-
-// doubt warns of a rule that names what no plugin known here has. Hosts may have others, so it is only a warning.
-func (e *env) doubt(r identity.Rule) {
-	p, a, _ := strings.Cut(r.Action, ".")
-	if p == "*" {
-		return
-	}
-	i := slices.IndexFunc(e.declarations, func(d plugin.Declaration) bool { return d.Name == p })
-	if i < 0 {
-		e.note("warning: there is no built-in plugin %q; the rule has an effect only on hosts that have one", p)
-		return
-	}
-	if a == "*" {
-		return
-	}
-	action, ok := e.declarations[i].Action(a)
-	if !ok {
-		e.note("warning: the built-in plugin %s has no action %q; the rule has an effect only on hosts that have one", p, a)
-		return
-	}
-	for name := range r.Args {
-		if !slices.ContainsFunc(action.Inputs, func(i plugin.Input) bool { return i.Name == name }) {
-			e.note("warning: %s has no argument %q, so the rule never matches", r.Action, name)
-		}
-	}
 }
 
 func (e *env) roleRemove(in *ucli.Context) error {

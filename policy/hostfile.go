@@ -137,6 +137,24 @@ func parseRule(table map[string]any) (r hostRule, faults []error) {
 	return r, faults
 }
 
+// Named is an action that a rule of the file names, with the arguments that it asks for.
+type Named struct {
+	Line   int
+	Action string // PLUGIN.ACTION, each side may be *
+	Args   []string
+}
+
+// Names are the actions that the rules name, in the file's order.
+func (f File) Names() []Named {
+	var list []Named
+	for _, r := range f.rules {
+		for _, a := range r.actions {
+			list = append(list, Named{Line: r.line, Action: a, Args: sortedKeys(r.args)})
+		}
+	}
+	return list
+}
+
 // Rules is how many rules the file has.
 func (f File) Rules() int { return len(f.rules) }
 

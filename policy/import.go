@@ -24,15 +24,22 @@ import (
 // does not understand, and so would quietly have let more or fewer people in than the file seems to say. Three things are
 // meant to differ: a caller fits as a whole, not as a part of another name; denials can be seen; and an admin in
 // the roster has to have signed, also where everybody is allowed.
-func Import(name string, data []byte) (string, error) {
+//
+// default.policy is there for every plugin that has no file of its own: its rules name every plugin, and its default becomes
+// the file's. known has the actions of each plugin of fleet. A denial of an action that is not there is a fault, because what
+// it was to keep away may have another name here; whatever else is not there is named in the text, and does nothing.
+func Import(name string, data []byte, known map[string][]string) (string, error) {
 	if len(data) > MaxFile {
-		return "", fmt.Errorf("%s: %d bytes, at most %d are allowed", name, len(data), MaxFile)
+		return "", fmt.Errorf("%s: %d bytes; the limit is %d", name, len(data), MaxFile)
 	}
 	plugin, ok := strings.CutSuffix(filepath.Base(name), ".policy")
 	if !ok || !importedWord().MatchString(plugin) {
 		return "", fmt.Errorf("%s: the name must be that of the plugin: PLUGIN.policy", name)
 	}
-	i := importing{plugin: plugin}
+	i := importing{plugin: plugin, known: known}
+	if plugin == siteDefault {
+		i.plugin = "*"
+	}
 	var faults []error
 	number := 0
 	for l := range strings.Lines(string(data)) {
@@ -54,9 +61,13 @@ func Import(name string, data []byte) (string, error) {
 	return text, nil
 }
 
+// siteDefault is the name of MCollective's policy for plugins without one.
+const siteDefault = "default"
+
 // importing is a policy file as far as it was read.
 type importing struct {
-	plugin   string
+	plugin   string // "*": every plugin
+	known    map[string][]string
 	fallback string // allow or deny
 	rules    []importedRule
 }
@@ -65,7 +76,8 @@ type importedRule struct {
 	line     int
 	decision string
 	signer   string // "": anybody
-	actions  []string
+	actions  []string // empty: fleet has none of them, and nothing is left of the rule
+	lacking  []string // actions that fleet does not have
 	when     string
 }
 
@@ -113,8 +125,11 @@ func (i *importing) rule(fields []string, number int) (err error) {
 	if r.signer, err = importCaller(fields[1]); err != nil {
 		return err
 	}
-	if r.actions, err = i.actions(fields[2]); err != nil {
+	if r.actions, r.lacking, err = i.actions(fields[2]); err != nil {
 		return err
+	}
+	if r.decision == "deny" && len(r.lacking) > 0 {
+		return fmt.Errorf("it denies %s, which fleet does not have, but what it does may have another name here; write this rule by hand (fleet plugin doc %s)", strings.Join(r.lacking, " and "), i.plugin)
 	}
 	var terms []string
 	if terms, err = importTerms("fact", fields[3], importFact); err != nil {
@@ -138,27 +153,49 @@ func importCaller(field string) (string, error) {
 		return "", nil
 	}
 	kind, name, ok := strings.Cut(field, "=")
+	if kind == "uid" && strings.Trim(name, "0123456789") == "" {
+		return "", fmt.Errorf("the caller %q is the number of a user, and fleet knows admins by name; write the admin's name, as in fleet admin list", field)
+	}
 	if !ok || kind != "cert" && kind != "uid" || !importedName().MatchString(name) {
 		return "", fmt.Errorf("the caller %q is not * and not one of cert=NAME or uid=NAME; write a rule for it by hand", field)
 	}
 	return name, nil
 }
 
-func (i *importing) actions(field string) ([]string, error) {
+// actions returns those that fleet has, as PLUGIN.ACTION, and those that it lacks. Of a plugin that it does not have at all it
+// takes any: another program may bring the plugin.
+func (i *importing) actions(field string) (list, lacking []string, err error) {
 	if field == "*" {
-		return []string{i.plugin + ".*"}, nil
+		return []string{i.plugin + ".*"}, nil, nil
 	}
-	var list []string
 	for _, a := range strings.Fields(field) {
-		if !importedWord().MatchString(a) {
-			return nil, fmt.Errorf("%q is no action's name", a)
+		name := i.plugin + "." + a
+		switch {
+		case !importedWord().MatchString(a):
+			return nil, nil, fmt.Errorf("%q is not the name of an action", a)
+		case i.has(a):
+			list = append(list, name)
+		default:
+			lacking = append(lacking, name)
 		}
-		list = append(list, i.plugin+"."+a)
 	}
-	if len(list) == 0 {
-		return nil, errors.New("no action is named")
+	if len(list)+len(lacking) == 0 {
+		return nil, nil, errors.New("no action is named")
 	}
-	return list, nil
+	return list, lacking, nil
+}
+
+// has reports whether the plugin, or for every plugin any of them, has an action of this name.
+func (i *importing) has(action string) bool {
+	if actions, builtIn := i.known[i.plugin]; builtIn || i.plugin != "*" {
+		return !builtIn || slices.Contains(actions, action)
+	}
+	for _, actions := range i.known {
+		if slices.Contains(actions, action) {
+			return true
+		}
+	}
+	return false
 }
 
 // importTerms takes a field of words that must all hold.
@@ -204,8 +241,25 @@ func importClass(w string) error {
 // text writes the host file.
 func (i *importing) text(name string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# imported from MCollective's %s; signers are names in the roster (fleet admin list)\ndefault = \"defer\" # for all other plugins\n", name)
+	fmt.Fprintf(&b, "# imported from MCollective's %s; signers are names in the roster (fleet admin list)\n", name)
+	everywhere, fallback := i.plugin == "*", "defer"
+	switch _, builtIn := i.known[i.plugin]; {
+	case everywhere:
+		b.WriteString("# for every plugin without rules of its own: put those before these\n")
+		if i.fallback == "deny" {
+			fallback = "deny"
+		}
+	case !builtIn:
+		fmt.Fprintf(&b, "# fleet has no built-in plugin %s: these rules have an effect only on hosts that have one\n", i.plugin)
+	}
+	fmt.Fprintf(&b, "default = %q # for all other plugins\n", fallback)
 	for _, r := range i.rules {
+		if len(r.lacking) > 0 {
+			fmt.Fprintf(&b, "\n# line %d: left out %s, which fleet does not have\n", r.line, strings.Join(r.lacking, ", "))
+		}
+		if len(r.actions) == 0 {
+			continue
+		}
 		fmt.Fprintf(&b, "\n[[rule]] # line %d\ndecision = %q\n", r.line, r.decision)
 		if r.signer != "" {
 			fmt.Fprintf(&b, "signer = [%q]\n", r.signer)
@@ -215,7 +269,9 @@ func (i *importing) text(name string) string {
 			fmt.Fprintf(&b, "when = %q\n", r.when)
 		}
 	}
-	fmt.Fprintf(&b, "\n[[rule]] # policy default\ndecision = %q\naction = %s\n", i.fallback, quoted([]string{i.plugin + ".*"}))
+	if !everywhere || fallback == "defer" {
+		fmt.Fprintf(&b, "\n[[rule]] # policy default\ndecision = %q\naction = %s\n", i.fallback, quoted([]string{i.plugin + ".*"}))
+	}
 	return b.String()
 }
 

@@ -30,7 +30,7 @@ when = "hagroup=c"
 decision = "deny"
 action = ["service.*"]
 `
-	got, err := Import("/etc/mcollective/policies/service.policy", []byte(from))
+	got, err := Import("/etc/mcollective/policies/service.policy", []byte(from), known)
 	if err != nil || got != want {
 		t.Fatalf("got %v\n%s\nwant\n%s", err, got, want)
 	}
@@ -56,6 +56,75 @@ action = ["service.*"]
 	}
 }
 
+// known is what fleet has, as far as these tests go.
+var known = map[string][]string{"service": {"status", "start", "stop", "restart", "enable", "disable"}, "package": {"status", "refresh"}}
+
+// What fleet does not have is named, and default.policy decides for every plugin.
+func TestImportOfWhatFleetLacks(t *testing.T) {
+	for _, tt := range []struct{ file, text, want string }{
+		{"service.policy", "policy default deny\nallow\tcert=a\tstatus look\t*\t*\nallow\tcert=b\tlook\t*\t*\n", `# imported from MCollective's service.policy; signers are names in the roster (fleet admin list)
+default = "defer" # for all other plugins
+
+# line 2: left out service.look, which fleet does not have
+
+[[rule]] # line 2
+decision = "allow"
+signer = ["a"]
+action = ["service.status"]
+
+# line 3: left out service.look, which fleet does not have
+
+[[rule]] # policy default
+decision = "deny"
+action = ["service.*"]
+`},
+		{"puppet.policy", "policy default deny\nallow\tcert=a\trunonce\t*\t*\n", `# imported from MCollective's puppet.policy; signers are names in the roster (fleet admin list)
+# fleet has no built-in plugin puppet: these rules have an effect only on hosts that have one
+default = "defer" # for all other plugins
+
+[[rule]] # line 2
+decision = "allow"
+signer = ["a"]
+action = ["puppet.runonce"]
+
+[[rule]] # policy default
+decision = "deny"
+action = ["puppet.*"]
+`},
+		{"default.policy", "policy default deny\nallow\tcert=a\t*\t*\t*\nallow\tcert=b\tstatus\t*\t*\n", `# imported from MCollective's default.policy; signers are names in the roster (fleet admin list)
+# for every plugin without rules of its own: put those before these
+default = "deny" # for all other plugins
+
+[[rule]] # line 2
+decision = "allow"
+signer = ["a"]
+action = ["*.*"]
+
+[[rule]] # line 3
+decision = "allow"
+signer = ["b"]
+action = ["*.status"]
+`},
+		{"default.policy", "policy default allow\ndeny\tcert=a\tstop\t*\t*\n", `# imported from MCollective's default.policy; signers are names in the roster (fleet admin list)
+# for every plugin without rules of its own: put those before these
+default = "defer" # for all other plugins
+
+[[rule]] # line 2
+decision = "deny"
+signer = ["a"]
+action = ["*.stop"]
+
+[[rule]] # policy default
+decision = "allow"
+action = ["*.*"]
+`},
+	} {
+		if got, err := Import(tt.file, []byte(tt.text), known); err != nil || got != tt.want {
+			t.Errorf("%s: %v\n%s\nwant\n%s", tt.file, err, got, tt.want)
+		}
+	}
+}
+
 func TestImportFaults(t *testing.T) {
 	const good = "policy default deny\n"
 	tests := []struct{ name, file, text, want string }{
@@ -70,8 +139,11 @@ func TestImportFaults(t *testing.T) {
 		{"a caller pattern", "", good + "allow\t/cert=.*/\t*\t*\t*\n", `service.policy:2: the caller "/cert=.*/"`},
 		{"a group", "", good + "allow\tgroup=ops\t*\t*\t*\n", `the caller "group=ops"`},
 		{"several callers", "", good + "allow\tcert=a cert=b\t*\t*\t*\n", `the caller "cert=a cert=b"`},
-		{"an action pattern", "", good + "allow\tcert=a\tst*\t*\t*\n", `"st*" is no action's name`},
-		{"a star among actions", "", good + "allow\tcert=a\t* status\t*\t*\n", `"*" is no action's name`},
+		{"an action pattern", "", good + "allow\tcert=a\tst*\t*\t*\n", `"st*" is not the name of an action`},
+		{"a star among actions", "", good + "allow\tcert=a\t* status\t*\t*\n", `"*" is not the name of an action`},
+		{"a user's number", "", good + "allow\tuid=500\t*\t*\t*\n", `service.policy:2: the caller "uid=500" is the number of a user`},
+		{"a denial of what fleet does not have", "", "policy default allow\ndeny\tcert=a\tstop shut_off\t*\t*\n", "service.policy:2: it denies service.shut_off"},
+		{"a denial of what no plugin has", "default.policy", "policy default allow\ndeny\tcert=a\tshut_off\t*\t*\n", "it denies *.shut_off"},
 		{"a compound", "", good + "allow\tcert=a\t*\tcountry=uk or country=us\t*\n", "bind in another way"},
 		{"a parenthesis", "", good + "allow\tcert=a\t*\t(country=uk)\n", "bind in another way"},
 		{"a negated class", "", good + "allow\tcert=a\t*\t*\t!web\n", "bind in another way"},
@@ -90,7 +162,7 @@ func TestImportFaults(t *testing.T) {
 			if file == "" {
 				file = "service.policy"
 			}
-			got, err := Import(file, []byte(tt.text))
+			got, err := Import(file, []byte(tt.text), known)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q\n%s", err, tt.want, got)
 			}
@@ -109,7 +181,7 @@ func FuzzImport(f *testing.F) {
 	f.Add("allow cert=a * * *\n")
 	f.Add("policy default deny\nallow\tcert=a\t*\tnot=x\tand\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		out, err := Import("service.policy", []byte(text))
+		out, err := Import("service.policy", []byte(text), nil)
 		if err != nil {
 			if out != "" {
 				t.Error("a fault, and yet something is imported")
