@@ -75,7 +75,7 @@ type importing struct {
 type importedRule struct {
 	line     int
 	decision string
-	signer   string // "": anybody
+	signer   string   // "": anybody
 	actions  []string // empty: fleet has none of them, and nothing is left of the rule
 	lacking  []string // actions that fleet does not have
 	when     string
