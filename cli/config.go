@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -384,6 +385,11 @@ func checkAddress(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || host == "" {
 		return fmt.Errorf("%q is not HOST:PORT", s)
+	}
+	if strings.ContainsRune(host, '%') {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return fmt.Errorf("%q is not an IPv6 address with a zone, such as fe80::1%%eth0", host)
+		}
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 		return fmt.Errorf("%q has no port from 1 to 65535", s)

@@ -180,7 +180,7 @@ func readBrokers(file string) ([]string, error) {
 	}
 	var list []string
 	number := 0
-	for l := range strings.Lines(string(data)) {
+	for l := range strings.Lines(strings.TrimPrefix(string(data), "\uFEFF")) {
 		number++
 		l, _, _ = strings.Cut(l, "#")
 		if l = strings.TrimSpace(l); l == "" {

@@ -231,7 +231,7 @@ func (s *simulation) killBroker(ctx context.Context) error {
 	victim, most := 0, -1
 	by := s.world.Brokers()
 	for i, n := range s.nodes {
-		if here := by["tls://"+n.broker]; here > most {
+		if here := by[job.BrokerURL(n.broker)]; here > most {
 			victim, most = i, here
 		}
 	}
@@ -244,7 +244,7 @@ func (s *simulation) killBroker(ctx context.Context) error {
 	s.nodes = append(s.nodes[:victim:victim], s.nodes[victim+1:]...)
 	ctx, cancel := context.WithTimeout(ctx, simSettle)
 	defer cancel()
-	for s.world.Brokers()["tls://"+n.broker] > 0 || s.world.Connected() < s.options.hosts {
+	for s.world.Brokers()[job.BrokerURL(n.broker)] > 0 || s.world.Connected() < s.options.hosts {
 		if pauseFor(ctx, simLook); ctx.Err() != nil {
 			return faultf("%d of %d hosts found another broker: %w", s.world.Connected(), s.options.hosts, ctx.Err())
 		}

@@ -61,7 +61,7 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 	}
 	urls := make([]string, len(c.Brokers))
 	for i, b := range c.Brokers {
-		urls[i] = "tls://" + b
+		urls[i] = job.BrokerURL(b)
 	}
 	id := c.Key.Public().ID()
 	nc, err := dial(ctx, urls,

@@ -80,7 +80,7 @@ func readClasses(files []string) (classes []string, problems []Problem) {
 			problems = append(problems, Problem{file, err.Error()})
 			continue
 		}
-		lines := bufio.NewScanner(bytes.NewReader(data))
+		lines := bufio.NewScanner(bytes.NewReader(trimBOM(data)))
 		lines.Buffer(nil, maxClassFile+1)
 		for n := 1; lines.Scan(); n++ {
 			class := strings.TrimSpace(lines.Text())

@@ -68,6 +68,9 @@ func yamlValue(n ast.Node, depth int, b *budget) (any, error) {
 	case *ast.BoolNode:
 		return n.Value, nil
 	case *ast.IntegerNode:
+		if text := n.GetToken().Value; zeroPadded(text) {
+			return text, nil
+		}
 		switch i := n.Value.(type) {
 		case int64:
 			return i, nil
@@ -79,6 +82,9 @@ func yamlValue(n ast.Node, depth int, b *budget) (any, error) {
 		}
 		return nil, at(n, errors.New("has a number that is too large"))
 	case *ast.FloatNode:
+		if text := n.GetToken().Value; zeroPadded(text) {
+			return text, nil
+		}
 		v, err := clean(n.Value, depth, &budget{values: 1})
 		return v, at(n, err)
 	case *ast.StringNode:
@@ -101,6 +107,13 @@ func yamlValue(n ast.Node, depth int, b *budget) (any, error) {
 		return yamlMap([]*ast.MappingValueNode{n}, depth, b)
 	}
 	return nil, at(n, fmt.Errorf("has %s, which facts cannot have; write plain names and values", strings.ToLower(n.Type().YAMLName())))
+}
+
+// zeroPadded reports whether a number is written with zeros in front, as asset and serial numbers are: then it is text, as it
+// stands there. YAML 1.1 would read 0012345 as the octal 5349, YAML 1.2 as 12345; whoever wrote it looks for 0012345.
+func zeroPadded(text string) bool {
+	digits := strings.TrimLeft(text, "+-")
+	return len(digits) > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9'
 }
 
 func yamlMap(entries []*ast.MappingValueNode, depth int, b *budget) (any, error) {

@@ -87,7 +87,7 @@ func ReadSecretFile(path string) (string, error) {
 	if err != nil && n == 0 {
 		return "", fmt.Errorf("%s is empty", path)
 	}
-	return strings.TrimSpace(string(b[:n])), nil
+	return strings.TrimSpace(strings.TrimPrefix(string(b[:n]), "\uFEFF")), nil // a mark that programs from Windows leave
 }
 
 // WriteFile is atomicfile.Write.

@@ -173,3 +173,6 @@ func readBounded(r io.Reader, limit int64) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// withoutMark takes off the byte order mark that programs from Windows put before text.
+func withoutMark(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\uFEFF")) }

@@ -81,7 +81,7 @@ func ReadInventory(r io.Reader) ([]InventoryHost, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
-	d := newDocument(data)
+	d := newDocument(withoutMark(data))
 	hosts, err := d.inventory()
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %s: %w", d.position(), err)

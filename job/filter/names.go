@@ -20,7 +20,7 @@ func ReadNames(r io.Reader) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host list: %w", err)
 	}
-	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
+	data = withoutMark(data)
 	list := nameList{seen: map[string]bool{}}
 	if first := bytes.TrimSpace(data); len(first) > 0 && strings.IndexByte(`[{"`, first[0]) >= 0 {
 		err = list.json(data)

@@ -27,7 +27,7 @@ func (l *loop) servers(members []gossip.Member) []string {
 		if addr.Addr().IsUnspecified() {
 			addr = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addr.Port())
 		}
-		return []string{"tls://" + addr.String()}
+		return []string{job.BrokerURL(addr.String())}
 	}
 	told, urls := urlsOf(l.m.config.Brokers), others(members, l.m.self)
 	if l.m.gossip == nil {
@@ -46,7 +46,7 @@ func (l *loop) servers(members []gossip.Member) []string {
 func urlsOf(addrs []string) []string {
 	urls := make([]string, len(addrs))
 	for i, a := range addrs {
-		urls[i] = "tls://" + a
+		urls[i] = job.BrokerURL(a)
 	}
 	return urls
 }

@@ -22,7 +22,7 @@ type Link struct{ nc *nats.Conn }
 // Dial connects to the broker at addr (host:port) as whoever conf says, under the id whose inbox he may use; name is what the broker
 // logs. It blocks for limit at most.
 func Dial(addr, name string, id identity.ID, conf *tls.Config, limit time.Duration) (*Link, error) {
-	nc, err := nats.Connect("tls://"+addr, nats.Name(name), nats.Secure(conf), nats.TLSHandshakeFirst(), nats.CustomInboxPrefix(job.Inbox(id)),
+	nc, err := nats.Connect(job.BrokerURL(addr), nats.Name(name), nats.Secure(conf), nats.TLSHandshakeFirst(), nats.CustomInboxPrefix(job.Inbox(id)),
 		nats.NoReconnect(), nats.Timeout(limit), nats.IgnoreDiscoveredServers())
 	if refused(err) {
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)

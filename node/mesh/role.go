@@ -12,6 +12,7 @@ import (
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/internal/logkey"
+	"fleet/job"
 )
 
 // role is what the loop keeps in mind about who runs a broker.
@@ -157,7 +158,7 @@ func others(members []gossip.Member, self identity.ID) []string {
 	var urls []string
 	for _, m := range members {
 		if m.State == gossip.Alive && m.Broker && m.ID != string(self) {
-			urls = append(urls, "tls://"+brokerAddr(m))
+			urls = append(urls, job.BrokerURL(brokerAddr(m)))
 		}
 	}
 	return urls

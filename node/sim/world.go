@@ -11,6 +11,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/logkey"
+	"fleet/job"
 )
 
 // MaxHosts bounds a world: each host has a connection, and the list of hosts that a client accepts ends soon after.
@@ -197,7 +198,7 @@ func (w *World) Forget(jobID string) {
 func (w *World) servers() []string {
 	urls := make([]string, len(w.config.Brokers))
 	for i, b := range w.config.Brokers {
-		urls[i] = "tls://" + b
+		urls[i] = job.BrokerURL(b)
 	}
 	return urls
 }
