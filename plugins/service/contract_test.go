@@ -88,7 +88,7 @@ func contract(t *testing.T, p *Plugin) {
 				t.Errorf("service('%s').pid is %v, %v; want it to be there as nil", name, pid, there)
 			}
 		}
-		for _, name := range []string{"", "-x", "../napper", "a/b", "a..b", strings.Repeat("a", 91)} {
+		for _, name := range []string{"", "-x", "../napper", "a/b", "a..b", "a  b", "a ", strings.Repeat("a", 256)} {
 			if data, err := p.Query(t.Context(), name); err == nil {
 				t.Errorf("service('%s') is answered: %v", name, data)
 			}

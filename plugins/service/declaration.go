@@ -26,9 +26,13 @@ const (
 // and an admin who waits wants an answer. The job itself goes on in systemd after that.
 const timeLimit = 60 * time.Second
 
-// namePattern admits unit names, but no leading '-' (an option), no '/' (a path) and no "..". Dots stand alone and
+// namePattern admits unit names, also those with escapes as systemd-escape writes them (my\x2dvpn), and spaces, which
+// stand for such escapes; but no leading '-' (an option), no '/' (a path) and no "..". Dots and spaces stand alone and
 // never at the end.
-const namePattern = `[A-Za-z0-9_](?:\.?[A-Za-z0-9@_:-])*`
+const namePattern = `[A-Za-z0-9_](?:[. ]?[A-Za-z0-9@_:\\-])*`
+
+// maxName is systemd's limit: an escaped character takes four.
+const maxName = 255
 
 // Declaration returns what the plugin says of itself, on every host the same.
 func (p *Plugin) Declaration() plugin.Declaration { return Declaration() }
@@ -59,8 +63,8 @@ func action(name, description string, kind plugin.Kind) plugin.Action {
 		Name: name, Description: description, Kind: kind, Detached: kind == plugin.Change, Display: plugin.DisplayAlways,
 		Inputs: []plugin.Input{{
 			Name: "service", Prompt: "Service name",
-			Description: "under systemd nginx is nginx.service; sockets, timers and paths are named in full",
-			Type:        plugin.String, Positional: true, Pattern: namePattern, MaxLength: 90,
+			Description: "under systemd nginx is nginx.service; sockets, timers and paths need their suffix",
+			Type:        plugin.String, Positional: true, Pattern: namePattern, MaxLength: maxName,
 		}},
 		Outputs: []plugin.Output{
 			{Name: outState, Label: "State", Description: "running, stopped, failed, starting, stopping, unknown, or absent if there is no such service"},

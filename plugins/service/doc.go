@@ -7,6 +7,12 @@
 // (rc-service, rc-update) and sysv.go (/etc/init.d and the rcN.d links). The manager is chosen again at each call,
 // because that costs one look at /run.
 //
+// What a person types may be another name of the unit: an alias, or its name with the escapes of systemd-escape resolved
+// (unitname.go). After the first look everything is done by the unit's own name, since disabling removes aliases.
+//
+// Old scripts end with 0 whatever they say, so their words count (words.go): one that denies is stopped, and one that
+// says both is unknown. Never is it running, for then start would leave it down.
+//
 // One contract suite (contract_test.go) tests all managers. With the build tag "labhost" it also runs against the real
 // init system of a throwaway host (lab_test.go).
 //

@@ -119,6 +119,36 @@ func TestLabSystemd(t *testing.T) {
 	})
 }
 
+// Aliases, escapes and an [Install] section that changed, as systemd itself has them.
+func TestLabUnitNames(t *testing.T) {
+	if !labHasSystemd(t) {
+		return
+	}
+	labWrite(t, "/etc/systemd/system/fleet-maria.service", strings.Replace(napperUnit, "[Install]", "[Install]\nAlias=fleet-my.service", 1), 0o644)
+	labWrite(t, `/etc/systemd/system/fleet\x2dvpn\x20home.service`, napperUnit, 0o644)
+	labWrite(t, "/etc/systemd/system/fleet-moved.service", napperUnit, 0o644)
+	labRun(t, "systemctl", "daemon-reload")
+	labRun(t, "systemctl", "enable", "fleet-maria", "fleet-moved")
+	labSteps(t, []labStep{
+		{"start", "fleet-my", plugin.OK, "started"},
+		{"stop", "fleet-my", plugin.OK, "stopped"},
+		{"disable", "fleet-my", plugin.OK, "disabled (fleet-my is fleet-maria.service)"},
+		{"status", "fleet-maria", plugin.OK, "stopped, disabled"},
+		{"start", `fleet\x2dvpn\x20home`, plugin.OK, "started"},
+		{"status", "fleet-vpn home", plugin.OK, "running, disabled"},
+		{"stop", "fleetx2dvpnx20home", plugin.OK, "stopped"},
+		{"enable", "fleet-moved", plugin.Unchanged, "already enabled"},
+	})
+	labWrite(t, "/etc/systemd/system/fleet-moved.service", strings.Replace(napperUnit, "multi-user", "graphical", 1), 0o644)
+	labRun(t, "systemctl", "daemon-reload")
+	labSteps(t, []labStep{
+		{"enable", "fleet-moved", plugin.OK, "enabled anew"},
+		{"enable", "fleet-moved", plugin.Unchanged, "already enabled"},
+		{"disable", "fleet-moved", plugin.OK, "disabled"},
+		{"status", "fleet-moved", plugin.OK, "stopped, disabled"},
+	})
+}
+
 // A script of SysV's kind on a host with systemd: systemd runs it, the boot links are update-rc.d's.
 func TestLabScriptUnderSystemd(t *testing.T) {
 	if !labHasSystemd(t) {

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,9 +30,10 @@ func newPlugin(open func(context.Context) (manager, error)) *Plugin {
 	return &Plugin{open: open}
 }
 
-// manager is one init system. Names are as the person typed them, within namePattern.
+// manager is one init system. Names are within namePattern.
 type manager interface {
-	// look says what is known of a service; errAbsent if there is no such service.
+	// look says what is known of a service; errAbsent if there is no such service. It takes a name as a person types it,
+	// also an alias; all methods take the service's own name, the ID of the status.
 	look(ctx context.Context, name string) (status, error)
 	// act does verb (start, stop, restart or reload) and blocks until the init system calls it done or failed.
 	act(ctx context.Context, verb, name string) error
@@ -80,7 +82,7 @@ func (p *Plugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
 // Query answers the data function service('NAME'): the outputs of status, and the state once more as status.
 // A service that is not there has the status absent. What does not apply is nil, such as the pid of a stopped service.
 func (p *Plugin) Query(ctx context.Context, argument string) (map[string]any, error) {
-	if len(argument) > 90 || !wholeName().MatchString(argument) {
+	if len(argument) > maxName || !wholeName().MatchString(argument) {
 		return nil, fmt.Errorf("service(%q): this is no service name", argument)
 	}
 	m, err := p.open(ctx)
@@ -108,8 +110,19 @@ func (p *Plugin) Query(ctx context.Context, argument string) (map[string]any, er
 // run is one action on one service.
 type run struct {
 	m          manager
-	name, verb string
+	name, verb string // the name as the person typed it
 	before     status
+}
+
+// unit is the service by its own name. What the person typed may be an alias, which a disable removes.
+func (r run) unit() string { return cmp.Or(r.before.ID, r.name) }
+
+// aka tells of which unit the name is another one.
+func (r run) aka() string {
+	if id := strings.TrimSuffix(r.before.ID, ".service"); id != "" && id != strings.TrimSuffix(r.name, ".service") {
+		return fmt.Sprintf(" (%s is %s)", r.name, r.before.ID)
+	}
+	return ""
 }
 
 // act does start, stop, restart and reload.
@@ -122,7 +135,7 @@ func (r run) act(ctx context.Context) plugin.Result {
 	case r.verb == "reload" && r.before.State != running && r.before.State != unknown:
 		return r.result(plugin.Failed, r.before, fmt.Sprintf("cannot reload %s: it is %s, start it instead", r.name, r.before.State))
 	}
-	if err := r.m.act(ctx, r.verb, r.name); err != nil {
+	if err := r.m.act(ctx, r.verb, r.unit()); err != nil {
 		return r.failure(ctx, err)
 	}
 	after, steady, err := r.settle(ctx)
@@ -175,7 +188,7 @@ func pauses() []time.Duration {
 // settle looks until the state fits the verb, for a short while, and returns the last look. It is steady if the same
 // process was seen twice or needs no such proof.
 func (r run) settle(ctx context.Context) (st status, steady bool, err error) {
-	st, err = r.m.look(ctx, r.name)
+	st, err = r.m.look(ctx, r.unit())
 	for _, pause := range pauses() {
 		if errors.Is(err, errAbsent) && r.verb == "stop" { // gone with its removed unit file
 			return status{State: stopped}, true, nil
@@ -190,7 +203,7 @@ func (r run) settle(ctx context.Context) (st status, steady bool, err error) {
 		case <-time.After(pause):
 		}
 		last := st
-		st, err = r.m.look(ctx, r.name)
+		st, err = r.m.look(ctx, r.unit())
 		steady = st.Run == last.Run && st.PID == last.PID
 	}
 	return st, steady, err
@@ -199,19 +212,17 @@ func (r run) settle(ctx context.Context) (st status, steady bool, err error) {
 // enable does enable and disable.
 func (r run) enable(ctx context.Context) plugin.Result {
 	on, was := r.verb == "enable", r.before.Enabled
-	switch {
-	case on && was == enabled:
-		return r.enabling(plugin.Unchanged, r.before, "already enabled")
+	switch { // what is enabled is enabled again, since its [Install] section may have changed since
 	case !on && was != enabled && (was == disabled || r.before.Refused[r.verb] != ""):
 		return r.enabling(plugin.Unchanged, r.before, "not enabled: it is "+was)
 	case r.before.Refused[r.verb] != "":
 		return r.enabling(plugin.Failed, r.before, fmt.Sprintf("cannot %s %s: %s", r.verb, r.name, r.before.Refused[r.verb]))
 	}
-	changed, err := r.m.enable(ctx, r.name, on)
+	changed, err := r.m.enable(ctx, r.unit(), on)
 	if err != nil {
 		return r.enabling(plugin.Failed, r.before, fmt.Sprintf("%s of %s failed: %v", r.verb, r.name, err))
 	}
-	after, err := r.m.look(ctx, r.name)
+	after, err := r.m.look(ctx, r.unit())
 	switch {
 	case err != nil:
 		return r.failure(ctx, fmt.Errorf("done, but its state cannot be asked for: %w", err))
@@ -220,7 +231,10 @@ func (r run) enable(ctx context.Context) plugin.Result {
 	case !changed:
 		return r.enabling(plugin.Unchanged, after, "already "+after.Enabled)
 	}
-	return r.enabling(plugin.OK, after, r.verb+"d")
+	if on && was == enabled {
+		return r.enabling(plugin.OK, after, "enabled anew: what its unit file installs had changed since it was enabled"+r.aka())
+	}
+	return r.enabling(plugin.OK, after, r.verb+"d"+r.aka())
 }
 
 func (r run) result(state plugin.State, after status, message string) plugin.Result {
@@ -250,7 +264,7 @@ func (r run) failure(ctx context.Context, err error) plugin.Result {
 		}
 		return r.result(plugin.Failed, r.before, fmt.Sprintf("%s of %s %s and may go on; ask for its status", r.verb, r.name, why))
 	}
-	after, lookErr := r.m.look(ctx, r.name)
+	after, lookErr := r.m.look(ctx, r.unit())
 	if lookErr != nil {
 		return r.result(plugin.Failed, status{State: unknown}, fmt.Sprintf("%s of %s failed: %v", r.verb, r.name, err))
 	}

@@ -25,6 +25,7 @@ const (
 
 // status is what a manager knows of one service.
 type status struct {
+	ID       string // the service's own name, if the init system has one besides what was asked for
 	State    string
 	Substate string
 	Enabled  string

@@ -3,10 +3,9 @@ package service
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
-	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -39,29 +38,22 @@ type bus interface {
 
 func (s *systemd) close() { s.bus.close() }
 
-// unitName adds ".service" to a name without a unit suffix. Targets, mounts and the like are refused: starting
-// poweroff.target is no matter of services.
-func unitName(name string) (string, error) {
-	stem := name
-	switch suffix := path.Ext(name); suffix {
-	case ".service", ".socket", ".timer", ".path":
-		stem = strings.TrimSuffix(name, suffix)
-	case ".target", ".mount", ".automount", ".swap", ".slice", ".scope", ".device", ".snapshot":
-		return "", fmt.Errorf("a %s is no service; only .service, .socket, .timer and .path units are steered", suffix)
-	default:
-		name += ".service"
-	}
-	if strings.HasSuffix(stem, "@") {
-		return "", fmt.Errorf("%s is a template: name an instance of it, such as %sNAME", name, stem)
-	}
-	return name, nil
-}
-
+// look finds a unit by its name, by an alias, and, if there is none of that name, by what its escapes stand for.
 func (s *systemd) look(ctx context.Context, name string) (status, error) {
 	unit, err := unitName(name)
 	if err != nil {
 		return status{}, err
 	}
+	st, err := s.lookAt(ctx, unit)
+	if errors.Is(err, errAbsent) {
+		if escaped := s.escaped(ctx, unit); escaped != "" {
+			return s.lookAt(ctx, escaped)
+		}
+	}
+	return st, err
+}
+
+func (s *systemd) lookAt(ctx context.Context, unit string) (status, error) {
 	props, err := s.bus.properties(ctx, unit)
 	if err != nil {
 		return status{}, fmt.Errorf("asking systemd for %s: %w", unit, err)
@@ -70,7 +62,13 @@ func (s *systemd) look(ctx context.Context, name string) (status, error) {
 	if err != nil {
 		return status{}, err
 	}
+	if st.ID = text(props, "Id"); st.ID != "" {
+		unit = st.ID
+	}
 	st.LookAt = "journalctl -u " + unit
+	if strings.Contains(unit, `\`) {
+		st.LookAt = "journalctl -u '" + unit + "'"
+	}
 	if st.State == stopped && s.started {
 		st.Skipped, st.Ended = s.unmet, !s.unmet
 	}
@@ -271,29 +269,6 @@ func (s *systemd) enable(ctx context.Context, name string, on bool) (bool, error
 		return true, fmt.Errorf("the links are changed, but systemd does not reread its unit files: %w", err)
 	}
 	return true, nil
-}
-
-// unitDirs are where systemd finds unit files, generators' output included. It can be asked for them and for the list
-// of units too, but then it reads every unit file, which takes it more than a second on a slow disk.
-func unitDirs() []string {
-	return []string{
-		"/etc/systemd/system", "/run/systemd/system", "/run/systemd/transient", "/run/systemd/generator", "/run/systemd/generator.late",
-		"/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
-	}
-}
-
-func (s *systemd) names(context.Context) ([]string, error) {
-	var names []string
-	for _, dir := range unitDirs() {
-		entries, _ := os.ReadDir(filepath.Join(s.root, dir)) // no host has all of them
-		for _, e := range entries {
-			name := e.Name()
-			if unit, err := unitName(name); err == nil && unit == name {
-				names = append(names, strings.TrimSuffix(name, ".service"))
-			}
-		}
-	}
-	return names, nil
 }
 
 // text and number read one property; what is missing or of another type is empty.

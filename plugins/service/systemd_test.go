@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ type fakeBus struct {
 	mu       sync.Mutex
 	root     string // of the unit files, for suggestions
 	units    map[string]map[string]any
+	aliases  map[string]string // links to units, made by enabling and removed by disabling
+	moved    bool              // the [Install] section changed since the unit was enabled
 	starts   int
 	closed   int
 	onJob    func(verb string, props map[string]any) (result string, err error) // nil: jobs succeed
@@ -52,7 +55,7 @@ func (b *fakeBus) close() { b.mu.Lock(); b.closed++; b.mu.Unlock() }
 func (b *fakeBus) properties(_ context.Context, unit string) (map[string]any, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if props, ok := b.units[unit]; ok {
+	if props, ok := b.units[cmp.Or(b.aliases[unit], unit)]; ok {
 		return maps.Clone(props), nil
 	}
 	return map[string]any{"Id": unit, "LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead"}, nil
@@ -102,7 +105,12 @@ func fail(props map[string]any) {
 func (b *fakeBus) enable(_ context.Context, unit string, on, _ bool) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.units[unit]["UnitFileState"] = map[bool]string{true: enabled, false: disabled}[on]
+	maps.DeleteFunc(b.aliases, func(_, of string) bool { return of == unit && !on })
+	was, now := b.units[unit]["UnitFileState"], map[bool]string{true: enabled, false: disabled}[on]
+	if b.units[unit]["UnitFileState"] = now; was == now && !b.moved {
+		return 0, nil
+	}
+	b.moved = false
 	return 1, nil
 }
 
@@ -252,6 +260,62 @@ func TestSystemd(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An alias goes with the unit it is of: what is done through it is looked at by the unit's own name.
+func TestSystemdByAlias(t *testing.T) {
+	b := newFakeBus("mariadb.service")
+	b.aliases = map[string]string{"mysql.service": "mariadb.service"}
+	b.set("mariadb.service", map[string]any{"UnitFileState": enabled})
+	p := b.plugin()
+	for _, step := range []struct{ action, message string }{
+		{"start", "started"}, {"restart", "restarted"}, {"stop", "stopped"}, {"disable", "disabled (mysql is mariadb.service)"},
+	} {
+		if res := act(t, t.Context(), p, step.action, "mysql"); res.State != plugin.OK || res.Message != step.message {
+			t.Errorf("%s through the alias: %s, %q; want %q", step.action, res.State, res.Message, step.message)
+		}
+	}
+	if res := act(t, t.Context(), p, "status", "mariadb"); res.Data[outEnabled] != disabled {
+		t.Errorf("it is %v", res.Data[outEnabled])
+	}
+}
+
+// What is enabled by an older [Install] section is enabled anew: as it is, it may not start at boot.
+func TestSystemdInstallSectionChanged(t *testing.T) {
+	b := newFakeBus("web.service")
+	b.moved = true
+	b.set("web.service", map[string]any{"UnitFileState": enabled})
+	p := b.plugin()
+	res := act(t, t.Context(), p, "enable", "web")
+	if res.State != plugin.OK || res.Message != "enabled anew: what its unit file installs had changed since it was enabled" {
+		t.Errorf("got %s, %q", res.State, res.Message)
+	}
+	if res := act(t, t.Context(), p, "enable", "web"); res.State != plugin.Unchanged || res.Message != "already enabled" {
+		t.Errorf("again: %s, %q", res.State, res.Message)
+	}
+}
+
+// Escaped names are found as they stand, as they read, and as a shell leaves them that took the backslash away.
+func TestSystemdEscapedNames(t *testing.T) {
+	const spaces, dash, instance = `vsts.agent.acme.with\x20spaces.service`, `my\x2dvpn.service`, `systemd-cryptsetup@luks\x2dhome.service`
+	b := newFakeBus(spaces, dash, instance, "plain-name.service", `plain\x2dname.service`)
+	b.root = unitRoot(t, b)
+	p := b.plugin()
+	for name, want := range map[string]string{
+		spaces: spaces, strings.TrimSuffix(spaces, ".service"): spaces, "vsts.agent.acme.with spaces": spaces, "vsts.agent.acme.withx20spaces.service": spaces,
+		`my\x2dvpn`: dash, "my-vpn": dash, "my-vpn.service": dash, "myx2dvpn": dash,
+		`systemd-cryptsetup@luks\x2dhome`: instance, "systemd-cryptsetup@luks-home": instance,
+		"plain-name": "plain-name.service", "my vpn": "", "myvpn": "",
+	} {
+		m := &systemd{bus: b, root: b.root}
+		st, err := m.look(t.Context(), name)
+		if st.ID != want || want == "" && !errors.Is(err, errAbsent) {
+			t.Errorf("%s is %q, %v; want %q", name, st.ID, err, want)
+		}
+		if res := act(t, t.Context(), p, "start", name); want != "" && res.State != plugin.OK && res.State != plugin.Unchanged {
+			t.Errorf("start %s: %s, %q", name, res.State, res.Message)
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"fleet/internal/lazyregexp"
@@ -60,37 +59,6 @@ func (s sysv) findProcess(ctx context.Context, st *status, name string) {
 		return
 	}
 	st.PID, st.Since = mainProcess(ctx, s.root, s.script(name), name)
-}
-
-var (
-	saysUsage   = lazyregexp.New(`(?i)\busage:`)
-	saysRunning = lazyregexp.New(`(?i)\b(?:is|are|already) (?:running|active|up)\b`)
-	saysStopped = lazyregexp.New(`(?i)\bnot running\b|\b(?:is|are) (?:stopped|down|dead|inactive)\b`)
-	saysPID     = lazyregexp.New(`(?i)\b(?:pid|pids|process)[ \t]*[:=]?[ \t]*([0-9]{1,10})\b`)
-)
-
-// parseStatus reads what `script status` answered: the Linux Standard Base's exit codes, corrected where an old
-// script exits with 0 whatever it says, or only knows to tell its usage.
-func parseStatus(output string, code int) status {
-	st := status{State: unknown, ExitStatus: -1, Refused: map[string]string{}}
-	switch {
-	case saysUsage().MatchString(output):
-		return st
-	case code == 0 && saysStopped().MatchString(output) && !saysRunning().MatchString(output):
-		st.State = stopped
-	case code == 0:
-		st.State = running
-	case code == 1, code == 2: // dead, but its pid file or its lock file is there
-		st.State = failed
-	case code == 3:
-		st.State = stopped
-	}
-	if m := saysPID().FindStringSubmatch(output); m != nil && st.State == running {
-		if pid, err := strconv.ParseInt(m[1], 10, 32); err == nil && pid > 1 {
-			st.PID = pid
-		}
-	}
-	return st
 }
 
 func (s sysv) act(ctx context.Context, verb, name string) error {

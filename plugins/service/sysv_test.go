@@ -180,6 +180,26 @@ func TestParseStatus(t *testing.T) {
 		{"nginx is stopped\n", 0, stopped, 0},
 		{"nginx dead but pid file exists", 1, failed, 0},
 		{"nginx dead but subsys locked", 2, failed, 0},
+		// Scripts that exit with 0 whatever they say.
+		{"one is not started\n", 0, stopped, 0},
+		{"two: stopped\n", 0, stopped, 0},
+		{"three is not active\n", 0, stopped, 0},
+		{"four isn't running\n", 0, stopped, 0},
+		{"five is NOT currently running.\n", 0, stopped, 0},
+		{"six: no process found\n", 0, stopped, 0},
+		{"There is no running process for seven\n", 0, stopped, 0},
+		{"eight stop/waiting\n", 0, stopped, 0},
+		{"Checking for service nine: unused\n", 0, stopped, 0},
+		{"ten: inactive (dead)\n", 0, stopped, 0},
+		{"eleven dead but pid file exists\n", 0, failed, 0},
+		{"twelve is not running ... failed!\n", 0, stopped, 0},
+		{"worker (pid 812) is running\nmaster is not running\n", 0, unknown, 0},
+		{"master: stopped\nworker: running\n", 0, unknown, 0},
+		{"14/main (port 5432): down\n15/main (port 5433): online\n", 0, unknown, 0},
+		{"thirteen: master dead, 2 workers running\n", 0, unknown, 0},
+		{"fourteen start/running, process 4711\n", 0, running, 4711},
+		{"fifteen is active\n", 0, running, 0},
+		{"Checking sixteen: OK\n", 0, running, 0},
 		{"Usage: /etc/init.d/cloud-init {start}\n", 3, unknown, 0},
 		{"Usage: hwclock.sh {stop|reload|force-reload|show}.\n", 1, unknown, 0},
 		{"", 4, unknown, 0},
@@ -191,6 +211,25 @@ func TestParseStatus(t *testing.T) {
 	for _, tt := range tests {
 		if st := parseStatus(tt.output, tt.code); st.State != tt.state || st.PID != tt.pid {
 			t.Errorf("parseStatus(%q, %d) = %s, pid %d; want %s, %d", tt.output, tt.code, st.State, st.PID, tt.state, tt.pid)
+		}
+	}
+}
+
+// A script that exits with 0 whatever it says, and says that it does not run, is started: nobody may believe the 0.
+func TestSysVStartsWhatSaysThatItIsDown(t *testing.T) {
+	root := sysvRoot(t)
+	for name, words := range map[string]string{"lazy": "lazy is not started", "half": "worker is running, master is not running"} {
+		writeScript(t, root, "etc/init.d/"+name, "#!/bin/sh\ncase $1 in\nstart) touch %[1]s/run/"+name+" ;;\nstatus) if [ -e %[1]s/run/"+name+" ]; then echo "+name+
+			" is running; else echo '"+words+"'; fi ;;\nesac\nexit 0\n")
+		p := sysvPlugin(root)
+		if res := act(t, t.Context(), p, "status", name); res.Data[outState] == running {
+			t.Errorf("%s: %q passes for running", name, words)
+		}
+		if res := act(t, t.Context(), p, "start", name); res.State != "ok" || res.Data[outState] != running {
+			t.Errorf("start %s: %v", name, res)
+		}
+		if res := act(t, t.Context(), p, "start", name); res.State != "unchanged" {
+			t.Errorf("start %s again: %v", name, res)
 		}
 	}
 }
