@@ -4,7 +4,6 @@ import (
 	"maps"
 	"os"
 	"runtime"
-	rm "runtime/metrics"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,13 +80,11 @@ func (n *Node) measureSelf(p *metrics.Page) {
 	p.Gauge("fleet_start_timestamp_seconds", "When the node started.", metrics.Stamp(n.started))
 	p.Gauge("fleet_build_info", "Always 1; what runs here.", 1, metrics.Label{Name: "version", Value: n.config.Version},
 		metrics.Label{Name: "protocol", Value: strconv.Itoa(job.Protocol)}, metrics.Label{Name: "go", Value: runtime.Version()})
-	samples := []rm.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/sched/goroutines:goroutines"}}
-	rm.Read(samples)
-	for i, name := range []string{"fleet_go_heap_bytes", "fleet_go_memory_bytes", "fleet_go_goroutines"} {
-		if samples[i].Value.Kind() == rm.KindUint64 {
-			p.Gauge(name, "Of the Go runtime: "+samples[i].Name+".", float64(samples[i].Value.Uint64()))
-		}
-	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m) // runtime/metrics describes itself before main, in each command
+	p.Gauge("fleet_go_heap_bytes", "Of the Go runtime: MemStats.HeapAlloc.", float64(m.HeapAlloc))
+	p.Gauge("fleet_go_memory_bytes", "Of the Go runtime: MemStats.Sys.", float64(m.Sys))
+	p.Gauge("fleet_go_goroutines", "Of the Go runtime: goroutines.", float64(runtime.NumGoroutine()))
 	if rss, ok := residentBytes(); ok {
 		p.Gauge("fleet_resident_bytes", "Resident memory of the node's process.", float64(rss))
 	}
