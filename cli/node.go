@@ -53,7 +53,7 @@ func nodeVerb() verb {
 			{"fleet node install --join-file /root/token", "as a service that starts at boot"},
 		},
 		flags: append([]ucli.Flag{
-			text(placeOfNode, flagJoin, "", "`@FILE`: the join token for this host"),
+			joinFlag(),
 			many(placeOfNode, flagSeed, "", "`HOST:PORT`: gossip address of another host, in addition to the remembered ones; repeat for several"),
 			toggle(placeOfNode, flagPinned, "", "prefer this host for running a broker (peers only)"),
 			text(placeOfNode, flagLogLevel, "", "`LEVEL`: debug, info, warn or error (default info)"),
@@ -61,7 +61,7 @@ func nodeVerb() verb {
 			text(connecting, flagConfig, "", "`FILE`: the config file to read instead of the default ones"),
 		}, placeFlags()...),
 		endings:  []ending{endFault},
-		subverbs: []verb{installVerb(), revokeNodeVerb(), actVerb()},
+		subverbs: []verb{installVerb(), renameVerb(), revokeNodeVerb(), actVerb()},
 		do:       func(e *env, in *ucli.Context) error { return e.runNode(in) },
 	}
 }
@@ -150,7 +150,8 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 	if err != nil {
 		return faultf("%w", err)
 	}
-	n, err := node.New(node.Config{
+	var n *node.Node
+	n, err = node.New(node.Config{
 		Dir: dir, Bind: o.place.listen, Advertise: o.place.advertised(),
 		GossipPort: o.place.gossipPort, BrokerPort: o.place.brokerPort, RoutePort: o.place.routePort,
 		Seeds: o.seeds, Pinned: o.pinned, Facts: o.facts, FactsEvery: o.every,
@@ -158,10 +159,14 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
 		Version: Version(), Booted: bootTime(), Log: o.log,
 		Profile: o.pace, Metrics: o.metric,
-		Ready: func() { o.log.Info("ready", logkey.Name, o.place.name); o.tell.ready(); o.ready() },
+		Ready: func() { o.log.Info("ready", logkey.Name, n.Name()); o.tell.ready(); o.ready() },
 	})
 	if err != nil {
 		return faultf("%w", err)
+	}
+	if n.Name() != o.place.name {
+		o.log.Warn("this host is configured with another name than it joined with; the name it joined with counts; to change it: fleet node rename NAME",
+			logkey.Name, n.Name(), logkey.Configured, o.place.name)
 	}
 	return o.tell.during(ctx, n.Health, func() error { return n.Run(ctx) })
 }

@@ -230,6 +230,9 @@ func (n *Node) cleanLoop(ctx context.Context) {
 	}
 }
 
+// Name is the host's name in the fleet, by its certificate. It stays when the machine or its config is renamed.
+func (n *Node) Name() string { return n.identity().Name }
+
 func (n *Node) identity() identity.NodeIdentity { return *n.self.Load() }
 
 func (n *Node) credentials() identity.Credentials { return *n.creds.Load() }

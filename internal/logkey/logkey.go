@@ -16,24 +16,25 @@ const (
 	Expires   = "expires"
 
 	// Hosts and the mesh.
-	Host    = "host" // this host's name in the fleet; others are Name
-	Name    = "name"
-	Node    = "node" // a node's id
-	Addr    = "addr"
-	Other   = "other" // the second address where there should be one
-	Self    = "self"  // whether this node is meant
-	State   = "state"
-	Role    = "role"
-	Token   = "token"
-	Key     = "key" // a key's id, never the key
-	Skew    = "skew"
-	Broker  = "broker"
-	Brokers = "brokers"
-	Clients = "clients" // where a broker listens for them
-	Routes  = "routes"
-	Nodes   = "nodes" // how many are connected
-	Hosts   = "hosts" // how many are known by it
-	Loop    = "loop"  // of the node's own
+	Host       = "host" // this host's name in the fleet; others are Name
+	Name       = "name"
+	Configured = "configured" // what the config or the machine says instead
+	Node       = "node"       // a node's id
+	Addr       = "addr"
+	Other      = "other" // the second address where there should be one
+	Self       = "self"  // whether this node is meant
+	State      = "state"
+	Role       = "role"
+	Token      = "token"
+	Key        = "key" // a key's id, never the key
+	Skew       = "skew"
+	Broker     = "broker"
+	Brokers    = "brokers"
+	Clients    = "clients" // where a broker listens for them
+	Routes     = "routes"
+	Nodes      = "nodes" // how many are connected
+	Hosts      = "hosts" // how many are known by it
+	Loop       = "loop"  // of the node's own
 
 	// Documents: Document is kind, name and version in one.
 	Document = "document"
