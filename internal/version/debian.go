@@ -1,21 +1,5 @@
 package version
 
-// compareDebian is dpkg's order: the epoch, then the upstream version, then what stands behind the last hyphen. No
-// revision is an empty one.
-func compareDebian(a, b string) int {
-	epochA, a := cutEpoch(a)
-	epochB, b := cutEpoch(b)
-	if order := compareDigits(epochA, epochB); order != 0 {
-		return order
-	}
-	upstreamA, revisionA, _ := cutRelease(a)
-	upstreamB, revisionB, _ := cutRelease(b)
-	if order := compareDebianPart(upstreamA, upstreamB); order != 0 {
-		return order
-	}
-	return compareDebianPart(revisionA, revisionB)
-}
-
 // compareDebianPart compares runs of other characters and runs of digits in turn, digits as numbers.
 func compareDebianPart(a, b string) int {
 	for a != "" || b != "" {

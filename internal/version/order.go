@@ -1,6 +1,9 @@
 package version
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // Order is one way to order versions. The zero Order is dpkg's, which is also used for hosts of an unknown family.
 type Order uint8
@@ -50,13 +53,27 @@ func OfSystem(name string) (Order, bool) {
 func (o Order) Compare(a, b string) int {
 	switch o {
 	case RPM:
-		return compareRPM(a, b)
+		return compareEVR(a, b, compareRPMPart, false)
 	case Alpine:
 		return compareAlpine(a, b)
 	case Pacman:
-		return comparePacman(a, b)
+		return compareEVR(a, b, comparePacmanPart, true)
 	}
-	return compareDebian(a, b)
+	return compareEVR(a, b, compareDebianPart, false)
+}
+
+// compareEVR compares [epoch:]version[-release]: epochs as numbers, then versions, then releases by compare. No release
+// is an empty one; if optional is set, the release counts only if both have one.
+func compareEVR(a, b string, compare func(a, b string) int, optional bool) int {
+	epochA, a := cutEpoch(a)
+	epochB, b := cutEpoch(b)
+	versionA, releaseA, fullA := cutRelease(a)
+	versionB, releaseB, fullB := cutRelease(b)
+	order := cmp.Or(compareDigits(epochA, epochB), compare(versionA, versionB))
+	if order != 0 || optional && !(fullA && fullB) {
+		return order
+	}
+	return compare(releaseA, releaseB)
 }
 
 // ComparePackages orders a package manager's answer and what a person typed. It is false if one of them is no version
@@ -84,10 +101,8 @@ func (o Order) CompareFacts(fact, typed string) (order int, ok bool) {
 	switch o {
 	case RPM:
 		return compareParts(withoutArch(a), withoutArch(b), compareRPMPart), true
-	case Alpine:
-		return compareAlpine(a, b), true
-	case Pacman:
-		return comparePacman(a, b), true
+	case Alpine, Pacman:
+		return o.Compare(a, b), true
 	}
 	return compareParts(a, b, compareDebianPart), true
 }

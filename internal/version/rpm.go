@@ -2,21 +2,6 @@ package version
 
 import "strings"
 
-// compareRPM is rpm's order of [epoch:]version[-release]. No release is an empty one.
-func compareRPM(a, b string) int {
-	epochA, a := cutEpoch(a)
-	epochB, b := cutEpoch(b)
-	if order := compareDigits(epochA, epochB); order != 0 {
-		return order
-	}
-	versionA, releaseA, _ := cutRelease(a)
-	versionB, releaseB, _ := cutRelease(b)
-	if order := compareRPMPart(versionA, versionB); order != 0 {
-		return order
-	}
-	return compareRPMPart(releaseA, releaseB)
-}
-
 // compareRPMPart compares segments of only digits or only letters; all other characters only separate them, but for a
 // tilde, which sorts before everything, and a caret, which sorts after the end and before everything else.
 func compareRPMPart(a, b string) int {
@@ -43,21 +28,6 @@ func compareRPMPart(a, b string) int {
 			a, b = a[n:], b[m:]
 		}
 	}
-}
-
-// comparePacman is vercmp's order of [epoch:]version[-pkgrel]. The pkgrel counts only if both have one.
-func comparePacman(a, b string) int {
-	epochA, a := cutEpoch(a)
-	epochB, b := cutEpoch(b)
-	if order := compareDigits(epochA, epochB); order != 0 {
-		return order
-	}
-	versionA, releaseA, fullA := cutRelease(a)
-	versionB, releaseB, fullB := cutRelease(b)
-	if order := comparePacmanPart(versionA, versionB); order != 0 || !fullA || !fullB {
-		return order
-	}
-	return comparePacmanPart(releaseA, releaseB)
 }
 
 // comparePacmanPart compares segments as rpm once did. How many characters separate them counts too, and letters at the

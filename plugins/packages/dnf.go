@@ -153,7 +153,7 @@ func (d dnf) upgrade(ctx context.Context, name string) error {
 
 // nothingToUpgrade knows the words of dnf 4, dnf 5 and yum.
 func nothingToUpgrade(said string) bool {
-	for _, words := range []string{"No packages marked for upgrade", "No packages marked for update", "All matches were filtered out by", "matches only excluded packages"} {
+	for _, words := range []string{"No packages marked for upgrade", "No packages marked for update", "All matches were filtered out by", "matches only excluded packages", "installed, but not available"} {
 		if strings.Contains(said, words) {
 			return true
 		}

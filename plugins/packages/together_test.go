@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -47,6 +48,22 @@ func TestSideBySide(t *testing.T) {
 		if list, ok := got[output].([]any); err != nil || !ok || !slices.Equal(list, want) {
 			t.Errorf("a filter sees %s = %v, %v; want %v", output, got[output], err, want)
 		}
+	}
+}
+
+// What is hidden is not called unknown.
+func TestInstallOfWhatIsHidden(t *testing.T) {
+	w := dnfWorld(t)
+	w.publish(t, "1.0")
+	w.configure(t, "exclude="+hello)
+	p := newPackages(w.manager, slog.New(slog.DiscardHandler))
+	const held = "this host's dnf does not offer %s: 1:1.0-1 is held by exclude= in dnf's configuration"
+	for _, s := range []step{
+		{what: "any version", call: do("install", hello), state: plugin.Failed, message: fmt.Sprintf(held, hello)},
+		{what: "this version", call: do("install", hello, "1.0"), state: plugin.Failed, message: fmt.Sprintf(held, hello+" 1.0")},
+		{what: "another", call: do("install", hello, "9.9"), state: plugin.Failed, message: "no repository of this host has a package fleet-hello 9.9..."},
+	} {
+		runStep(t.Context(), t, p, w, s)
 	}
 }
 

@@ -7,12 +7,13 @@ import (
 )
 
 // What a script says, in the words that scripts have for it. A denial is taken out before words for running are looked
-// for, since it holds one of them.
+// for, since it holds one of them: "not started", "no process found", "none of its workers is running".
 var (
 	saysUsage   = lazyregexp.New(`(?i)\busage:`)
-	saysNot     = lazyregexp.New(`(?i)(?:\bnot|n't|\bnever|\bno longer|\bnon)[ \t_-]+(?:\w+[ \t]+)?(?:running|started|active|up|alive|loaded|online|available|responding|listening)\b|\bno (?:such |running |matching )*process(?:es)?\b`)
-	saysStopped = lazyregexp.New(`(?i)\b(?:stopped|inactive|down|unused|offline|terminated|exited|stop/waiting)\b|\bprocess(?:es)? not found\b`)
+	saysNot     = lazyregexp.New(`(?i)(?:\bnot|n't|\bnever|\bno longer|\bnon)[ \t_-]+(?:\w+[ \t]+)?(?:running|started|active|up|alive|loaded|online|available|responding|listening)\b|\bno (?:such |running |matching )*process(?:es)?\b|\b(?:0|no|none|nothing)\b[^\n.,;:]{0,40}\b(?:running|started|active|alive|up)\b`)
+	saysStopped = lazyregexp.New(`(?i)\b(?:stopped|inactive|down|unused|offline|terminated|exited|killed|halted|gone|missing|not found|stop/waiting)\b|\bprocess(?:es)? not found\b`)
 	saysFailed  = lazyregexp.New(`(?i)\b(?:dead|failed|crashed)\b`)
+	saysSome    = lazyregexp.New(`\b([0-9]{1,5})(?:/| of | out of )([0-9]{1,5})\b`)
 	saysRunning = lazyregexp.New(`(?i)\b(?:running|started|active|alive|online|up|listening|start/running)\b`)
 	saysPID     = lazyregexp.New(`(?i)\b(?:pid|pids|process)[ \t]*[:=]?[ \t]*([0-9]{1,10})\b`)
 )
@@ -46,8 +47,9 @@ func saidState(output string) string {
 	down := rest != output || saysStopped().MatchString(rest)
 	broken := saysFailed().MatchString(rest)
 	up := saysRunning().MatchString(rest)
+	some := saysSome().FindStringSubmatch(rest)
 	switch {
-	case (down || broken) && up:
+	case up && (down || broken || some != nil && some[1] != some[2]):
 		return unknown
 	case down:
 		return stopped
