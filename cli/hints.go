@@ -9,9 +9,9 @@ import (
 
 	"fleet/cli/report"
 	"fleet/client"
+	"fleet/internal/nearest"
 	"fleet/job"
 	"fleet/job/filter"
-	"fleet/plugins/service/nearest"
 )
 
 // Every hint stands here, so that they speak with one voice: what to do next, as a line to type where there is one.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"fleet/internal/nearest"
 	"fleet/plugins/plugin"
-	"fleet/plugins/service/nearest"
 )
 
 // Words reads what follows a plugin's name on a command line: an action and its arguments, as `status openssl` or

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"fleet/internal/logkey"
+	"fleet/internal/nearest"
 	"fleet/internal/program"
 	"fleet/internal/version"
 	"fleet/plugins/plugin"
@@ -123,7 +124,7 @@ func (p *Packages) notOffered(ctx context.Context, name, version string, o offer
 		slices.Sort(others)
 		hint = "; it is provided by " + some(slices.Compact(others)) + ": ask for one of them by name"
 	} else if names, err := p.manager.names(ctx); err == nil {
-		if close := nearest(name, names); close != "" {
+		if close := nearest.Misspelt(name, names); close != "" {
 			hint = "; the nearest name is " + close
 		}
 	}

@@ -103,15 +103,6 @@ func TestEVR(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	names := []string{"nginx", "nginx-core", "nano", "openssl", "openssh-server", "ng"}
-	for want, found := range map[string]string{"ngnix": "nginx", "nginx2": "nginx", "opensssl": "openssl", "zzz": "", "postgresql": "", "n": "ng"} {
-		if got := nearest(want, names); got != found {
-			t.Errorf("nearest(%q) = %q, want %q", want, got, found)
-		}
-	}
-}
-
 // The data function answers with status' outputs, for what is here, for what is not, and refuses what is no name.
 func TestQuery(t *testing.T) {
 	w := aptWorld(t)

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"fleet/internal/lazyregexp"
+	"fleet/internal/nearest"
 	"fleet/plugins/plugin"
-	"fleet/plugins/service/nearest"
 )
 
 // Plugin is the service plugin of this host.

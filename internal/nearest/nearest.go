@@ -39,11 +39,32 @@ func Names(word string, candidates []string, limit int) []string {
 	return names
 }
 
+// Misspelt returns the candidate that a few slips lead to, "" if there is none; of equals the first in the alphabet. It is Names for
+// candidates by the ten thousand, where many begin like word.
+func Misspelt(word string, candidates []string) string {
+	best, found := max(1, len(word)/3), ""
+	for _, name := range candidates {
+		if d, ok := within(best, word, name); ok && (found == "" || d < best || name < found) {
+			best, found = d, name
+		}
+	}
+	return found
+}
+
+// within is the distance if it is at most limit. It does not measure where the lengths tell.
+func within(limit int, a, b string) (int, bool) {
+	if len(a)-len(b) > limit || len(b)-len(a) > limit {
+		return 0, false
+	}
+	d := distance(a, b)
+	return d, d <= limit
+}
+
 // near says how far b is from a, and whether that is near. A shared beginning counts as one slip more than the
 // farthest word still near, so that a slip beats a long name that happens to begin the same.
 func near(a, b string) (int, bool) {
 	slips := max(1, len(a)/3)
-	if d := distance(a, b); d <= slips {
+	if d, ok := within(slips, a, b); ok {
 		return d, true
 	}
 	if shorter := min(len(a), len(b)); shorter >= 3 && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a)) {

@@ -29,6 +29,15 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestMisspelt(t *testing.T) {
+	names := []string{"nginx", "nginx-core", "nano", "openssl", "openssh-server", "ng"}
+	for want, found := range map[string]string{"ngnix": "nginx", "nginx2": "nginx", "opensssl": "openssl", "zzz": "", "postgresql": "", "n": "ng"} {
+		if got := Misspelt(want, names); got != found {
+			t.Errorf("Misspelt(%q) = %q, want %q", want, got, found)
+		}
+	}
+}
+
 func TestDistance(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
