@@ -113,7 +113,7 @@ func (b *Broker) SetRoutes(routes []string) error {
 // replaced, routes are formed anew: nats-server judges again only those that others asked for.
 func (b *Broker) Reload() error {
 	now := b.config.Roster()
-	if !slices.Equal(b.judged.RevokedNodes, now.RevokedNodes) || b.judged.Keys != now.Keys {
+	if !b.judged.RevokesSame(now) || b.judged.Keys != now.Keys {
 		if err := b.reload(nil); err != nil {
 			return err
 		}

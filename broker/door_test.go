@@ -151,8 +151,7 @@ func TestClientsRefuseABrokerThatIsNone(t *testing.T) {
 
 	node := w.nodeTLS(w.node(identity.Member))
 	revoke := func() { // from here on the last broker's node is revoked
-		r := *w.roster.Load()
-		r.RevokedNodes = []identity.ID{last.Key.Public().ID()}
+		r := w.roster.Load().Revoking([]identity.Revocation{{ID: last.Key.Public().ID()}})
 		w.roster.Store(&r)
 	}
 	for _, tt := range []struct {
@@ -207,8 +206,8 @@ func TestReloadDisconnectsTheRevoked(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	next := r
-	next.Version, next.Admins, next.RevokedNodes = 2, r.Admins[:1], []identity.ID{goes.Key.Public().ID()}
+	next := r.Revoking([]identity.Revocation{{ID: goes.Key.Public().ID()}})
+	next.Version, next.Admins = 2, r.Admins[:1]
 	w.roster.Store(&next)
 	if err := b.Reload(); err != nil {
 		t.Fatal(err)

@@ -35,14 +35,14 @@ func permissions(p identity.Principal) *server.Permissions {
 }
 
 func nodePermissions(n identity.NodeIdentity) *server.Permissions {
-	publish := []string{job.NodeReplies(n.ID), job.RenewSubject(n.ID), job.LeaveSubject(n.ID), job.DocGetSubject, job.MeshSubject}
+	publish := []string{job.NodeReplies(n.ID), job.RenewSubject(n.ID), job.LeaveSubject(n.ID), job.DocGetSubject, job.DocOfferSubject, job.MeshSubject}
 	subscribe := []string{job.AllSubject, job.NodeSubject(n.ID), job.Inbox(n.ID) + ".>", job.DocNewSubject, job.MeshNewSubject}
 	if n.Role != identity.Peer {
 		return &server.Permissions{Publish: allow(publish...), Subscribe: allow(subscribe...)}
 	}
 	publish = append(publish, job.DocNewSubject, job.MeshNewSubject, job.WaitNewSubject, job.PresenceSubject(n.ID))
 	subscribe = append(subscribe, job.MembersSubject, job.MeshSubject, job.JoinSubject("*"), job.RenewSubject("*"), job.DocGetSubject, job.DocPutSubject,
-		job.WaitGetSubject, job.WaitPutSubject, job.WaitNewSubject, job.PresenceSubject("*"), job.LeaveSubject("*"))
+		job.DocOfferSubject, job.WaitGetSubject, job.WaitPutSubject, job.WaitNewSubject, job.PresenceSubject("*"), job.LeaveSubject("*"))
 	return &server.Permissions{
 		Publish: allow(publish...), Subscribe: allow(subscribe...),
 		// One answer to each request that it got, to the inbox named there.

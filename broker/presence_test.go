@@ -54,8 +54,7 @@ func TestChanges(t *testing.T) {
 
 	w.connect(b, w.nodeTLS(member), nats.NoReconnect())
 	until(t, "its return", func() bool { look(); _, back := there[id]; return back })
-	revoked := *w.roster.Load()
-	revoked.RevokedNodes = []identity.ID{id}
+	revoked := w.roster.Load().Revoking([]identity.Revocation{{ID: id}})
 	w.roster.Store(&revoked)
 	if err := b.Reload(); err != nil {
 		t.Fatal(err)

@@ -76,8 +76,7 @@ func rogue(t *testing.T, fleet identity.FleetID, c identity.Credentials, routes 
 func TestARogueFormsNoRoute(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
 	revoked := w.node(identity.Peer)
-	r := *w.roster.Load()
-	r.RevokedNodes = []identity.ID{revoked.Key.Public().ID()}
+	r := w.roster.Load().Revoking([]identity.Revocation{{ID: revoked.Key.Public().ID()}})
 	w.roster.Store(&r)
 	for _, tt := range []struct {
 		name string
@@ -149,8 +148,7 @@ func TestReloadEndsTheRouteOfARevokedPeer(t *testing.T) {
 				}
 			}
 			until(t, "both routes", func() bool { return ours.Routes() == 2 && honest.Routes() >= 1 })
-			r := *w.roster.Load()
-			r.RevokedNodes = append(r.RevokedNodes, taken.Key.Public().ID())
+			r := w.roster.Load().Revoking([]identity.Revocation{{ID: taken.Key.Public().ID()}})
 			w.roster.Store(&r)
 			for _, b := range []*broker.Broker{ours, honest} {
 				if err := b.Reload(); err != nil {

@@ -211,6 +211,9 @@ func putAdmin(r *identity.Roster, name string, key identity.PublicKey[identity.A
 			return usagef("this key is already in the roster as %s", a.Name)
 		}
 	}
+	if r.IsRevoked(key.ID()) {
+		return usagef("this key was revoked, and a revoked key never comes back").with("make a new one: fleet admin keygen " + name)
+	}
 	r.Admins = append(r.Admins, identity.AdminEntry{Name: name, Key: key, Roles: roles})
 	return nil
 }
@@ -221,28 +224,34 @@ func (e *env) adminRemove(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := e.editRoster(in.Context, o, func(r *identity.Roster) error {
-		i := slices.IndexFunc(r.Admins, func(a identity.AdminEntry) bool { return a.Name == name })
-		if i < 0 {
-			return usagef("there is no admin %q", name).with(hintNearest(name, adminNames(*r)), "to see all admins: fleet admin list")
-		}
-		if len(r.Admins) == 1 {
-			return usagef("%s is the only admin; nobody could run jobs without one", name).with("add another one first")
-		}
-		left := *r
-		left.Admins = slices.Delete(slices.Clone(r.Admins), i, i+1)
-		if mayAll(*r) && !mayAll(left) {
-			if err := e.sure(in.Context, in, fmt.Sprintf("remove %s, the last admin who is allowed to do everything", name)); err != nil {
-				return err
-			}
-		}
-		r.Admins = left.Admins
-		return nil
-	})
+	x, err := e.startEdit(in.Context, o)
 	if err != nil {
 		return err
 	}
-	e.spread(r, "%s is removed; join tokens created by %s no longer work", name, name)
+	defer x.c.Close()
+	r, err := x.newest(in.Context)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(r.Admins, func(a identity.AdminEntry) bool { return a.Name == name })
+	if i < 0 {
+		return usagef("there is no admin %q", name).with(hintNearest(name, adminNames(r)), "to see all admins: fleet admin list")
+	}
+	if len(r.Admins) == 1 {
+		return usagef("%s is the only admin; nobody could run jobs without one", name).with("add another one first")
+	}
+	left := r
+	left.Admins = slices.Delete(slices.Clone(r.Admins), i, i+1)
+	if mayAll(r) && !mayAll(left) {
+		if err := e.sure(in.Context, in, fmt.Sprintf("remove %s, the last admin who is allowed to do everything", name)); err != nil {
+			return err
+		}
+	}
+	// The next version of the roster leaves out whoever is revoked, so none is needed now.
+	if err := x.revoke(in.Context, identity.RevokeAdmin(r.Admins[i].Key)); err != nil {
+		return err
+	}
+	e.revoked("%s is removed: this key is revoked for good, and tokens made with it no longer work", name)
 	return nil
 }
 

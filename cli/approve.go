@@ -197,7 +197,7 @@ func findJob(ctx context.Context, conn *client.Client, where string) ([]byte, jo
 
 // explainJob verifies who signed a job first and says what it does, in words. It asks the fleet for its roster and hosts.
 func explainJob(ctx context.Context, conn *client.Client, u job.Unverified) (string, error) {
-	roster, _, err := conn.Roster(ctx)
+	roster, err := conn.Roster(ctx)
 	if err != nil {
 		return "", faultf("%w", err)
 	}

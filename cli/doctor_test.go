@@ -23,7 +23,7 @@ func TestStatusAndDoctorOfALiveFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := p.within(0, "status") // two hosts that have just met may not agree at once
-	expect(t, out, "test "+string(f.Root.Public().ID())+": 2 of 2 hosts answered", "2 alive, 0 failed", "1: web1 (", "fleet test on 2 hosts", "roster version 1 on 2 hosts", "No problems found.")
+	expect(t, out, "test "+string(f.Root.Public().ID())+": 2 of 2 hosts answered", "2 alive, 0 failed", "1: web1 (", "fleet test on 2 hosts", "on 2 hosts", "roster version 1 (", "No problems found.")
 	_, port, err := net.SplitHostPort(f.Broker())
 	if err != nil {
 		t.Fatal(err)

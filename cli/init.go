@@ -124,7 +124,7 @@ func (f founding) run() (identity.Token, error) {
 	}
 	root, admin := identity.NewKey[identity.Root](), identity.NewKey[identity.Admin]()
 	roster, err := identity.SignRoster(root, identity.Roster{
-		Version: 1, Fleet: f.fleet,
+		Version: 1, Fleet: f.fleet, By: f.admin,
 		Roles:  []identity.RoleEntry{{Name: "all", Rules: []identity.Rule{{Action: "*.*"}}}},
 		Admins: []identity.AdminEntry{{Name: f.admin, Key: admin.Public(), Roles: []string{"all"}}},
 	}, f.now)

@@ -26,7 +26,7 @@ import (
 // asker is what the commands need of a connection to the fleet. client.Client is one; tests bring their own.
 type asker interface {
 	Members(ctx context.Context) ([]job.Member, error)
-	Roster(ctx context.Context) (r identity.Roster, signed []byte, err error)
+	Roster(ctx context.Context) (identity.Roster, error)
 	Plan(ctx context.Context, r client.Request, progress func(client.Progress)) (client.Plan, error)
 	Run(ctx context.Context, r client.Request, progress func(client.Progress)) (client.Run, error)
 	Close()
@@ -45,6 +45,7 @@ type env struct {
 	secret         func(ctx context.Context, prompt string) (string, error) // asks without echo; nil: nobody to ask
 	seed           func() int64                                             // for --limit without --limit-seed
 	patience       time.Duration
+	line           []string // the whole command line, for telling how to repeat it
 }
 
 // Main runs the command line and returns the exit code. The first interrupt ends the command's context: it says what it
@@ -95,6 +96,7 @@ func run(ctx context.Context, e *env, args []string) int {
 
 // dispatch takes the line apart and hands it to its verb.
 func (e *env) dispatch(ctx context.Context, args []string) error {
+	e.line = args
 	if len(args) < 2 {
 		return e.print(overview(verbs(e)))
 	}

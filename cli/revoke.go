@@ -28,7 +28,7 @@ func revokeNodeVerb() verb {
 	return verb{
 		name: "revoke", brief: "shut a host out permanently", takes: "NAME|NODE-ID", atLeast: 1, atMost: 1,
 		about: []string{
-			"Adds the host's key to the revoked keys in the roster, which needs the root key. Within seconds, every broker closes its connections and routes, no peer renews its certificate, and its answers are ignored. To admit the machine again, delete its data directory, so that it makes a new key, and give it a new token.",
+			"Revokes the host's key, which needs the root key. A revocation is a signed document of its own: no later change can undo it. Within seconds, every broker closes its connections and routes, no peer renews its certificate, and its answers are ignored. To admit the machine again, delete its data directory, so that it makes a new key, and give it a new token.",
 			"If several keys have had the name, they are all listed and you choose one by node id. Node ids are shown by fleet inventory and in -o json.",
 			"A peer holds the issuing key and the gossip key, a member only the gossip key. A thief who copied them from the machine still has them: after a theft, also run fleet rotate.",
 		},
@@ -57,17 +57,9 @@ func (e *env) revokeNode(ctx context.Context, in *ucli.Context) error {
 	if err := e.sure(ctx, in, fmt.Sprintf("shut out %s permanently", what)); err != nil {
 		return err
 	}
-	r, err := e.editRoster(ctx, o, func(r *identity.Roster) error {
-		if slices.Contains(r.RevokedNodes, m.Node) {
-			return usagef("%s is already revoked", what)
-		}
-		r.RevokedNodes = append(r.RevokedNodes, m.Node)
-		return nil
-	})
-	if err != nil {
+	if err := e.revoke(ctx, o, identity.RevokeNode(m.Node, time.Now()), what); err != nil {
 		return err
 	}
-	e.note("%s is revoked; roster version %d is being sent to every host", what, r.Version)
 	if m.Role != identity.Member && m.Role != identity.Ephemeral {
 		e.note("if someone may have copied this machine's keys: as a peer it held the issuing key and the gossip key; replace them with fleet rotate")
 	} else {
@@ -117,7 +109,7 @@ func (e *env) whichNode(ctx context.Context, o connection, word string) (job.Mem
 func revokeTokenVerb() verb {
 	return verb{
 		name: "revoke", brief: "revoke a join token", takes: "ID", atLeast: 1, atMost: 1,
-		about: []string{"Adds the token's id to the revoked tokens in the roster, which needs the root key. Hosts that joined with it stay in the fleet; to shut one out, use fleet node revoke."},
+		about: []string{"Revokes the token until it expires, which needs the root key. Hosts that joined with it stay in the fleet; to shut one out, use fleet node revoke."},
 		examples: []example{
 			{"fleet token revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e", "ids are shown by fleet token list and in the log of the peer that admitted a host"},
 		},
@@ -139,24 +131,47 @@ func (e *env) revokeToken(ctx context.Context, in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(kept, func(t keptToken) bool { return t.ID == id }) {
+	var expires time.Time
+	i := slices.IndexFunc(kept, func(t keptToken) bool { return t.ID == id })
+	switch {
+	case i < 0:
 		e.note("token %s was not created on this machine; revoking it anyway", id)
+	case !time.Now().Before(kept[i].Expires):
+		return usagef("token %s has expired already; it lets nobody in", id)
+	default:
+		expires = kept[i].Expires
 	}
 	if err := e.sure(ctx, in, fmt.Sprintf("revoke the token %s", id)); err != nil {
 		return err
 	}
-	r, err := e.editRoster(ctx, o, func(r *identity.Roster) error {
-		if slices.Contains(r.RevokedTokens, id) {
-			return usagef("token %s is already revoked", id)
-		}
-		r.RevokedTokens = append(r.RevokedTokens, id)
-		return nil
-	})
+	return e.revoke(ctx, o, identity.RevokeToken(id, expires), "token "+string(id))
+}
+
+// revoke shuts out a key that is called what, unless that was done before.
+func (e *env) revoke(ctx context.Context, o connection, v identity.Revocation, what string) error {
+	x, err := e.startEdit(ctx, o)
 	if err != nil {
 		return err
 	}
-	e.note("token %s is revoked; roster version %d is being sent to every host", id, r.Version)
+	defer x.c.Close()
+	r, err := x.newest(ctx)
+	if err != nil {
+		return err
+	}
+	if r.IsRevoked(v.ID) {
+		return usagef("%s is already revoked", what)
+	}
+	if err := x.revoke(ctx, v); err != nil {
+		return err
+	}
+	e.revoked("%s is revoked", what)
 	return nil
+}
+
+// revoked tells that a revocation is in force.
+func (e *env) revoked(format string, args ...any) {
+	e.note(format, args...)
+	e.note("the brokers have the revocation; running hosts get it within seconds, others when they return")
 }
 
 func (e *env) parseRosterEdit(in *ucli.Context) (connection, error) {

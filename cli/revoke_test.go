@@ -23,12 +23,8 @@ import (
 func homeOfFleet(t *testing.T, f *fleettest.Fleet) string {
 	t.Helper()
 	home := t.TempDir()
-	_, roster, err := f.Client().Roster(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	brokers := strings.Join(f.Token(identity.Record{Role: identity.Member}).Seeds, "\n") + "\n"
-	for name, text := range map[string]string{rootFile: f.Root.Public().String(), brokersFile: brokers, rosterFile: string(roster)} {
+	for name, text := range map[string]string{rootFile: f.Root.Public().String(), brokersFile: brokers, rosterFile: string(f.Signed)} {
 		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +123,7 @@ func TestExpiredTokensAreShownOnRequest(t *testing.T) {
 	kept := []keptToken{{ID: "old", Expires: now.Add(-time.Hour)}, {ID: "now", Expires: now}, {ID: "new", Expires: now.Add(time.Hour)}}
 	for all, want := range map[bool]string{true: "old expired now expired new usable", false: "new usable"} {
 		var got []string
-		for _, token := range tokenTable(kept, nil, all, now) {
+		for _, token := range tokenTable(kept, identity.Roster{}, all, now) {
 			got = append(got, token.ID, token.State)
 		}
 		if strings.Join(got, " ") != want {
@@ -168,9 +164,9 @@ func TestAHostIsRevokedByNameAndById(t *testing.T) {
 	if code, _, errs = typed(t, home, "node", "revoke", string(third.Node), "-y"); code != 0 {
 		t.Fatal(errs)
 	}
-	r, _, err := c.Roster(t.Context())
-	if err != nil || len(r.RevokedNodes) != 2 || r.RevokedNodes[1] != third.Node {
-		t.Errorf("%v %v", r.RevokedNodes, err)
+	r, err := c.Roster(t.Context())
+	if err != nil || len(r.Revoked) != 2 || !r.IsRevoked(third.Node) || r.Version != 1 {
+		t.Errorf("%+v %v", r, err)
 	}
 }
 
@@ -179,8 +175,8 @@ type members []job.Member
 
 func (m members) Members(context.Context) ([]job.Member, error) { return m, nil }
 func (m members) Close()                                        {}
-func (m members) Roster(context.Context) (identity.Roster, []byte, error) {
-	return identity.Roster{}, nil, io.EOF
+func (m members) Roster(context.Context) (identity.Roster, error) {
+	return identity.Roster{}, io.EOF
 }
 func (m members) Plan(context.Context, client.Request, func(client.Progress)) (client.Plan, error) {
 	return client.Plan{}, io.EOF

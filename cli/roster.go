@@ -3,74 +3,214 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"fleet/cli/report"
 	"fleet/client"
 	"fleet/identity"
 	"fleet/internal/atomicfile"
+	"fleet/internal/wait"
 )
 
-// editRoster changes the roster: it takes the newest version there is, here or in the fleet, lets edit change it, signs
-// it with the root key as the next version, keeps it beside the root key, and hands it to the fleet. Where no broker can
-// be reached it fails before anything is signed: two versions of one number would be worse.
-func (e *env) editRoster(ctx context.Context, o connection, edit func(*identity.Roster) error) (identity.Roster, error) {
-	var none identity.Roster
+// Two changes of the roster that are made at the same time have one version number, and only one of them counts. So a
+// command that has handed in a change looks again, rosterLooks times and rosterPause apart, whether its own is in force: that
+// is longer than the news of another one takes from broker to broker.
+const (
+	rosterLooks = 3
+	rosterPause = 150 * time.Millisecond
+)
+
+// rosterEdit is a command's connection for what the root key signs.
+type rosterEdit struct {
+	e      *env
+	o      connection
+	root   identity.PrivateKey[identity.Root]
+	c      *client.Client
+	signer identity.ID // of the admin who connects
+}
+
+// startEdit reads the root key and connects. If no broker can be reached it fails before anything is signed.
+func (e *env) startEdit(ctx context.Context, o connection) (rosterEdit, error) {
 	root, err := o.keys.root(o.home)
 	if err != nil {
-		return none, err
+		return rosterEdit{}, err
 	}
 	config, err := o.config()
 	if err != nil {
-		return none, err
+		return rosterEdit{}, err
 	}
 	c, err := client.Connect(ctx, config)
 	if err != nil {
-		return none, faultf("%w", err)
+		return rosterEdit{}, faultf("%w", err)
 	}
-	defer c.Close()
-	roster, err := newestRoster(ctx, o, root.Public(), c)
-	if err != nil {
-		return none, err
-	}
-	if err := edit(&roster); err != nil {
-		return none, err
-	}
-	roster.Version++
-	signed, err := identity.SignRoster(root, roster, time.Now())
-	if err != nil {
-		return none, usagef("%w", err)
-	}
-	if err := c.PutDocument(ctx, signed); err != nil {
-		return none, faultf("%w", err)
-	}
-	if err := atomicfile.Write(filepath.Join(o.home, rosterFile), signed, 0o644); err != nil {
-		return none, faultf("the fleet has the roster, but it could not be saved here: %w", err)
-	}
-	return roster, nil
+	return rosterEdit{e: e, o: o, root: root, c: c, signer: config.Key.Public().ID()}, nil
 }
 
-// newestRoster is the higher of the fleet's version and the one kept here.
-func newestRoster(ctx context.Context, o connection, root identity.PublicKey[identity.Root], c *client.Client) (identity.Roster, error) {
-	roster, _, err := c.Roster(ctx)
+// editRoster changes the roster: it lets edit change the newest version, signs it with the root key as the next one, hands
+// it in, and makes sure that it is in force. If it lost to a change made at the same time, it asks whether to make it again
+// on top of that one; without a terminal that is an error with the command to repeat.
+func (e *env) editRoster(ctx context.Context, o connection, edit func(*identity.Roster) error) (identity.Roster, error) {
+	x, err := e.startEdit(ctx, o)
+	if err != nil {
+		return identity.Roster{}, err
+	}
+	defer x.c.Close()
+	next, err := x.newest(ctx)
+	if err != nil {
+		return next, err
+	}
+	for {
+		if err := edit(&next); err != nil {
+			return next, err
+		}
+		mine, winner, err := x.put(ctx, next.Next(x.maker(next)))
+		if err != nil || winner.Knows(mine.Hash) {
+			return mine, err
+		}
+		if err := x.askAgain(ctx, mine, winner); err != nil {
+			return mine, err
+		}
+		next = winner.Merging(mine)
+	}
+}
+
+// maker is the name of the admin who makes a change, for the others.
+func (x rosterEdit) maker(r identity.Roster) string {
+	if a, ok := r.Admin(x.signer); ok {
+		return a.Name
+	}
+	return string(x.signer)
+}
+
+// newest is the fleet's version, or the one kept here if the fleet does not have that yet.
+func (x rosterEdit) newest(ctx context.Context) (identity.Roster, error) {
+	roster, err := x.c.Roster(ctx)
 	if err != nil {
 		return roster, faultf("%w", err)
 	}
-	raw, err := os.ReadFile(filepath.Join(o.home, rosterFile))
+	file := filepath.Join(x.o.home, rosterFile)
+	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return roster, nil
 	}
 	if err != nil {
 		return roster, faultf("%w", err)
 	}
-	kept, err := identity.OpenRoster(root, raw)
-	if err != nil {
-		return roster, faultf("%s: %w", filepath.Join(o.home, rosterFile), err)
-	}
-	if kept.Version > roster.Version {
-		return kept, nil
+	kept, err := identity.OpenRoster(x.root.Public(), raw)
+	switch {
+	case err != nil:
+		return roster, faultf("%s: %w", file, err)
+	case kept.Knows(roster.Hash):
+		return kept.Revoking(slices.Collect(maps.Values(roster.Revoked))), nil
+	case !roster.Knows(kept.Hash) && roster.Version < kept.Version+identity.MaxHistory:
+		x.e.note("warning: the roster version %d kept in %s lost to %s: its changes are not in force", kept.Version, file, versionBy(roster))
 	}
 	return roster, nil
+}
+
+// put signs next, hands it in and looks whether it is in force: then winner knows it; otherwise winner is the version that
+// is in force instead.
+func (x rosterEdit) put(ctx context.Context, next identity.Roster) (mine, winner identity.Roster, err error) {
+	signed, err := identity.SignRoster(x.root, next, time.Now())
+	if err != nil {
+		return mine, winner, usagef("%w", err)
+	}
+	if mine, err = identity.OpenRoster(x.root.Public(), signed); err != nil {
+		return mine, winner, err
+	}
+	refused := x.c.PutDocument(ctx, signed)
+	for range rosterLooks {
+		if err = wait.For(ctx, rosterPause); err != nil {
+			return mine, winner, err
+		}
+		if winner, err = x.c.Roster(ctx); err != nil {
+			return mine, winner, faultf("the change was handed in, but it is not known whether it is in force: %w", err)
+		}
+	}
+	lost := !winner.Knows(mine.Hash) && winner.Version >= mine.Version
+	switch {
+	case lost:
+		return mine, winner, nil
+	case refused != nil:
+		return mine, winner, faultf("%w", refused)
+	case !winner.Knows(mine.Hash):
+		return mine, winner, faultf("the change was handed in as roster version %d, and the brokers still have version %d", mine.Version, winner.Version).with(
+			"see whether it has reached them by now: fleet status")
+	}
+	if err := atomicfile.Write(filepath.Join(x.o.home, rosterFile), signed, 0o644); err != nil {
+		return mine, winner, faultf("the fleet has the roster, but it could not be saved here: %w", err)
+	}
+	return mine, winner, nil
+}
+
+// askAgain returns nil if a change that lost is to be made again.
+func (x rosterEdit) askAgain(ctx context.Context, mine, winner identity.Roster) error {
+	text := fmt.Sprintf("your change, as roster version %d, lost to %s, made at the same time; it is not in force", mine.Version, versionBy(winner))
+	if !x.e.canAsk {
+		return faultf("%s", text).with("look at the roster as it is now, then make your change again: " + x.e.again())
+	}
+	yes, err := x.e.question(ctx, fmt.Sprintf("%s.\nMake it again as version %d? [y/N] ", text, winner.Version+1))
+	if err == nil && !yes {
+		err = &problem{ending: endInterrupted, err: errors.New(text)}
+	}
+	return err
+}
+
+func versionBy(r identity.Roster) string {
+	by := ""
+	if r.By != "" {
+		by = " by " + report.Sanitise(r.By)
+	}
+	return fmt.Sprintf("version %d%s (%s)", r.Version, by, r.Hash.Short())
+}
+
+// revoke signs a revocation, hands it in, and makes sure that it is in force.
+func (x rosterEdit) revoke(ctx context.Context, v identity.Revocation) error {
+	roster, err := x.c.Roster(ctx)
+	if err != nil {
+		return faultf("%w", err)
+	}
+	v.By = x.maker(roster)
+	signed, err := identity.SignRevocation(x.root, v, time.Now())
+	if err != nil {
+		return usagef("%w", err)
+	}
+	refused := x.c.PutDocument(ctx, signed)
+	if v.ID == x.signer && refused == nil {
+		return nil // nobody answers this admin any more
+	}
+	if roster, err = x.c.Roster(ctx); err == nil && !roster.IsRevoked(v.ID) {
+		err = errors.Join(refused, errors.New("the revocation was handed in, and the brokers do not have it yet; run the command again"))
+	}
+	if err != nil {
+		return faultf("%w", err)
+	}
+	return nil
+}
+
+// again is the command line as it was typed, to be pasted into a shell.
+func (e *env) again() string {
+	words := make([]string, len(e.line))
+	for i, w := range e.line {
+		words[i] = shellWord(w)
+	}
+	return strings.Join(words, " ")
+}
+
+// shellWord quotes a word for a POSIX shell, if it needs quotes.
+func shellWord(w string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_=.,:/@+%", r)
+	}
+	if w != "" && strings.IndexFunc(w, func(r rune) bool { return !plain(r) }) < 0 {
+		return w
+	}
+	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 }

@@ -54,7 +54,7 @@ func TestRotateReplacesTheKeysOfALiveFleet(t *testing.T) {
 	}
 
 	// The one that was down holds the old keys; neither its certificate nor what it could issue is worth anything.
-	r, _, err := c.Roster(t.Context())
+	r, err := c.Roster(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

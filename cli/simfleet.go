@@ -179,7 +179,7 @@ func (s *simulation) make(ctx context.Context) error {
 	if err != nil {
 		return faultf("%w", err)
 	}
-	_, roster, err := s.client.Roster(ctx)
+	roster, err := s.client.Roster(ctx)
 	if err != nil {
 		return faultf("%w", err)
 	}

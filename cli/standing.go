@@ -13,7 +13,7 @@ import (
 
 // standing puts together what was asked.
 func standing(s seen) *statusReport {
-	st := &statusReport{report.Status{Name: s.roster.Fleet, Roster: s.roster.Version, Members: s.members, Rejected: s.run.Rejected, Took: s.run.Took}}
+	st := &statusReport{report.Status{Name: s.roster.Fleet, Roster: report.RosterStatus(s.roster), Members: s.members, Rejected: s.run.Rejected, Took: s.run.Took}}
 	for _, o := range s.run.Outcomes {
 		if o.State == job.OK {
 			st.ID = string(o.Identity.Fleet)

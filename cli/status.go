@@ -101,7 +101,7 @@ func (e *env) status(ctx context.Context, o lookOptions) error {
 func survey(ctx context.Context, conn asker, limit time.Duration, progress func(client.Progress)) (s seen, err error) {
 	var others sync.WaitGroup
 	others.Go(func() { s.members, _ = conn.Members(ctx) }) // without an answer the run says so too
-	others.Go(func() { s.roster, _, _ = conn.Roster(ctx) })
+	others.Go(func() { s.roster, _ = conn.Roster(ctx) })
 	s.run, err = conn.Run(ctx, client.Request{Plugin: selfPlugin, Action: actionStatus, Timeout: limit}, progress)
 	others.Wait()
 	return s, err

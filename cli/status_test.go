@@ -12,7 +12,7 @@ import (
 func statusAnswer(i, n int, change func(data map[string]any)) client.Outcome {
 	data := map[string]any{
 		"version": "0.1.0", "kind": "member", "broker": false, "protocol": int64(1), "connected": "10.0.0.1:7421", "roster": int64(3),
-		"documents": []any{"roster/roster 3"}, "document_count": int64(1), "expires": "2026-06-01T00:00:00Z", "view": "same", "alive": int64(n), "failed": int64(0),
+		"documents": []any{"roster/roster 3 00000000"}, "document_count": int64(1), "expires": "2026-06-01T00:00:00Z", "view": "same", "alive": int64(n), "failed": int64(0),
 	}
 	if i < 3 {
 		var routes []any
@@ -51,7 +51,7 @@ func unwellScene() *scene {
 		case 1:
 			change = func(d map[string]any) { d["routes"] = []any{"node0"} }
 		case 3:
-			change = func(d map[string]any) { d["roster"], d["documents"] = int64(2), []any{"roster/roster 2"} }
+			change = func(d map[string]any) { d["roster"], d["documents"] = int64(2), []any{"roster/roster 2 11111111"} }
 		case 4:
 			change = func(d map[string]any) { d["view"], d["alive"], d["failed"] = "other", int64(5), int64(1) }
 		}

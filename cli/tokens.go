@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,7 +128,7 @@ func (e *env) listTokens(ctx context.Context, in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := tokenTable(kept, roster.RevokedTokens, in.Bool(flagAll), time.Now()).Render(p.format)
+	out, err := tokenTable(kept, roster, in.Bool(flagAll), time.Now()).Render(p.format)
 	if err != nil {
 		return faultf("%w", err)
 	}
@@ -136,12 +137,12 @@ func (e *env) listTokens(ctx context.Context, in *ucli.Context) error {
 }
 
 // tokenTable joins what was made here with what is revoked anywhere.
-func tokenTable(kept []keptToken, revoked []identity.ID, all bool, now time.Time) report.Tokens {
+func tokenTable(kept []keptToken, roster identity.Roster, all bool, now time.Time) report.Tokens {
 	var table report.Tokens
 	for _, t := range kept {
 		line := report.Token{ID: string(t.ID), State: "usable", Role: string(t.Role), Labels: t.Labels, Networks: t.Networks, Created: t.Created, Expires: t.Expires}
 		switch {
-		case slices.Contains(revoked, t.ID):
+		case roster.IsRevoked(t.ID):
 			line.State = "revoked"
 		case !now.Before(t.Expires):
 			line.State = "expired"
@@ -150,8 +151,9 @@ func tokenTable(kept []keptToken, revoked []identity.ID, all bool, now time.Time
 			table = append(table, line)
 		}
 	}
-	for _, id := range revoked {
-		if !slices.ContainsFunc(kept, func(t keptToken) bool { return t.ID == id }) {
+	for _, id := range slices.Sorted(maps.Keys(roster.Revoked)) {
+		made := slices.ContainsFunc(kept, func(t keptToken) bool { return t.ID == id })
+		if roster.Revoked[id].What == identity.RevokedToken && !made {
 			table = append(table, report.Token{ID: string(id), State: "revoked", Elsewhere: true})
 		}
 	}
@@ -169,7 +171,7 @@ func (e *env) fleetRoster(ctx context.Context, o connection) (identity.Roster, e
 		return identity.Roster{}, faultf("%w", err).with(hintBrokers(filepath.Join(o.home, brokersFile)))
 	}
 	defer c.Close()
-	roster, _, err := c.Roster(ctx)
+	roster, err := c.Roster(ctx)
 	if err != nil {
 		return roster, faultf("%w", err)
 	}

@@ -144,7 +144,7 @@ func TestRemovedAdminIsRefused(t *testing.T) {
 	bob.pasted(0, back)
 	bob.within(0, "run", "service", "restart", "nginx", "-I", "web1")
 
-	expect(t, ann.must(0, "admin", "remove", "bob"), "bob is removed", "roster version 3")
+	expect(t, ann.must(0, "admin", "remove", "bob"), "bob is removed", "revoked for good")
 	expect(t, bob.within(7, "whoami"), "key   fleet-admin:", "this key is not in the fleet's roster")
 	expect(t, bob.must(1, "run", "service", "restart", "nginx", "-I", "web1"), "the broker's roster does not contain this admin's key")
 	expect(t, ann.must(2, "admin", "remove", "ann"), "ann is the only admin")

@@ -14,7 +14,6 @@ import (
 	"fleet/identity"
 	"fleet/internal/logkey"
 	"fleet/internal/wait"
-	"fleet/internal/wire"
 	"fleet/job"
 )
 
@@ -214,16 +213,47 @@ func (c *Client) Waiting(ctx context.Context, id string) ([]byte, error) {
 	return signed, nil
 }
 
-// Roster asks a broker for the newest roster it has and verifies it. signed is the document as it came. It blocks for at
-// most six seconds.
-func (c *Client) Roster(ctx context.Context) (r identity.Roster, signed []byte, err error) {
-	query, err := wire.Marshal(job.DocumentQuery{Kind: identity.RosterKind, Name: identity.RosterKind})
+// Roster asks a broker for the roster and all revocations, and verifies them. It returns the newest roster that this client
+// has seen, with all revocations that it has seen: a broker that hands out old ones changes nothing. It blocks for at most
+// six seconds.
+func (c *Client) Roster(ctx context.Context) (identity.Roster, error) {
+	query, err := job.DocumentQuery{Documents: []job.WantedDocument{
+		{Kind: identity.RosterKind, Name: identity.RosterKind}, {Kind: identity.RevocationKind},
+	}}.Encode()
 	if err != nil {
-		return r, nil, err
+		return identity.Roster{}, err
 	}
-	if signed, err = c.inquire(ctx, job.DocGetSubject, query); err != nil {
-		return r, nil, fmt.Errorf("ask for the roster: %w", err)
+	raw, err := c.inquire(ctx, job.DocGetSubject, query)
+	if err != nil {
+		return identity.Roster{}, fmt.Errorf("ask for the roster: %w", err)
 	}
-	r, err = identity.OpenRoster(c.config.Root, signed)
-	return r, signed, err
+	answer, err := job.DecodeDocuments(raw)
+	if err != nil {
+		return identity.Roster{}, err
+	}
+	if len(answer.Documents) == 0 {
+		return identity.Roster{}, errors.New("the broker's node has no roster; look at fleet doctor on its host")
+	}
+	r, err := identity.OpenRoster(c.config.Root, answer.Documents[0])
+	if err != nil {
+		return identity.Roster{}, err
+	}
+	var revocations []identity.Revocation
+	for _, signed := range answer.Documents[1:] {
+		v, err := identity.OpenRevocation(c.config.Root, signed)
+		if err != nil {
+			return identity.Roster{}, err
+		}
+		revocations = append(revocations, v)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range c.roster.Revoked {
+		revocations = append(revocations, v)
+	}
+	if !r.Beats(c.roster) {
+		r = c.roster
+	}
+	c.roster = r.Revoking(revocations)
+	return c.roster, nil
 }

@@ -56,9 +56,8 @@ type gathering struct {
 	heard   time.Time // when the last reply was looked at
 	skipped int       // ticks at which nobody was asked again, in a row
 
-	ruled  chan struct{}        // closed when roster is known
-	roster identity.Roster      // who is not believed any more; read it only after ruled
-	shut   map[identity.ID]bool // its revoked nodes; likewise
+	ruled  chan struct{}   // closed when roster is known
+	roster identity.Roster // who is not believed any more; read it only after ruled
 
 	raw     chan *nats.Msg // replies that nobody has looked at
 	came    atomic.Int64   // how many replies have come

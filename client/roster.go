@@ -18,13 +18,9 @@ var errNoRoster = errors.New("no broker returned the roster; without it revoked 
 // askRoster asks until the roster is known or ctx ends.
 func (g *gathering) askRoster(ctx context.Context) {
 	for {
-		roster, _, err := g.c.Roster(ctx)
+		roster, err := g.c.Roster(ctx)
 		if err == nil {
-			g.roster = g.c.newest(roster)
-			g.shut = make(map[identity.ID]bool, len(g.roster.RevokedNodes))
-			for _, id := range g.roster.RevokedNodes {
-				g.shut[id] = true
-			}
+			g.roster = roster
 			close(g.ruled)
 			return
 		}
@@ -34,16 +30,6 @@ func (g *gathering) askRoster(ctx context.Context) {
 		g.c.config.Log.Warn("roster", logkey.Error, err)
 		wait.For(ctx, 100*time.Millisecond)
 	}
-}
-
-// newest returns the newest roster that this client has seen: a broker that hands out an old one changes nothing.
-func (c *Client) newest(r identity.Roster) identity.Roster {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if r.Version > c.roster.Version {
-		c.roster = r
-	}
-	return c.roster
 }
 
 func (g *gathering) isRuled() bool {
@@ -57,5 +43,5 @@ func (g *gathering) isRuled() bool {
 
 // revoked reports whether the roster, as far as it is known, shuts this node out.
 func (g *gathering) revoked(id identity.ID) bool {
-	return g.isRuled() && g.shut[id]
+	return g.isRuled() && g.roster.IsRevoked(id)
 }

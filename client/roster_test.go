@@ -15,8 +15,9 @@ import (
 func (w *world) revoke(ids ...identity.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.roster.Version++
-	w.roster.RevokedNodes = append(w.roster.RevokedNodes, ids...)
+	for _, id := range ids {
+		w.revocations = append(w.revocations, identity.RevokeNode(id, time.Now()))
+	}
 }
 
 // Whoever is revoked may still be connected to a broker that has not heard of it. Its answers count for nothing, and

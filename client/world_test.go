@@ -32,9 +32,10 @@ type world struct {
 	broker *broker.Broker
 	mute   atomic.Bool // nobody says who is there
 
-	mu         sync.Mutex
-	members    []job.Member
-	rosterless bool // nobody hands out the roster
+	mu          sync.Mutex
+	members     []job.Member
+	revocations []identity.Revocation
+	rosterless  bool // nobody hands out the roster
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,8 +60,14 @@ func newWorld(t *testing.T) *world {
 	w.subscribe(nc, job.DocGetSubject, func(m *nats.Msg) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		raw, err := identity.SignRoster(w.root, w.roster, time.Now())
-		if err != nil {
+		roster, err := identity.SignRoster(w.root, w.roster, time.Now())
+		answer := job.DocumentAnswer{Documents: [][]byte{roster}}
+		for _, v := range w.revocations {
+			raw, err2 := identity.SignRevocation(w.root, v, time.Now())
+			answer.Documents, err = append(answer.Documents, raw), errors.Join(err, err2)
+		}
+		raw, err2 := answer.Encode()
+		if err := errors.Join(err, err2); err != nil {
 			t.Error(err)
 		}
 		if !w.rosterless {

@@ -60,9 +60,11 @@ type Config struct {
 	// Docs are the documents whose digest is exchanged, nil for none.
 	Docs *Store
 
-	// OnMissing is called with documents that another node claims to have newer than Docs: while Run runs, never
-	// concurrently with itself. While it blocks, further news is dropped; the next push/pull brings it again.
-	OnMissing func(refs []Ref, from string)
+	// OnDiffer is called after a push/pull with a node whose documents are others than Docs: missing is what it claims to
+	// have and should count here; ahead is what should count there, if that node carries a broker, since brokers' nodes hand
+	// documents out. It is called while Run runs, never concurrently with itself. While it blocks, further news is dropped;
+	// the next push/pull brings it again.
+	OnDiffer func(missing, ahead []Ref)
 
 	// transport stands in for the network in tests.
 	transport memberlist.NodeAwareTransport

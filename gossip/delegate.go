@@ -46,16 +46,19 @@ func (d delegate) merge(b []byte) {
 	if d.g.cfg.Docs == nil || len(s.digest) == 0 {
 		return
 	}
-	refs, err := d.g.cfg.Docs.Missing(s.digest)
+	missing, ahead, err := d.g.cfg.Docs.Compare(s.digest)
 	if err != nil {
 		log.Warn("ignored a digest from another node", logkey.Node, s.from, logkey.Error, err)
 		return
 	}
-	if len(refs) == 0 {
+	if from, known := d.g.table.get(s.from); !known || !from.Broker {
+		ahead = nil // whoever lacks something asks those with a broker for it
+	}
+	if len(missing)+len(ahead) == 0 {
 		return
 	}
 	select {
-	case d.g.missing <- missing{refs, s.from}:
+	case d.g.differ <- difference{missing, ahead}:
 	default: // the next push/pull finds them again
 	}
 }

@@ -5,11 +5,23 @@
 //   - Gossip wraps hashicorp/memberlist: which nodes exist, where they are, whether they are alive, and which of them run
 //     a broker.
 //   - Store keeps replicated signed documents on disk. Gossip exchanges only its digest. If another node has something
-//     newer, Config.OnMissing is called, and its owner fetches the documents.
+//     newer, Config.OnDiffer is called, and its owner fetches the documents.
 //
 // Gossip is not identity. Whoever holds the gossip key can lie about which nodes are alive and where. So nothing here
 // starts a job or grants a right; a document counts only because the verify function given to OpenStore accepts its
 // signature. This package imports nothing else of fleet's: everything that concerns trust is passed in.
+//
+// # Documents
+//
+// All nodes keep the same version of each document (kind and name): the highest number wins, and of two versions with the
+// same number the one with the greater hash (Ref.Beats). The order in which they come does not matter. A version carries
+// the hashes of earlier ones. A node that drops a version which is not among the winner's earlier ones has noticed a lost
+// change: it keeps that version for a week, to be reported (Store.Lost), or until a later version says that it makes the
+// change again.
+//
+// A document that Put accepted is in force at once, in memory; if it cannot be written to disk, Mend tries again. A document
+// says itself when it ends, and all nodes drop it then. An end (Facts.Ended) is a version like any other. It must not end
+// before the versions that it replaces, or these could come back from a node that never saw it.
 //
 // # Members
 //

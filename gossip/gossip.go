@@ -26,10 +26,10 @@ type Gossip struct {
 	table *table
 	gate  *gate // for all that memberlist calls
 
-	changed chan struct{} // the table changed; OnChange is due
-	missing chan missing  // OnMissing is due
-	joined  chan struct{} // a join worked; extra push/pulls are due
-	clashed chan struct{} // others still hold this id at another address
+	changed chan struct{}   // the table changed; OnChange is due
+	differ  chan difference // OnDiffer is due
+	joined  chan struct{}   // a join worked; extra push/pulls are due
+	clashed chan struct{}   // others still hold this id at another address
 
 	stop    context.CancelFunc // ends whatever still goes out over the network
 	dials   sync.WaitGroup     // push/pulls of ours under way
@@ -52,10 +52,8 @@ type Gossip struct {
 	unsaved      bool          // the last attempt failed
 }
 
-type missing struct {
-	refs []Ref
-	from string
-}
+// difference is between another node's documents and those here.
+type difference struct{ missing, ahead []Ref }
 
 // New opens the sockets and starts to answer others; it contacts nobody by itself. Run must be called after it, also
 // to undo it: with a context that has ended, Run only closes.
@@ -74,7 +72,7 @@ func New(cfg Config) (*Gossip, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	g := &Gossip{
 		cfg: cfg, gate: gate, pace: cfg.Profile.pace(), self: cfg.Self, stop: stop,
-		changed: make(chan struct{}, 1), missing: make(chan missing, 8), joined: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), differ: make(chan difference, 8), joined: make(chan struct{}, 1),
 		clashed: make(chan struct{}, 1),
 	}
 	g.table = newTable(&cfg, func() { notify(g.changed) }, func() { notify(g.clashed) })
@@ -189,7 +187,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 	}
 	var eg errgroup.Group
 	eg.Go(func() error { g.tellChanges(ctx); return nil })
-	eg.Go(func() error { g.tellMissing(ctx); return nil })
+	eg.Go(func() error { g.tellDifferences(ctx); return nil })
 	eg.Go(func() error { g.maintain(ctx); return nil })
 	eg.Wait()
 
@@ -227,14 +225,14 @@ func (g *Gossip) tellChanges(ctx context.Context) {
 	}
 }
 
-func (g *Gossip) tellMissing(ctx context.Context) {
+func (g *Gossip) tellDifferences(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case m := <-g.missing:
-			if g.cfg.OnMissing != nil {
-				g.cfg.OnMissing(m.refs, m.from)
+		case d := <-g.differ:
+			if g.cfg.OnDiffer != nil {
+				g.cfg.OnDiffer(d.missing, d.ahead)
 			}
 		}
 	}

@@ -31,7 +31,7 @@ type testNode struct {
 
 	mu      sync.Mutex
 	changes int
-	missing []string
+	differ  []string
 }
 
 func addrOf(i int) string { return fmt.Sprintf("10.0.0.%d:7946", i) }
@@ -66,9 +66,9 @@ func (m *mesh) start(i int, change func(*Config)) *testNode {
 		Self:  Member{ID: idOf(i), Host: fmt.Sprintf("web%d", i), Started: time.Now(), Peer: true, Protocol: 1},
 		Fleet: "acme", Bind: netip.MustParseAddrPort(addrOf(i)), Keys: [][]byte{testKey}, Log: slog.New(slog.DiscardHandler),
 		OnChange: func() { n.mu.Lock(); n.changes++; n.mu.Unlock() },
-		OnMissing: func(refs []Ref, from string) {
+		OnDiffer: func(missing, ahead []Ref) {
 			n.mu.Lock()
-			n.missing = append(n.missing, fmt.Sprint(refs, from))
+			n.differ = append(n.differ, fmt.Sprint(missing, ahead))
 			n.mu.Unlock()
 		},
 	}
@@ -153,11 +153,11 @@ func (n *testNode) states() string {
 	return strings.Join(s, " ")
 }
 
-// told is what OnMissing was called with.
+// told is what OnDiffer was called with.
 func (n *testNode) told() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return slices.Clone(n.missing)
+	return slices.Clone(n.differ)
 }
 
 func (n *testNode) member(i int) Member {
@@ -422,18 +422,23 @@ func TestDigestsTellWhatIsMissing(t *testing.T) {
 		putAll(t, old, "roster acme 3 a", "job x 1 a")
 		putAll(t, current, "roster acme 4 b", "job x 1 a")
 		m.start(1, func(c *Config) { c.Docs = current })
-		n2 := m.start(2, func(c *Config) { c.Docs = old })
+		n2 := m.start(2, func(c *Config) {
+			c.Docs, c.Self.Broker, c.Self.BrokerPort, c.Self.RoutePort = old, true, 7421, 7422
+		})
 		if _, err := n2.Join(t.Context(), []string{addrOf(1)}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		told, other, want := n2.told(), m.nodes["n1"].told(), "[roster/acme version 4]n1"
-		if !slices.Contains(told, want) || len(other) != 0 {
-			t.Errorf("n2 was told %q, want %q; n1 was told %q", told, want, other)
+		if told, want := n2.told(), "[roster/acme version 4] []"; !slices.Contains(told, want) {
+			t.Errorf("n2 was told %q, want %q", told, want)
 		}
+		// Node 2 carries a broker, so it hands documents out: whoever is ahead of it must know.
+		m.wait(2*time.Minute, "node 1 knows that it is ahead of a broker's node", func() bool {
+			return slices.Contains(m.nodes["n1"].told(), "[] [roster/acme version 4]")
+		})
 		putAll(t, current, "job y 1 c")
 		m.wait(2*time.Minute, "push/pull brings the news", func() bool {
-			return slices.Contains(n2.told(), "[job/y version 1 roster/acme version 4]n1")
+			return slices.Contains(n2.told(), "[job/y version 1 roster/acme version 4] []")
 		})
 	})
 }

@@ -31,19 +31,35 @@ const (
 	// maxLogText cuts a line of memberlist's, which may quote what others sent.
 	maxLogText = 1 << 10
 
-	// MaxDocument is the largest document in bytes, maxDocuments how many there may be, and maxStore how many bytes
-	// all of them may have: every node keeps every document.
-	MaxDocument  = 64 << 10
-	maxStore     = 1 << 20
-	maxDocuments = 1024
+	// MaxDocument is the largest document in bytes. Every node keeps every document, so all together are bounded too.
+	MaxDocument = 64 << 10
+	// rootDocuments and rootBytes are the room of what the root key signs, which nothing else can take: a roster, 14 parts of a
+	// rotation, and a thousand revocations of 300 bytes.
+	rootDocuments = 1024
+	rootBytes     = 3 << 19
+	// signerDocuments and signerBytes are what one admin may have, adminDocuments and adminBytes what all have together.
+	signerDocuments = 128
+	signerBytes     = 256 << 10
+	adminDocuments  = 1024
+	adminBytes      = 1 << 20
+	maxDocuments    = rootDocuments + adminDocuments
 	// maxKind and maxName keep the file name of a document within what every file system takes.
 	maxKind = 32
 	maxName = 96
 	// maxDigest is the length of the longest digest that maxDocuments can make.
-	maxDigest = 4 + maxDocuments*(1+maxKind+1+maxName+10+hashPrefix)
+	maxDigest = 4 + maxDocuments*(1+maxKind+1+maxName+10+32)
+	// maxLost bounds the lost versions that are kept for people, and maxRefused the hashes that are not asked for again.
+	maxLost    = 64
+	maxRefused = 1024
 )
 
 const (
+	// clockMargin is how long before its end a document is not handed on any more, for nodes whose clocks are ahead.
+	clockMargin = 5 * time.Minute
+	// refusedFor is how long a document that was not taken is not asked for again, unless another one is taken in between.
+	refusedFor = time.Hour
+	// lostFor is how long a version that was dropped for another one is named.
+	lostFor = 7 * 24 * time.Hour
 	// conflictFresh is how long a conflict counts after it was last noticed. Real ones are noticed at each push/pull.
 	conflictFresh = 5 * time.Minute
 	// hearsayDelay is how far two nodes' times of one event may be apart: noticing a crash takes up to a minute in a large

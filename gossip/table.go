@@ -215,6 +215,13 @@ func (t *table) list() []Member {
 	return out
 }
 
+func (t *table) get(id string) (m Member, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	m, known = t.members[id]
+	return m, known
+}
+
 func (t *table) listConflicts() []Conflict {
 	now := time.Now()
 	t.mu.Lock()

@@ -100,7 +100,7 @@ func TestConfigIsChecked(t *testing.T) {
 
 // goneState says of n2 that it failed and of n3 that it left.
 func goneState() state {
-	return state{from: "n1", digest: []byte("\x01\x00"), gone: []Member{
+	return state{from: "n1", digest: []byte("\x02\x00"), gone: []Member{
 		{ID: "n2", Host: "web2", Addr: netip.MustParseAddrPort("10.0.0.2:7946"), State: Failed, Since: time.Unix(1_700_000_100, 0),
 			Started: time.Unix(1_700_000_000, 0), Peer: true, Protocol: 1},
 		{ID: "n3", Host: "a", Addr: netip.MustParseAddrPort("[2001:db8::1]:1"), State: Left, Since: time.Unix(1, 0),
@@ -112,7 +112,7 @@ func TestStateBytes(t *testing.T) {
 	want := "\x02\x02n1\x02" +
 		"\x02n2\x04\x0a\x00\x00\x02\x1f\x0a\x01\x01\x01\x80\xe2\xcf\xaa\x06\x04web2\xe4\xe2\xcf\xaa\x06" +
 		"\x02n3\x10\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01\x01\x14\x00\x00\x01a\x01" +
-		"\x01\x00"
+		"\x02\x00"
 	b := goneState().encode()
 	if string(b) != want {
 		t.Fatalf("encodes to %q, want %q", b, want)
@@ -160,23 +160,23 @@ func FuzzState(f *testing.F) {
 }
 
 func FuzzDigest(f *testing.F) {
-	f.Add([]byte("\x01\x00"))
-	f.Add(encodeDigest([]summary{summarize(Ref{"job", "x", 1}, []byte("a")), summarize(Ref{"roster", "acme", 1 << 40}, []byte("b"))}))
-	f.Add(encodeDigest([]summary{summarize(Ref{"b", "x", 1}, nil), summarize(Ref{"a", "x", 1}, nil)}))
-	f.Add(encodeDigest([]summary{summarize(Ref{"..", "x", 1}, nil)}))
-	f.Add([]byte("\x01\xff\xff\xff\xff\x0f"))
+	f.Add([]byte("\x02\x00"))
+	f.Add(encodeDigest([]Ref{{"job", "x", 1, HashOf([]byte("a"))}, {"roster", "acme", 1 << 40, HashOf([]byte("b"))}}))
+	f.Add(encodeDigest([]Ref{{"b", "x", 1, Hash{}}, {"a", "x", 1, Hash{}}}))
+	f.Add(encodeDigest([]Ref{{"..", "x", 1, Hash{}}}))
+	f.Add([]byte("\x02\xff\xff\xff\xff\x0f"))
 	s, err := OpenStore(f.TempDir(), verifyPlain, nil)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		summaries, err := decodeDigest(b)
-		refs, err2 := s.Missing(b)
-		if (err == nil) != (err2 == nil) || len(refs) != len(summaries) {
-			t.Fatalf("decodeDigest: %v; Missing: %d, %v", err, len(refs), err2)
+		refs, err := decodeDigest(b)
+		missing, _, err2 := s.Compare(b)
+		if (err == nil) != (err2 == nil) || len(missing) != len(refs) {
+			t.Fatalf("decodeDigest: %v; Compare: %d, %v", err, len(missing), err2)
 		}
-		if err == nil && !bytes.Equal(encodeDigest(summaries), b) {
-			t.Errorf("%q decodes to %+v, which encodes to %q", b, summaries, encodeDigest(summaries))
+		if err == nil && !bytes.Equal(encodeDigest(refs), b) {
+			t.Errorf("%q decodes to %+v, which encodes to %q", b, refs, encodeDigest(refs))
 		}
 	})
 }

@@ -22,7 +22,7 @@ type JoinRequest struct {
 // Admission is all that makes a host a node of the fleet.
 type Admission struct {
 	Chain     Chain    `cbor:"1,keyasint"`
-	Roster    []byte   `cbor:"2,keyasint"` // the signed document
+	Documents [][]byte `cbor:"2,keyasint"` // signed: the roster, then revocations
 	GossipKey []byte   `cbor:"3,keyasint"`
 	Gossip    []string `cbor:"4,keyasint"`           // host:port of nodes to join
 	Brokers   []string `cbor:"5,keyasint"`           // host:port of brokers
@@ -148,7 +148,7 @@ func Refuse(reason string) []byte {
 // ErrRefused is wrapped by Open when the fleet answered and said no: asking again will not help.
 var ErrRefused = errors.New("the fleet refused to admit this host")
 
-// Open reads the answer. The caller verifies the chain and the roster in it against the pinned root.
+// Open reads the answer. The caller verifies the chain and the documents in it against the pinned root.
 func (j Joiner) Open(raw []byte) (Admission, error) {
 	var answer JoinAnswer
 	var a Admission

@@ -1,227 +1,209 @@
 package identity
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"fleet/internal/wire"
 )
 
-// The kinds of replicated documents.
-const (
-	RosterKind = "roster"
-)
-
-// document is the signed part of a replicated document. Body is decoded by the kind's own code once the signature holds.
-type document struct {
+// Document is what the signature of a replicated document covers. Body is decoded by the kind's own code once the
+// signature holds.
+type Document struct {
 	Kind    string    `cbor:"1,keyasint"`
 	Name    string    `cbor:"2,keyasint"`
 	Version uint64    `cbor:"3,keyasint"`
 	Issued  time.Time `cbor:"4,keyasint"`
-	Body    []byte    `cbor:"5,keyasint"`
+	Body    []byte    `cbor:"5,keyasint,omitempty"`
+	// History says which versions came before this one.
+	History History `cbor:"6,keyasint,omitzero"`
+	// Signer is the admin whose key signed it; "" is the root key.
+	Signer ID `cbor:"7,keyasint,omitempty"`
+	// By is the name of the admin who made it, as he says himself; for people.
+	By string `cbor:"8,keyasint,omitempty"`
+	// Until is when every node drops it; zero is never. What an admin signed must have one, at most MaxDocumentLife ahead. The
+	// versions of a document must not end before those that they replace.
+	Until time.Time `cbor:"9,keyasint,omitzero"`
+	// Ended says that there is nothing in force any more: it replaces earlier versions until they would have ended.
+	Ended bool `cbor:"10,keyasint,omitempty"`
 }
 
-// Ref names a version of a document.
-type Ref struct {
-	Kind    string
-	Name    string
-	Version uint64
+// History is how a version tells which others it was made from: the first HistoryStep bytes of the hash of each, one after
+// the other.
+type History struct {
+	// Before are the versions before this one, without a gap, the newest first.
+	Before []byte `cbor:"1,keyasint,omitempty"`
+	// Merged are versions that had lost to others and were made again in this one or before, with all that was in them.
+	Merged []byte `cbor:"2,keyasint,omitempty"`
 }
 
-// Roster is the root-signed list of who may do what. Only it makes admins.
-type Roster struct {
-	Version       uint64       `cbor:"-"` // the document's
-	Fleet         string       `cbor:"1,keyasint"`
-	Admins        []AdminEntry `cbor:"2,keyasint"`
-	Roles         []RoleEntry  `cbor:"3,keyasint"`
-	RevokedNodes  []ID         `cbor:"4,keyasint,omitempty"`
-	RevokedTokens []ID         `cbor:"5,keyasint,omitempty"`
-	Keys          Keys         `cbor:"6,keyasint,omitzero"`
+// HistoryStep is how many bytes of a version's hash a History has.
+const HistoryStep = 16
+
+// Hash is the SHA-256 of a signed document.
+type Hash [sha256.Size]byte
+
+// HashOf returns the hash of a document as it was signed.
+func HashOf(signed []byte) Hash { return sha256.Sum256(signed) }
+
+// Short is the beginning of the hash, for people.
+func (h Hash) Short() string { return hex.EncodeToString(h[:4]) }
+
+// after is the history of the version that follows the one with this hash and history.
+func (h History) after(hash Hash) History {
+	return History{Before: firstSteps(hash[:HistoryStep], h.Before), Merged: h.Merged}
 }
 
-// Keys says which of the fleet's shared keys are in force. Before the first rotation it is zero: then every issuing key
-// that the root certified counts, and the gossip key is the one that came at admission.
-type Keys struct {
-	Issuing ID   `cbor:"1,keyasint"`           // peers issue with this key
-	Gossip  ID   `cbor:"2,keyasint"`           // nodes encrypt gossip with the key of this ID, see GossipID
-	Overlap bool `cbor:"3,keyasint,omitempty"` // older ones are accepted too
-	// Since is the lowest version of the Rotation documents that brought these keys: older ones are history.
-	Since uint64 `cbor:"4,keyasint"`
+// merging is the history of a version in which another one, with that hash and history, was made again.
+func (h History) merging(hash Hash, lost History) History {
+	return History{Before: h.Before, Merged: firstSteps(hash[:HistoryStep], lost.Merged, lost.Before, h.Merged)}
 }
 
-// Admits says why the holder of a certificate is not of the fleet any more, or nil.
-func (r Roster) Admits(n NodeIdentity) error {
-	if slices.Contains(r.RevokedNodes, n.ID) {
-		return fmt.Errorf("node %s (%s) is revoked", n.ID, n.Name)
-	}
-	if r.Keys.Issuing != "" && !r.Keys.Overlap && n.Issuer != r.Keys.Issuing {
-		return fmt.Errorf("the certificate of %s (%s) was issued before the issuing key was replaced; admit the host again with a new token (fleet node --join @FILE)", n.Name, n.ID)
-	}
-	return nil
-}
-
-// AdminEntry is a person with a signing key.
-type AdminEntry struct {
-	Name  string           `cbor:"1,keyasint"`
-	Key   PublicKey[Admin] `cbor:"2,keyasint"`
-	Roles []string         `cbor:"3,keyasint"`
-}
-
-// RoleEntry is what a role allows: whatever one of its rules allows.
-type RoleEntry struct {
-	Name  string `cbor:"1,keyasint"`
-	Rules []Rule `cbor:"2,keyasint"`
-}
-
-// Rule allows one thing. All that it names must hold; package policy decides whether it does.
-type Rule struct {
-	Action string            `cbor:"1,keyasint"`           // PLUGIN.ACTION, where each side may be "*"
-	Args   map[string]string `cbor:"2,keyasint,omitempty"` // argument -> value, where "*" stands for any text
-	Hosts  string            `cbor:"3,keyasint,omitempty"` // an -S expression over the host's attested labels; "": every host
-	From   int64             `cbor:"4,keyasint,omitempty"` // Unix seconds; 0: since ever
-	Until  int64             `cbor:"5,keyasint,omitempty"` // Unix seconds, not included; 0: for ever
-	// Second is the share of the fleet, in percent, above which a second admin must have signed too: 0 is never, and
-	// 1 to 100 stand for "above N-1 %", so that 1 is always.
-	Second uint8 `cbor:"6,keyasint,omitempty"`
-}
-
-// Admin returns the entry whose key has this ID.
-func (r Roster) Admin(id ID) (AdminEntry, bool) {
-	for _, a := range r.Admins {
-		if a.Key.ID() == id {
-			return a, true
+// has reports whether the version with that hash is one of those before, or was merged.
+func (h History) has(hash Hash) bool {
+	for _, list := range [][]byte{h.Before, h.Merged} {
+		for at := 0; at+HistoryStep <= len(list); at += HistoryStep {
+			if bytes.Equal(list[at:at+HistoryStep], hash[:HistoryStep]) {
+				return true
+			}
 		}
 	}
-	return AdminEntry{}, false
+	return false
 }
 
-// SignRoster makes the document. The version must be one higher than the last; nodes refuse to go back.
-func SignRoster(root PrivateKey[Root], r Roster, now time.Time) ([]byte, error) {
-	if err := r.check(); err != nil {
-		return nil, err
-	}
-	body, err := wire.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := wire.Marshal(document{Kind: RosterKind, Name: RosterKind, Version: r.Version, Issued: now.Truncate(time.Second), Body: body})
-	if err != nil {
-		return nil, err
-	}
-	signed := root.Sign(DocumentContext, raw)
-	if len(signed) > MaxDocument {
-		return nil, fmt.Errorf("the roster has %d bytes; the limit for a document is %d", len(signed), MaxDocument)
-	}
-	return signed, nil
+func firstSteps(lists ...[]byte) []byte {
+	all := bytes.Join(lists, nil)
+	return all[:min(len(all), MaxHistory*HistoryStep)]
 }
 
-// OpenRoster verifies a roster document with the pinned root key.
-func OpenRoster(root PublicKey[Root], raw []byte) (Roster, error) {
-	var r Roster
-	doc, err := openDocument(root, raw)
-	if err != nil {
-		return r, fmt.Errorf("roster: %w", err)
-	}
-	if doc.Kind != RosterKind || doc.Name != RosterKind {
-		return r, fmt.Errorf("document is a %s/%s, not the roster", doc.Kind, doc.Name)
-	}
-	if err := wire.Unmarshal(doc.Body, &r); err != nil {
-		return Roster{}, fmt.Errorf("roster: %w", err)
-	}
-	r.Version = doc.Version
-	if err := r.check(); err != nil {
-		return Roster{}, err
-	}
-	return r, nil
-}
+// Signers finds the key of an admin who is, or was, in a roster of this fleet.
+type Signers func(ID) (PublicKey[Admin], bool)
 
-// VerifyDocument checks a replicated document of any kind known here and says which it is.
-func VerifyDocument(root PublicKey[Root], raw []byte) (Ref, error) {
-	doc, err := openDocument(root, raw)
+// VerifyDocument reads a replicated document of any kind and says what it is, or why it is not genuine. Genuine is what
+// the root key signed, or a key that was an admin's at some time: whether it is in force is another question, see
+// Roster.Authorises. The kinds known here only the root signs; others are for whoever knows them.
+func VerifyDocument(root PublicKey[Root], known Signers, raw []byte, now time.Time) (Document, error) {
+	d, err := openDocument(root, known, raw)
 	if err != nil {
-		return Ref{}, fmt.Errorf("document: %w", err)
+		return Document{}, fmt.Errorf("document: %w", err)
 	}
-	switch doc.Kind {
+	switch d.Kind {
 	case RosterKind:
 		_, err = OpenRoster(root, raw)
 	case RotationKind:
 		_, err = OpenRotation(root, raw)
+	case RevocationKind:
+		_, err = OpenRevocation(root, raw)
 	default:
-		err = fmt.Errorf("unknown kind of document %q", doc.Kind)
+		if d.Signer != "" && d.Until.After(now.Add(MaxDocumentLife+backdate)) {
+			err = fmt.Errorf("document %s/%s ends in more than %d days", d.Kind, d.Name, MaxDocumentLife/(24*time.Hour))
+		}
 	}
 	if err != nil {
-		return Ref{}, err
+		return Document{}, err
 	}
-	return Ref{Kind: doc.Kind, Name: doc.Name, Version: doc.Version}, nil
+	return d, nil
 }
 
-func openDocument(root PublicKey[Root], raw []byte) (document, error) {
-	var doc document
+// SignDocument makes a document of a kind that is not known here, signed by an admin. Signer and Issued are filled in.
+func SignDocument(admin Signer, d Document, now time.Time) ([]byte, error) {
+	d.Signer, d.Issued = admin.Public().ID(), now.Truncate(time.Second)
+	raw, err := d.encode()
+	if err != nil {
+		return nil, err
+	}
+	return SignAdmin(admin, DocumentContext, raw)
+}
+
+// signDocument makes a document that the root signs. Issued is filled in.
+func signDocument(root PrivateKey[Root], d Document, body any, now time.Time) (signed []byte, err error) {
+	if d.Body, err = wire.Marshal(body); err != nil {
+		return nil, err
+	}
+	d.Issued = now.Truncate(time.Second)
+	raw, err := d.encode()
+	if err != nil {
+		return nil, err
+	}
+	return root.Sign(DocumentContext, raw), nil
+}
+
+func (d Document) encode() ([]byte, error) {
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	raw, err := wire.Marshal(d)
+	if err == nil && len(raw) > MaxDocument-signatureSize {
+		err = fmt.Errorf("the %s has %d bytes; the limit for a document is %d", d.Kind, len(raw)+signatureSize, MaxDocument)
+	}
+	return raw, err
+}
+
+// openDocument verifies that the root, or an admin that is known, signed a document. known may be nil: the root only.
+func openDocument(root PublicKey[Root], known Signers, raw []byte) (Document, error) {
 	if len(raw) > MaxDocument {
-		return doc, fmt.Errorf("document of %d bytes, at most %d are allowed", len(raw), MaxDocument)
+		return Document{}, fmt.Errorf("%d bytes, at most %d are allowed", len(raw), MaxDocument)
 	}
 	body, err := root.Open(DocumentContext, raw)
-	if err != nil {
-		return doc, err
+	if err != nil && known != nil {
+		return openAdmins(known, raw)
 	}
-	return doc, wire.Unmarshal(body, &doc)
+	var d Document
+	if err == nil {
+		err = wire.Unmarshal(body, &d)
+	}
+	if err == nil && d.Signer != "" {
+		err = fmt.Errorf("the root key signed it, and it names %s", d.Signer)
+	}
+	if err == nil {
+		err = d.check()
+	}
+	if err != nil {
+		return Document{}, err
+	}
+	return d, nil
 }
 
-func (r Roster) check() error {
-	if r.Version == 0 || r.Fleet == "" {
-		return errors.New("the roster lacks a version or a fleet name")
+func openAdmins(known Signers, raw []byte) (d Document, err error) {
+	_, body, err := Split(raw)
+	if err == nil {
+		err = wire.Unmarshal(body, &d)
 	}
-	if len(r.Admins) == 0 || len(r.Admins) > maxAdmins {
-		return fmt.Errorf("the the the roster has %d admins; it must have 1 to %d", len(r.Admins), maxAdmins)
+	if err != nil {
+		return Document{}, err
 	}
-	if k := r.Keys; k != (Keys{}) && (!k.Issuing.Valid() || !k.Gossip.Valid()) {
-		return errors.New("roster: the ids of the keys in force are not valid")
+	key, ok := known(d.Signer)
+	if !ok {
+		return Document{}, fmt.Errorf("neither the root key signed it nor somebody who is or was an admin, as far as is known here (%q)", d.Signer)
 	}
-	roles := map[string]bool{}
-	for _, role := range r.Roles {
-		if roles[role.Name] || role.Name == "" {
-			return fmt.Errorf("roster: role %q is listed twice or has no name", role.Name)
-		}
-		roles[role.Name] = true
-		if len(role.Rules) > maxRules {
-			return fmt.Errorf("roster: role %q has %d rules; the limit is %d", role.Name, len(role.Rules), maxRules)
-		}
-		for _, rule := range role.Rules {
-			if err := rule.check(); err != nil {
-				return fmt.Errorf("roster: role %q: %w", role.Name, err)
-			}
-		}
+	if _, err := key.Open(DocumentContext, raw); err != nil {
+		return Document{}, err
 	}
-	seen := map[string]bool{}
-	for _, a := range r.Admins {
-		if a.Name == "" || a.Key.IsZero() || seen["name "+a.Name] || seen[string(a.Key.ID())] {
-			return fmt.Errorf("roster: admin %q is listed twice, or has no name or key", a.Name)
-		}
-		seen["name "+a.Name], seen[string(a.Key.ID())] = true, true
-		for _, name := range a.Roles {
-			if !roles[name] {
-				return fmt.Errorf("roster: admin %q has the role %q, which is not defined", a.Name, name)
-			}
+	return d, d.check()
+}
+
+func (d Document) check() error {
+	rooted := d.Kind == RosterKind || d.Kind == RotationKind || d.Kind == RevocationKind
+	switch {
+	case d.Version == 0:
+		return fmt.Errorf("document %s/%s has no version", d.Kind, d.Name)
+	case rooted && (d.Signer != "" || d.Ended):
+		return fmt.Errorf("a %s is signed by the root key only, and does not end", d.Kind)
+	case d.Signer != "" && (!d.Signer.Valid() || d.Until.IsZero()):
+		return fmt.Errorf("document %s/%s of an admin does not say when it ends", d.Kind, d.Name)
+	case d.Ended && len(d.Body) > 0:
+		return fmt.Errorf("document %s/%s has ended and still says something", d.Kind, d.Name)
+	case len(d.By) > maxLabel || !printable(d.By):
+		return fmt.Errorf("document %s/%s was made by somebody whose name cannot be shown", d.Kind, d.Name)
+	}
+	for _, list := range [][]byte{d.History.Before, d.History.Merged} {
+		if len(list)%HistoryStep != 0 || len(list) > MaxHistory*HistoryStep {
+			return errors.New("the history of a document is cut off or too long")
 		}
 	}
 	return nil
-}
-
-// check is about form; whether Hosts can be evaluated is for package policy, which lets nobody in where it cannot.
-func (r Rule) check() error {
-	plugin, action, ok := strings.Cut(r.Action, ".")
-	switch {
-	case !ok || plugin == "" || action == "" || !printable(r.Action) || len(r.Action) > maxLabel:
-		return fmt.Errorf("%q is not PLUGIN.ACTION", r.Action)
-	case r.Until != 0 && r.Until <= r.From:
-		return fmt.Errorf("the rule for %s ends before it begins", r.Action)
-	case r.Second > 100:
-		return fmt.Errorf("the rule for %s asks for a second key above %d %%", r.Action, r.Second-1)
-	case len(r.Hosts) > maxExpression || !printable(r.Hosts):
-		return fmt.Errorf("the rule for %s has an expression over hosts that is too long or cannot be printed", r.Action)
-	}
-	return checkLabels(r.Args)
 }

@@ -234,9 +234,7 @@ func TestTokenUse(t *testing.T) {
 	}
 	wantError(t, record.UsableFrom(outside), "not valid from the address")
 	wantError(t, record.Usable(w.roster, now.Add(2*time.Hour)), "expired on 2026-03-01T13:00:00Z, 1h0m0s ago")
-	revoked := w.roster
-	revoked.RevokedTokens = []ID{record.ID()}
-	wantError(t, record.Usable(revoked, now), "revoked")
+	wantError(t, record.Usable(w.roster.Revoking([]Revocation{RevokeToken(record.ID(), record.Expires)}), now), "revoked")
 
 	stranger, err := NewToken(w.root.Public(), NewKey[Admin](), Record{Role: Peer, Created: now, Expires: now.Add(time.Hour)}, []string{"x:1"})
 	if err != nil {
@@ -257,7 +255,7 @@ func TestAdmission(t *testing.T) {
 	if err != nil || req.Name != "web1" || record.Role != Peer {
 		t.Fatalf("OpenJoinRequest: %+v, %v", req, err)
 	}
-	sealed, err := req.Seal(Admission{GossipKey: []byte("k"), Roster: w.doc})
+	sealed, err := req.Seal(Admission{GossipKey: []byte("k"), Documents: [][]byte{w.doc}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,27 +4,35 @@ import "time"
 
 // All limits of this package, each with its why.
 const (
-	maxTokenText  = 8 << 10  // a token with 16 seeds and labels is about 1 KiB
-	maxRecord     = 2 << 10  // a token record rides in a TLS certificate
-	maxSeeds      = 16       // addresses in a token; three are plenty, autoscaling groups may want more
-	maxLabels     = 32       // they are all in every node's certificate
-	maxLabel      = 128      // bytes of a label's name and value together
-	maxNetworks   = 16       // networks a token may be used from
-	maxHostName   = 253      // RFC 1035
-	MaxDocument   = 64 << 10 // DESIGN 6: a replicated document
-	MaxRotated    = 300      // nodes in one part of a rotation, some 200 bytes each
-	maxRotations  = 14       // parts of a rotation: all documents together may have 1 MiB
-	gossipKeySize = 32       // AES-256
-	maxAdmins     = 1000     // in one roster, which must fit into MaxDocument
-	maxRules      = 200      // in one role
-	maxExpression = 1 << 10  // bytes of an expression over labels in a rule
-	maxCertDER    = 8 << 10  // before x509 parses it
-	maxLeaves     = 16_384   // certificates that a Verifier remembers, half a KiB each: as many as a list of hosts may name
-	maxJoin       = 8 << 10  // a request to be admitted
-	maxJoinAnswer = 96 << 10 // holds the roster, which may be MaxDocument
+	maxTokenText   = 8 << 10   // a token with 16 seeds and labels is about 1 KiB
+	maxRecord      = 2 << 10   // a token record rides in a TLS certificate
+	maxSeeds       = 16        // addresses in a token; three are plenty, autoscaling groups may want more
+	maxLabels      = 32        // they are all in every node's certificate
+	maxLabel       = 128       // bytes of a label's name and value together
+	maxNetworks    = 16        // networks a token may be used from
+	maxHostName    = 253       // RFC 1035
+	MaxDocument    = 64 << 10  // DESIGN 6: a replicated document
+	MaxRotated     = 300       // nodes in one part of a rotation, some 200 bytes each
+	maxRotations   = 14        // parts of a rotation: all documents together may have 1 MiB
+	gossipKeySize  = 32        // AES-256
+	maxAdmins      = 1000      // in one roster, which must fit into MaxDocument
+	maxRules       = 200       // in one role
+	maxExpression  = 1 << 10   // bytes of an expression over labels in a rule
+	maxCertDER     = 8 << 10   // before x509 parses it
+	maxLeaves      = 16_384    // certificates that a Verifier remembers, half a KiB each: as many as a list of hosts may name
+	maxJoin        = 8 << 10   // a request to be admitted
+	maxJoinAnswer  = 512 << 10 // holds the roster, which may be MaxDocument, and revocations
+	MaxRevocations = 300 << 10 // bytes of revocations in it, some 250 each; a host fetches the others later
+	MaxHistory     = 64        // versions that a document names before it: 1 KiB
+	signatureSize  = 64
 
 	// NodeLife is how long a node certificate holds. A host that was off for longer has to be admitted again.
 	NodeLife = 14 * 24 * time.Hour
+	// MaxDocumentLife is how far ahead the end of an admin's document may be. Whoever wants it longer makes a new version, so
+	// that what nobody looks after goes by itself.
+	MaxDocumentLife = 366 * 24 * time.Hour
+	// revokedNodeLife is how long a node stays revoked. A peer that has not heard of it may go on renewing the node's certificate.
+	revokedNodeLife = 366 * 24 * time.Hour
 	// backdate lets a host join whose clock is behind; the gate on a node says what is wrong with its clock.
 	backdate    = 24 * time.Hour
 	issuingLife = 10 * 365 * 24 * time.Hour // replaced by rotation, not by expiry

@@ -95,31 +95,20 @@ func SignRotation(root PrivateKey[Root], r Rotation, now time.Time) ([]byte, err
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	body, err := wire.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := wire.Marshal(document{Kind: RotationKind, Name: strconv.Itoa(r.Part), Version: r.Version, Issued: now.Truncate(time.Second), Body: body})
-	if err != nil {
-		return nil, err
-	}
-	if len(raw) > MaxDocument {
-		return nil, fmt.Errorf("the rotation has %d bytes; the limit for a document is %d", len(raw), MaxDocument)
-	}
-	return root.Sign(DocumentContext, raw), nil
+	return signDocument(root, Document{Kind: RotationKind, Name: strconv.Itoa(r.Part), Version: r.Version}, r, now)
 }
 
 // OpenRotation verifies a rotation with the pinned root key.
 func OpenRotation(root PublicKey[Root], raw []byte) (Rotation, error) {
 	var r Rotation
-	doc, err := openDocument(root, raw)
+	doc, err := openDocument(root, nil, raw)
 	if err != nil {
 		return r, fmt.Errorf("rotation: %w", err)
 	}
 	return r, r.fill(doc)
 }
 
-func (r *Rotation) fill(doc document) (err error) {
+func (r *Rotation) fill(doc Document) (err error) {
 	if doc.Kind != RotationKind {
 		return fmt.Errorf("document is a %s/%s, not a rotation", doc.Kind, doc.Name)
 	}

@@ -39,8 +39,8 @@ func TestARotationOpensForThoseItIsFor(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, r) {
 		t.Fatalf("%+v %v", got, err)
 	}
-	if ref, err := VerifyDocument(w.root.Public(), raw); err != nil || ref != (Ref{RotationKind, "1", 7}) {
-		t.Errorf("%+v %v", ref, err)
+	if d, err := VerifyDocument(w.root.Public(), nil, raw, now); err != nil || d.Kind != RotationKind || d.Name != "1" || d.Version != 7 {
+		t.Errorf("%+v %v", d, err)
 	}
 	gossip, issuer, found, err := got.OpenFor(peer.ID, peerKey)
 	if err != nil || !found || string(gossip) != string(s.Gossip) || issuer.Key.Secret() != s.Issuing || !issuer.Fits() {
@@ -130,8 +130,8 @@ func TestWhoTheRosterAdmits(t *testing.T) {
 		{"while both are accepted", Roster{Keys: overlap}, old, ""},
 		{"after it, with the new key", Roster{Keys: after}, node, ""},
 		{"after it, with the old key", Roster{Keys: after}, old, "issued before the issuing key was replaced"},
-		{"revoked", Roster{RevokedNodes: []ID{"other", node.ID}}, node, "is revoked"},
-		{"another is revoked", Roster{RevokedNodes: []ID{"other"}}, node, ""},
+		{"revoked", Roster{}.Revoking([]Revocation{{ID: "other"}, {ID: node.ID}}), node, "is revoked"},
+		{"another is revoked", Roster{}.Revoking([]Revocation{{ID: "other"}}), node, ""},
 	} {
 		err := tt.roster.Admits(tt.node)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {

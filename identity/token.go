@@ -150,10 +150,8 @@ func OpenRecord(fleet FleetID, roster Roster, signed []byte) (Record, error) {
 // Usable says why a verified record lets nobody in now, or nil.
 func (r Record) Usable(roster Roster, now time.Time) error {
 	const next = "ask an admin for a new token (fleet token create)"
-	for _, id := range roster.RevokedTokens {
-		if id == r.ID() {
-			return errors.New("token was revoked; " + next)
-		}
+	if roster.IsRevoked(r.ID()) {
+		return errors.New("token was revoked; " + next)
 	}
 	if !now.Before(r.Expires) {
 		return fmt.Errorf("token expired on %s, %s ago by this clock; %s",

@@ -32,6 +32,10 @@ const (
 	MaxTwins = 64
 	// MaxBrokers is how many brokers nodes are told of that do not gossip; a fleet has three to five.
 	MaxBrokers = 64
-	// MaxMesh bounds that news: its digest of the documents takes up to 150 KiB.
-	MaxMesh = 192 << 10
+	// MaxMesh bounds that news: its digest of the documents takes up to 344 KiB.
+	MaxMesh = 384 << 10
+	// MaxDocuments is how many documents one query asks for, and MaxDocumentAnswer how many bytes of them an answer has: they go
+	// into one message.
+	MaxDocuments      = 256
+	MaxDocumentAnswer = 768 << 10
 )

@@ -174,11 +174,3 @@ func (m Member) Check() error {
 	}
 	return identity.CheckHostName(m.Name)
 }
-
-// DocumentQuery asks on DocGetSubject for a replicated document of at least a version. The answer is the signed document;
-// whoever asked verifies it.
-type DocumentQuery struct {
-	Kind    string `cbor:"1,keyasint"`
-	Name    string `cbor:"2,keyasint"`
-	Version uint64 `cbor:"3,keyasint"`
-}

@@ -18,23 +18,25 @@ import (
 //	fleet.presence.NODE                who is connected to my broker   that peer publishes, peers subscribe
 //	fleet.mesh                         which brokers, which documents? nodes that do not gossip ask, brokers' nodes answer
 //	fleet.mesh.new                     the same, where it has changed  brokers' nodes publish, nodes that do not gossip subscribe
-//	fleet.doc.get                      a replicated document, please   nodes and admins ask, brokers' nodes answer
+//	fleet.doc.get                      replicated documents, please    nodes and admins ask, brokers' nodes answer
+//	fleet.doc.offer                    a version that a broker's node lacks  nodes publish, brokers' nodes subscribe
 //	fleet.doc.put                      here is a new version           admins publish, brokers' nodes subscribe
 //	fleet.doc.new                      there is a new version          brokers' nodes publish, nodes subscribe
 //	fleet.wait.get                     a job that waits, please        admins ask, brokers' nodes answer
 //	fleet.wait.put                     this job waits for approval     admins publish, brokers' nodes subscribe
 //	fleet.wait.new                     the same, among brokers' nodes  they publish and subscribe
 const (
-	AllSubject     = "fleet.job.all"
-	MembersSubject = "fleet.members"
-	MeshSubject    = "fleet.mesh"
-	MeshNewSubject = "fleet.mesh.new"
-	DocGetSubject  = "fleet.doc.get"
-	DocPutSubject  = "fleet.doc.put"
-	DocNewSubject  = "fleet.doc.new"
-	WaitGetSubject = "fleet.wait.get"
-	WaitPutSubject = "fleet.wait.put"
-	WaitNewSubject = "fleet.wait.new"
+	AllSubject      = "fleet.job.all"
+	MembersSubject  = "fleet.members"
+	MeshSubject     = "fleet.mesh"
+	MeshNewSubject  = "fleet.mesh.new"
+	DocGetSubject   = "fleet.doc.get"
+	DocPutSubject   = "fleet.doc.put"
+	DocNewSubject   = "fleet.doc.new"
+	DocOfferSubject = "fleet.doc.offer"
+	WaitGetSubject  = "fleet.wait.get"
+	WaitPutSubject  = "fleet.wait.put"
+	WaitNewSubject  = "fleet.wait.new"
 )
 
 // NodeSubject is where jobs for one node go.

@@ -54,8 +54,17 @@ func (n *Node) admission(req identity.JoinRequest, record identity.Record, now t
 	if err != nil {
 		return nil, err
 	}
-	roster, _, _ := n.docs.Get(identity.RosterKind, identity.RosterKind)
-	a := identity.Admission{Chain: chain, Roster: roster, GossipKey: n.keys.gossip()[0], Gossip: n.mesh.Seeds(), Brokers: n.mesh.Brokers()}
+	roster, _, ok := n.docs.Get(identity.RosterKind, identity.RosterKind)
+	if !ok {
+		return nil, errNoRoster
+	}
+	documents, size := [][]byte{roster}, 0
+	for _, raw := range n.docs.All(identity.RevocationKind) {
+		if size += len(raw); size <= identity.MaxRevocations {
+			documents = append(documents, raw)
+		}
+	}
+	a := identity.Admission{Chain: chain, Documents: documents, GossipKey: n.keys.gossip()[0], Gossip: n.mesh.Seeds(), Brokers: n.mesh.Brokers()}
 	if record.Role == identity.Peer {
 		a.Issuing = []byte(issuer.Key.Secret())
 	}

@@ -41,10 +41,17 @@ func (n *Node) auditAdmission(req identity.JoinRequest, refused error) {
 	n.audit.AddDurable(e)
 }
 
-// auditRoster writes that another roster is in force.
-func (n *Node) auditRoster() {
+// auditRoster writes that another roster is in force than old, and which keys count no more.
+func (n *Node) auditRoster(old identity.Roster) {
 	r := n.roster.Load()
-	n.audit.AddDurable(audit.Entry{Event: audit.Roster, Message: fmt.Sprintf("version %d, %d admins", r.Version, len(r.Admins))})
+	if r.Hash != old.Hash {
+		n.audit.AddDurable(audit.Entry{Event: audit.Roster, Message: fmt.Sprintf("version %d (%s), %d admins", r.Version, r.Hash.Short(), len(r.Admins))})
+	}
+	for id, v := range r.Revoked {
+		if !old.IsRevoked(id) {
+			n.audit.AddDurable(audit.Entry{Event: audit.Roster, Message: fmt.Sprintf("%s %s is revoked", v.What, id)})
+		}
+	}
 }
 
 // auditDocument writes why a document that somebody offered was not taken.

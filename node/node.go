@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -66,7 +65,9 @@ type Node struct {
 	creds  atomic.Pointer[identity.Credentials]
 	roster atomic.Pointer[identity.Roster]
 	keys   keys
-	force  sync.Mutex // one roster is put in force after another
+	force  sync.Mutex             // documents are put in force one after another
+	amiss  atomic.Pointer[string] // what is wrong with them; "": nothing
+	offers offers
 
 	journal *journal.Journal
 	audit   *audit.Log
@@ -98,9 +99,7 @@ func New(c Config) (*Node, error) {
 	if n.docs, err = openDocuments(c.Dir.file(docsDir), n.me.Root, n.log); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(n.useRoster(), n.useKeys()); err != nil {
-		return nil, err
-	}
+	n.settle() // what fails now is tried again
 	n.facts = facts.New(c.Facts, c.FactsEvery)
 	if n.plugins, err = c.Plugins(host{n}); err != nil {
 		return nil, err
@@ -148,7 +147,7 @@ func (n *Node) meshConfig() mesh.Config {
 	c := n.config
 	return mesh.Config{
 		Root: n.me.Root, Self: n.identity, Credentials: n.credentials, Roster: n.currentRoster, Started: n.started, Dir: c.Dir.path,
-		Brokers: n.me.Brokers, Docs: n.docs, Keys: n.keys.gossip(), Missing: n.fetch,
+		Brokers: n.me.Brokers, Docs: n.docs, Keys: n.keys.gossip(), Differ: n.compared,
 		Jobs: func(signed []byte) { n.runner.Receive(signed) },
 		Hear: map[string]func([]byte){job.DocNewSubject: n.hearDocument},
 		Serve: map[string]func(mesh.Request) []byte{
@@ -159,7 +158,7 @@ func (n *Node) meshConfig() mesh.Config {
 			job.JoinSubject("*"):  func(r mesh.Request) []byte { return n.admit(r.Data) },
 			job.RenewSubject("*"): func(r mesh.Request) []byte { return n.renewFor(r.Data) },
 		},
-		Share:     map[string]func([]byte){job.WaitNewSubject: n.hearWaiting},
+		Share:     map[string]func([]byte){job.WaitNewSubject: n.hearWaiting, job.DocOfferSubject: n.hearOffer},
 		Heartbeat: heartbeat{&n.heartbeats, loopMesh}, Ready: c.Ready, Log: n.log,
 		Bind: c.Bind, Advertise: c.Advertise, GossipPort: c.GossipPort, BrokerPort: c.BrokerPort, RoutePort: c.RoutePort,
 		Seeds: append(append([]string{}, n.me.Seeds...), c.Seeds...), Outbound: c.Outbound, Pinned: c.Pinned, Settle: c.Settle, Profile: c.Profile,
@@ -195,7 +194,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.runner.Resume(n.config.Detached.Left())
 	}
 	var loops sync.WaitGroup
-	for _, loop := range []func(context.Context){n.renewLoop, n.cleanLoop, n.metricsLoop, func(ctx context.Context) { n.facts.Run(ctx) }} {
+	for _, loop := range []func(context.Context){n.renewLoop, n.cleanLoop, n.metricsLoop, n.documentsLoop, func(ctx context.Context) { n.facts.Run(ctx) }} {
 		loops.Go(func() { loop(ctx) })
 	}
 	err := n.mesh.Run(ctx, func() { n.runner.Stop(grace) })

@@ -109,7 +109,7 @@ func peerClock(ctx context.Context, link *mesh.Link, root identity.PublicKey[ide
 	return leaf.NotAfter.Add(-identity.NodeLife), asked, nil
 }
 
-// ReadRoster reads the roster in a data directory that another process may hold.
+// ReadRoster reads the roster, with all revocations, in a data directory that another process may hold.
 func ReadRoster(dir string, root identity.PublicKey[identity.Root]) (identity.Roster, error) {
 	path := filepath.Join(dir, docsDir, identity.RosterKind+","+identity.RosterKind+".doc")
 	raw, err := os.ReadFile(path)
@@ -120,7 +120,23 @@ func ReadRoster(dir string, root identity.PublicKey[identity.Root]) (identity.Ro
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", path, err)
 	}
-	return r, nil
+	files, err := filepath.Glob(filepath.Join(dir, docsDir, identity.RevocationKind+",*.doc"))
+	if err != nil {
+		return r, err
+	}
+	var revocations []identity.Revocation
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			return r, err
+		}
+		v, err := identity.OpenRevocation(root, raw)
+		if err != nil {
+			return r, fmt.Errorf("%s: %w", f, err)
+		}
+		revocations = append(revocations, v)
+	}
+	return r.Revoking(revocations), nil
 }
 
 // MembersFile is where a node with this data directory keeps whom it knows, see gossip.ReadMembers.

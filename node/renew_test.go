@@ -16,7 +16,11 @@ import (
 // solitary is a peer without a mesh, which renews its own certificate. Its certificate was issued at the given time.
 func solitary(t *testing.T, issued time.Time) *Node {
 	t.Helper()
-	root := identity.NewKey[identity.Root]()
+	return solitaryUnder(t, identity.NewKey[identity.Root](), issued)
+}
+
+func solitaryUnder(t *testing.T, root identity.PrivateKey[identity.Root], issued time.Time) *Node {
+	t.Helper()
 	issuer, err := identity.NewIssuer(root, issued)
 	if err != nil {
 		t.Fatal(err)
@@ -118,8 +122,7 @@ func TestACertificateThatRanOutIsNotRenewed(t *testing.T) {
 
 func TestARevokedNodeIsNotRenewed(t *testing.T) {
 	n := solitary(t, time.Now())
-	r := *n.roster.Load()
-	r.RevokedNodes = []identity.ID{n.self.Load().ID}
+	r := n.roster.Load().Revoking([]identity.Revocation{{ID: n.self.Load().ID}})
 	n.roster.Store(&r)
 	if err := n.renew(t.Context()); err == nil || !strings.Contains(err.Error(), "is revoked") {
 		t.Errorf("%v", err)

@@ -32,6 +32,7 @@ type keys struct {
 	shared atomic.Pointer[sharedKeys]
 	mu     sync.Mutex    // one change after another
 	disk   Membership    // as on disk; under mu
+	from   string        // the roster and rotations that they are in force by; "" while that is not done; under mu
 	renew  chan struct{} // the certificate is by an issuing key that was replaced
 }
 
@@ -40,17 +41,27 @@ func (k *keys) open(m Membership) { k.disk, k.renew = m, make(chan struct{}, 1) 
 
 func (k *keys) gossip() [][]byte { return k.shared.Load().gossip }
 
-// useKeys brings the keys into force that the roster names.
+// useKeys brings the keys into force that the roster names, unless it has done so for this roster and these rotations.
 func (n *Node) useKeys() error {
 	n.keys.mu.Lock()
 	defer n.keys.mu.Unlock()
 	force := n.roster.Load().Keys
+	rotations := n.docs.All(identity.RotationKind)
+	from := fmt.Sprint(force, identity.HashOf(bytes.Join(rotations, nil)))
+	if from == n.keys.from {
+		return nil
+	}
+	n.keys.from = ""
 	var next sharedKeys
 	next.carried = map[identity.ID]bool{}
 	gossip := slices.Clone(n.keys.disk.GossipKeys)
 	issuers := []identity.Issuer{{Key: n.keys.disk.Issuing, Certificate: n.keys.disk.Chain.Issuing}}
 	var coming [][]byte
-	for _, r := range n.rotations() {
+	for _, raw := range rotations {
+		r, err := identity.OpenRotation(n.me.Root, raw)
+		if err != nil {
+			return err
+		}
 		if r.Version < force.Since {
 			continue
 		}
@@ -88,25 +99,11 @@ func (n *Node) useKeys() error {
 			return err
 		}
 	}
-	return n.keepKeys(kept)
-}
-
-// rotations are those that this node has. The store has verified them.
-func (n *Node) rotations() []identity.Rotation {
-	var list []identity.Rotation
-	for _, ref := range n.docs.List() {
-		if ref.Kind != identity.RotationKind {
-			continue
-		}
-		raw, _, _ := n.docs.Get(ref.Kind, ref.Name)
-		r, err := identity.OpenRotation(n.me.Root, raw)
-		if err != nil {
-			n.log.Error("cannot read a document with new keys", logkey.Error, err)
-			continue
-		}
-		list = append(list, r)
+	if err := n.keepKeys(kept); err != nil {
+		return err
 	}
-	return list
+	n.keys.from = from
+	return nil
 }
 
 // inForce sorts gossip keys so that the one in force is first, and leaves out those that are not accepted any more. A node

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"fleet/gossip"
 	"fleet/identity"
 	"fleet/job"
 	"fleet/plugins/rpcutil"
@@ -28,19 +29,14 @@ func (h host) Standing() rpcutil.Standing {
 	for _, id := range t.Routes {
 		s.Routes = append(s.Routes, string(id))
 	}
-	for _, ref := range n.docs.List() {
-		s.Documents = append(s.Documents, fmt.Sprintf("%s/%s %d", ref.Kind, ref.Name, ref.Version))
-	}
+	refs := n.docs.List()
 	// The roster first: only the beginning is sent where there are many.
-	slices.SortStableFunc(s.Documents, func(a, b string) int { return cmp.Compare(kindOrder(a), kindOrder(b)) })
-	return s
-}
-
-func kindOrder(document string) int {
-	if len(document) > len(identity.RosterKind) && document[:len(identity.RosterKind)] == identity.RosterKind {
-		return 0
+	slices.SortStableFunc(refs, func(a, b gossip.Ref) int { return cmp.Compare(kindOrder(a.Kind), kindOrder(b.Kind)) })
+	for _, ref := range refs {
+		s.Documents = append(s.Documents, fmt.Sprintf("%s/%s %d %s", ref.Kind, ref.Name, ref.Version, ref.Hash.Short()))
 	}
-	return 1
+	s.DocumentsHash = gossip.HashOf(n.docs.Digest()).Short()
+	return s
 }
 
 // trouble is what is wrong with this node and what others cannot see, a line each.
@@ -56,6 +52,7 @@ func (n *Node) trouble() []string {
 	if n.outdated() {
 		list = append(list, "its certificate is by an issuing key that was replaced")
 	}
+	list = append(list, n.documentTrouble()...)
 	for _, c := range n.mesh.Conflicts() {
 		list = append(list, fmt.Sprintf("the node id %s is claimed from two addresses", c.ID))
 	}

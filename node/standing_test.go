@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"fleet/client"
+	"fleet/identity"
 	"fleet/internal/fleettest"
 	"fleet/job"
 )
 
 // Three peers agree: each has a route to the two others, all have the roster, and see the same hosts.
 func TestStanding(t *testing.T) {
-	_, c := fleettest.Up(t, 4)
+	f, c := fleettest.Up(t, 4)
 	ask := func(action string) client.Run {
 		t.Helper()
 		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: action, Timeout: patience}, nil)
@@ -41,8 +42,9 @@ func TestStanding(t *testing.T) {
 			t.Errorf("%s: %s %v", o.Name, o.Message, list)
 		}
 	}
-	docs, _ := named(t, ask("status"), "web4").Data["documents"].([]any)
-	if !slices.Equal(docs, []any{"roster/roster 1"}) {
-		t.Errorf("documents %v", docs)
+	data := named(t, ask("status"), "web4").Data
+	docs, _ := data["documents"].([]any)
+	if !slices.Equal(docs, []any{"roster/roster 1 " + identity.HashOf(f.Signed).Short()}) || data["documents_hash"] == "" {
+		t.Errorf("documents %v, together %v", docs, data["documents_hash"])
 	}
 }

@@ -18,7 +18,7 @@ const clockLimit = time.Second
 // Status is how a whole fleet does. Fill in the first part, then call Judge.
 type Status struct {
 	Name, ID string
-	Roster   uint64           // the newest version that the brokers hand out; 0: unknown
+	Roster   DocumentStatus   // the newest version that the brokers hand out; zero: unknown
 	Members  []job.Member     // as a broker has them
 	Hosts    []HostStatus     // that answered
 	Others   []client.Outcome // that did not, or refused
@@ -38,9 +38,9 @@ type HostStatus struct {
 	Broker                         bool
 	Protocol, Clients              int64
 	Routes                         []string
-	Roster                         uint64
-	Documents                      []string
-	Count                          int64 // of documents
+	Documents                      []DocumentStatus // the roster first; not all, if Count is more
+	Count                          int64            // of documents
+	DocumentsHash                  string           // of all of them
 	Expires                        string
 	Trouble                        []string
 	View                           string
@@ -94,7 +94,7 @@ func DecodeHost(o client.Outcome) HostStatus {
 	number := func(name string) int64 { n, _ := o.Data[name].(int64); return n }
 	h := HostStatus{
 		Name: o.Name, Node: o.Node, Version: text("version"), Kind: text("kind"), Connected: text("connected"), Protocol: number("protocol"), Clients: number("clients"),
-		Routes: textList(o.Data["routes"]), Roster: uint64(max(0, number("roster"))), Documents: textList(o.Data["documents"]), Count: number("document_count"),
+		Routes: textList(o.Data["routes"]), Documents: documents(o.Data["documents"]), Count: number("document_count"), DocumentsHash: text("documents_hash"),
 		Expires: text("expires"), Trouble: textList(o.Data["trouble"]), View: text("view"), Alive: number("alive"), Failed: number("failed"), Clock: o.Clock,
 	}
 	h.Broker, _ = o.Data["broker"].(bool)
@@ -206,40 +206,6 @@ func (s *Status) judgeRoutes() {
 			missing := a.Answered && !slices.Contains(routes[a.Node], string(b.Node)) || b.Answered && !slices.Contains(routes[b.Node], string(a.Node))
 			if missing {
 				s.fault(faultRoute, fmt.Sprintf("no route between the brokers of %s and %s: hosts and admins on one do not hear the other", a.Name, b.Name), a.Name, b.Name)
-			}
-		}
-	}
-}
-
-// judgeDocuments names who has an older version of a document than somebody else.
-func (s *Status) judgeDocuments() {
-	newest := s.Roster
-	for _, h := range s.Hosts {
-		newest = max(newest, h.Roster)
-	}
-	s.Roster = newest
-	for _, h := range s.Hosts {
-		if h.Roster < newest {
-			s.fault(faultRoster, fmt.Sprintf("roster version %d instead of %d", h.Roster, newest), h.Name)
-		}
-	}
-	// The other documents: who has not what most have. The roster was judged.
-	all := map[string]string{} // document -> its highest version
-	for _, h := range s.Hosts {
-		for _, d := range h.Documents {
-			name, version, _ := strings.Cut(d, " ")
-			if old, ok := all[name]; !ok || len(version) > len(old) || len(version) == len(old) && version > old {
-				all[name] = version
-			}
-		}
-	}
-	for _, h := range s.Hosts {
-		if h.Count > int64(len(h.Documents)) {
-			continue // not all are named, so that one is not named says nothing
-		}
-		for _, name := range sortedKeys(all) {
-			if !strings.HasPrefix(name, identity.RosterKind+"/") && !slices.Contains(h.Documents, name+" "+all[name]) {
-				s.fault(faultDocs, fmt.Sprintf("not version %s of the document %s", all[name], name), h.Name)
 			}
 		}
 	}

@@ -13,13 +13,17 @@ import (
 	"fleet/job"
 )
 
+func rosterAt(version uint64, hash string) DocumentStatus {
+	return DocumentStatus{rosterName, version, hash}
+}
+
 // wholeFleet is n hosts that are well, the first three of them with brokers.
 func wholeFleet(n int) *Status {
-	s := &Status{Name: "acme", ID: "fleetid", Roster: 3, Took: 34 * time.Millisecond}
+	s := &Status{Name: "acme", ID: "fleetid", Roster: rosterAt(3, "aa"), Took: 34 * time.Millisecond}
 	for i := 1; i <= n; i++ {
 		h := HostStatus{
-			Name: fmt.Sprintf("web%d", i), Node: identity.ID(fmt.Sprintf("n%d", i)), Version: "0.1.0", Kind: "member", Protocol: 1, Roster: 3, Count: 1,
-			Documents: []string{"roster/roster 3"}, View: "same", Alive: int64(n), Connected: "10.0.0.1:7421", Clock: client.Clock{Offset: time.Duration(i) * time.Microsecond, Within: time.Millisecond},
+			Name: fmt.Sprintf("web%d", i), Node: identity.ID(fmt.Sprintf("n%d", i)), Version: "0.1.0", Kind: "member", Protocol: 1, Count: 1,
+			Documents: []DocumentStatus{rosterAt(3, "aa")}, View: "same", Alive: int64(n), Connected: "10.0.0.1:7421", Clock: client.Clock{Offset: time.Duration(i) * time.Microsecond, Within: time.Millisecond},
 		}
 		m := job.Member{Node: h.Node, Name: h.Name, Presence: job.Alive, Role: identity.Member}
 		if i <= 3 {
@@ -52,7 +56,7 @@ func TestAThousandHostsFitOnOneScreen(t *testing.T) {
 hosts      1000 alive, 0 failed, 0 left (997 members, 3 peers)
 brokers    3: web1 (4 clients), web2 (4 clients), web3 (4 clients); all routes are up
 versions   fleet 0.1.0 on 1000 hosts; protocol 1 on 1000 hosts
-documents  roster version 3 on 1000 hosts
+documents  roster version 3 (aa) on 1000 hosts
 clocks     at most 1.0 ms from this machine's (web1000, ahead; give or take 1.0 ms)
 views      1000 hosts agree: 1000 alive, 0 failed
 
@@ -88,14 +92,26 @@ func TestWhatIsWrong(t *testing.T) {
 		want []string // the lines under Wrong
 	}{
 		{"a route", func(s *Status) { s.Hosts[0].Routes = []string{"n2"} }, []string{"no route between the brokers of web1 and web3: hosts and admins on one do not hear the other"}},
-		{"an older roster", func(s *Status) { s.Hosts[6].Roster, s.Hosts[7].Roster = 2, 2 }, []string{"web[7-8]: roster version 2 instead of 3"}},
-		{"a newer roster than the broker's", func(s *Status) { s.Roster = 2 }, nil},
+		{"an older roster", func(s *Status) {
+			s.Hosts[6].Documents[0], s.Hosts[7].Documents[0] = rosterAt(2, "bb"), rosterAt(2, "bb")
+		},
+			[]string{"web[7-8]: roster version 2 (bb) instead of 3 (aa)"}},
+		{"another roster of the same version", func(s *Status) { s.Hosts[6].Documents[0] = rosterAt(3, "cc") },
+			[]string{"web[1-6,8-9]: roster version 3 (aa) instead of 3 (cc)"}},
+		{"no roster", func(s *Status) { s.Hosts[6].Documents, s.Hosts[6].Count = nil, 0 }, []string{"web7: roster version none instead of 3 (aa)"}},
+		{"others among many documents", func(s *Status) {
+			for i := range s.Hosts {
+				s.Hosts[i].Count, s.Hosts[i].DocumentsHash = 40, "same"
+			}
+			s.Hosts[6].DocumentsHash = "other"
+		}, []string{"web7: not the same documents as most hosts have"}},
+		{"a newer roster than the broker's", func(s *Status) { s.Roster = rosterAt(2, "bb") }, nil},
 		{"a document", func(s *Status) {
 			for i := range s.Hosts {
-				s.Hosts[i].Documents, s.Hosts[i].Count = append(s.Hosts[i].Documents, "rotation/0 10"), 2
+				s.Hosts[i].Documents, s.Hosts[i].Count = append(s.Hosts[i].Documents, DocumentStatus{"rotation/0", 10, "dd"}), 2
 			}
-			s.Hosts[4].Documents[1] = "rotation/0 9"
-		}, []string{"web5: not version 10 of the document rotation/0"}},
+			s.Hosts[4].Documents[1] = DocumentStatus{"rotation/0", 9, "ee"}
+		}, []string{"web5: document rotation/0: version 9 (ee) instead of 10 (dd)"}},
 		{"a clock", func(s *Status) { s.Hosts[5].Clock.Offset = -3 * time.Second }, []string{"web6: its clock is 3s (within 1ms) behind this machine's"}},
 		{"a slow answer is no wrong clock", func(s *Status) {
 			s.Hosts[5].Clock = client.Clock{Offset: 3 * time.Second, Within: 3 * time.Second}
@@ -181,7 +197,7 @@ func TestViewsThatDiffer(t *testing.T) {
 
 func TestStatusForPrograms(t *testing.T) {
 	s := wholeFleet(9)
-	s.Hosts[6].Roster = 2
+	s.Hosts[6].Documents[0] = rosterAt(2, "bb")
 	s.Others = []client.Outcome{{Name: "web10", State: job.Silent, Message: "failed 3m ago"}}
 	s.Judge()
 	s.Exit = 5
@@ -199,7 +215,7 @@ func TestStatusForPrograms(t *testing.T) {
 	if out, _ = s.Render(Name, View{}); string(out) != "web7\nweb10\n" {
 		t.Errorf("names: %q", out)
 	}
-	if out, _ = s.Render(CSV, View{}); string(out) != "kind,hosts,text\nroster,web7,roster version 2 instead of 3\nsilent,web10,failed 3m ago\n" {
+	if out, _ = s.Render(CSV, View{}); string(out) != "kind,hosts,text\nroster,web7,roster version 2 (bb) instead of 3 (aa)\nsilent,web10,failed 3m ago\n" {
 		t.Errorf("csv: %q", out)
 	}
 }
@@ -207,7 +223,7 @@ func TestStatusForPrograms(t *testing.T) {
 // What a host sends is foreign: whatever it is, it is read as far as it makes sense.
 func TestDecodeHostTakesAnything(t *testing.T) {
 	h := DecodeHost(client.Outcome{Name: "web1", Data: map[string]any{"version": 1, "routes": "x", "roster": int64(-4), "trouble": []any{1, "a"}, "broker": "yes", "clients": "many"}})
-	if h.Version != "" || h.Routes != nil || h.Roster != 0 || !slices.Equal(h.Trouble, []string{"a"}) || h.Broker || h.Clients != 0 {
+	if h.Version != "" || h.Routes != nil || h.Documents != nil || !slices.Equal(h.Trouble, []string{"a"}) || h.Broker || h.Clients != 0 {
 		t.Errorf("%+v", h)
 	}
 	if v := DecodeView(map[string]any{"members": []any{"a b c d", "a", 3, "id web1 alive"}}); len(v) != 1 || v["id"] != (SeenAs{"web1", "alive"}) {

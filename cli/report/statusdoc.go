@@ -19,7 +19,7 @@ type (
 		Brokers   []statusBroker `json:"brokers"`
 		Versions  map[string]int `json:"versions"`  // of fleet -> hosts
 		Protocols map[string]int `json:"protocols"` // -> hosts
-		Roster    uint64         `json:"roster"`    // the newest version
+		Roster    DocumentStatus `json:"roster"`    // the newest version
 		Rosters   map[string]int `json:"rosters"`   // version -> hosts
 		Clock     *statusClock   `json:"clock,omitempty"`
 		Views     []statusView   `json:"views"`
@@ -52,18 +52,17 @@ type (
 		Failed  int64  `json:"failed"`
 	}
 	statusHost struct {
-		Host      string   `json:"host"`
-		Node      string   `json:"node"`
-		Kind      string   `json:"kind"`
-		Version   string   `json:"version"`
-		Protocol  int64    `json:"protocol"`
-		Roster    uint64   `json:"roster"`
-		Documents []string `json:"documents"`
-		Connected string   `json:"connected"`
-		Expires   string   `json:"certificate_until"`
-		OffsetMS  float64  `json:"clock_offset_ms"`
-		WithinMS  float64  `json:"clock_within_ms"`
-		View      string   `json:"view"`
+		Host      string           `json:"host"`
+		Node      string           `json:"node"`
+		Kind      string           `json:"kind"`
+		Version   string           `json:"version"`
+		Protocol  int64            `json:"protocol"`
+		Documents []DocumentStatus `json:"documents"`
+		Connected string           `json:"connected"`
+		Expires   string           `json:"certificate_until"`
+		OffsetMS  float64          `json:"clock_offset_ms"`
+		WithinMS  float64          `json:"clock_within_ms"`
+		View      string           `json:"view"`
 	}
 )
 
@@ -72,7 +71,7 @@ func (s *Status) document(v View) document {
 		Schema: "fleet.status/v1", Fleet: s.Name, ID: s.ID, Answered: len(s.Hosts), Presence: map[string]int{string(job.Alive): 0, string(job.Gone): 0, string(job.Left): 0}, Roles: map[string]int{}, Brokers: []statusBroker{},
 		Versions:  countOf(s.Hosts, func(h HostStatus) string { return h.Version }),
 		Protocols: countOf(s.Hosts, func(h HostStatus) string { return strconv.FormatInt(h.Protocol, 10) }),
-		Rosters:   countOf(s.Hosts, func(h HostStatus) string { return strconv.FormatUint(h.Roster, 10) }),
+		Rosters:   countOf(s.Hosts, func(h HostStatus) string { return h.document(rosterName).String() }),
 		Roster:    s.Roster, Views: []statusView{}, Wrong: append([]Fault{}, s.Faults...), Others: []hostDocument{}, Rejected: s.Rejected, TookMS: milliseconds(s.Took), Exit: s.Exit,
 	}
 	for _, m := range s.Members {
@@ -95,7 +94,7 @@ func (s *Status) document(v View) document {
 			whole.Clock = &statusClock{h.Name, milliseconds(h.Clock.Offset), milliseconds(h.Clock.Within)}
 		}
 		if v.Verbose {
-			whole.Hosts = append(whole.Hosts, statusHost{h.Name, string(h.Node), h.Kind, h.Version, h.Protocol, h.Roster, append([]string{}, h.Documents...), h.Connected,
+			whole.Hosts = append(whole.Hosts, statusHost{h.Name, string(h.Node), h.Kind, h.Version, h.Protocol, append([]DocumentStatus{}, h.Documents...), h.Connected,
 				h.Expires, milliseconds(h.Clock.Offset), milliseconds(h.Clock.Within), h.View})
 		}
 	}

@@ -59,7 +59,7 @@ func (s *Status) facts(b *strings.Builder) {
 	versions := countOf(s.Hosts, func(h HostStatus) string { return Sanitise(h.Version) })
 	protocols := countOf(s.Hosts, func(h HostStatus) string { return strconv.FormatInt(h.Protocol, 10) })
 	row("versions", "fleet "+counted(versions, len(s.Hosts))+"; protocol "+counted(protocols, len(s.Hosts)))
-	rosters := countOf(s.Hosts, func(h HostStatus) string { return strconv.FormatUint(h.Roster, 10) })
+	rosters := countOf(s.Hosts, func(h HostStatus) string { return Sanitise(h.document(rosterName).String()) })
 	row("documents", "roster version "+counted(rosters, len(s.Hosts))+s.otherDocuments())
 	row("clocks", s.clockLine())
 	row("views", s.viewLine())
@@ -146,7 +146,7 @@ func (s *Status) each(b *strings.Builder) {
 		if h.Broker {
 			at = "its own"
 		}
-		rows = append(rows, []string{h.Name, h.Kind, h.Version, strconv.FormatUint(h.Roster, 10), signed(h.Clock.Offset), h.View, at})
+		rows = append(rows, []string{h.Name, h.Kind, h.Version, h.document(rosterName).String(), signed(h.Clock.Offset), h.View, at})
 	}
 	b.WriteString("\n" + columns(rows))
 }

@@ -284,7 +284,7 @@ func TestIssuingKeyMakesAnAdmin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, _, err := shared.client.Roster(t.Context())
+		r, err := shared.client.Roster(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

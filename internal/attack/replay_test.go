@@ -101,15 +101,15 @@ func TestJobOfAnotherFleet(t *testing.T) {
 }
 
 // amend puts a new roster in force, as an admin does who holds the root key.
-func (m *mesh) amend(t *testing.T, change func(*identity.Roster)) (old []byte) {
+func (m *mesh) amend(t *testing.T, change func(*identity.Roster)) (signed []byte) {
 	t.Helper()
-	r, old, err := m.client.Roster(t.Context())
+	r, err := m.client.Roster(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Version++
+	r = r.Next("ann")
 	change(&r)
-	signed, err := identity.SignRoster(m.root, r, time.Now())
+	signed, err = identity.SignRoster(m.root, r, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,16 +121,31 @@ func (m *mesh) amend(t *testing.T, change func(*identity.Roster)) (old []byte) {
 			t.Fatalf("%s: %v", h.name, err)
 		}
 	}
-	return old
+	return signed
+}
+
+// revoke puts a revocation in force.
+func (m *mesh) revoke(t *testing.T, v identity.Revocation) {
+	t.Helper()
+	signed, err := identity.SignRevocation(m.root, v, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.client.PutDocument(t.Context(), signed); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range m.hosts {
+		until(t, h.name+" has the revocation", func() bool { return countIn(h.audit(t), string(v.ID)+" is revoked") > 0 })
+	}
 }
 
 func TestDowngradedRoster(t *testing.T) {
 	gone := identity.NewKey[identity.Admin]()
-	shared.amend(t, func(r *identity.Roster) {
+	old := shared.amend(t, func(r *identity.Roster) {
 		r.Admins = append(r.Admins, identity.AdminEntry{Name: "gone", Key: gone.Public(), Roles: []string{"all"}})
 	})
-	old := shared.amend(t, func(r *identity.Roster) { r.Admins = r.Admins[:len(r.Admins)-1] })
-	now, _, err := shared.client.Roster(t.Context())
+	shared.amend(t, func(r *identity.Roster) { r.Admins = r.Admins[:len(r.Admins)-1] })
+	now, err := shared.client.Roster(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +177,7 @@ func TestDowngradedRoster(t *testing.T) {
 			}
 		})
 	}
-	if r, _, err := shared.client.Roster(t.Context()); err != nil || r.Version != now.Version {
+	if r, err := shared.client.Roster(t.Context()); err != nil || r.Version != now.Version {
 		t.Errorf("version %d is in force, want %d: %v", r.Version, now.Version, err)
 	}
 	j := shared.change("downgraded")

@@ -30,8 +30,8 @@ type Fleet struct {
 	Root   identity.PrivateKey[identity.Root]
 	Admin  identity.PrivateKey[identity.Admin]
 	Roster identity.Roster
+	Signed []byte // the roster as it was signed at the beginning
 	issuer identity.Issuer
-	doc    []byte
 	dir    string
 	broker string // address of the first host's broker
 	hosts  []*Host
@@ -58,14 +58,14 @@ func New(t testing.TB) *Fleet {
 	}
 	f.Roster = identity.Roster{Version: 1, Fleet: "test", Roles: []identity.RoleEntry{{Name: "all", Rules: []identity.Rule{{Action: "*.*"}}}},
 		Admins: []identity.AdminEntry{{Name: "ann", Key: f.Admin.Public(), Roles: []string{"all"}}}}
-	if f.doc, err = identity.SignRoster(f.Root, f.Roster, time.Now()); err != nil {
+	if f.Signed, err = identity.SignRoster(f.Root, f.Roster, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	h := f.host("web1")
 	f.broker = freeAddr(t).String()
 	d := h.open()
 	defer d.Close()
-	if _, err := node.Found(d, f.Root.Public(), f.issuer, h.Name, f.doc, time.Now()); err != nil {
+	if _, err := node.Found(d, f.Root.Public(), f.issuer, h.Name, f.Signed, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return f

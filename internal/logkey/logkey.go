@@ -39,6 +39,8 @@ const (
 	// Documents: Document is kind, name and version in one.
 	Document = "document"
 	Version  = "version"
+	Hash     = "hash"   // the first four bytes of a version's
+	Winner   = "winner" // hash of the version kept instead
 	Admins   = "admins"
 
 	// Jobs.

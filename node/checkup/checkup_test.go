@@ -148,14 +148,11 @@ func TestAHostThatIsIn(t *testing.T) {
 		}
 	})
 	t.Run("revoked", func(t *testing.T) {
-		r := f.Roster
-		r.Version = 2
 		m, err := member.Membership()
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.RevokedNodes = []identity.ID{m.Key.Public().ID()}
-		signed, err := identity.SignRoster(f.Root, r, time.Now())
+		signed, err := identity.SignRevocation(f.Root, identity.RevokeNode(m.Key.Public().ID(), time.Now()), time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

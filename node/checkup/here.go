@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -102,9 +101,9 @@ func (h *host) membership() {
 	h.roster, err = node.ReadRoster(h.Data, h.me.Root)
 	switch admitted := h.roster.Admits(h.self); {
 	case err != nil:
-		h.add("roster", Bad, "admit the host again: "+doToken, "%v", err)
-	case slices.Contains(h.roster.RevokedNodes, h.self.ID):
-		h.add("roster", Bad, "if that was a mistake: remove "+h.Data+" and admit the host with a new token, under a new key", "version %d revokes this node", h.roster.Version)
+		h.add("roster", Bad, "start the node: it fetches the roster from other hosts; if none has it, copy the file roster of an admin's home directory to the file named here", "%v", err)
+	case h.roster.IsRevoked(h.self.ID):
+		h.add("roster", Bad, "if that was a mistake: remove "+h.Data+" and admit the host with a new token, under a new key", "this node is revoked")
 	case admitted != nil:
 		h.add("roster", Bad, doToken, "version %d: %v", h.roster.Version, admitted)
 	default:

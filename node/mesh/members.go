@@ -31,10 +31,10 @@ func (s *Members) Hosts() []job.Member {
 	if s.connected == nil {
 		return list
 	}
-	revoked := s.revoked()
+	roster := s.roster()
 	connected := map[identity.ID]presence.Host{}
 	for _, h := range s.connected.Hosts(now) {
-		if !revoked[h.Node] {
+		if !roster.IsRevoked(h.Node) {
 			connected[h.Node] = h
 		}
 	}
@@ -132,16 +132,8 @@ func (s *Members) welcome() []gossip.Member {
 	if s.gossip == nil {
 		return nil
 	}
-	revoked := s.revoked()
-	return slices.DeleteFunc(s.gossip.Members(), func(m gossip.Member) bool { return revoked[identity.ID(m.ID)] })
-}
-
-func (s *Members) revoked() map[identity.ID]bool {
-	revoked := map[identity.ID]bool{}
-	for _, id := range s.roster().RevokedNodes {
-		revoked[id] = true
-	}
-	return revoked
+	roster := s.roster()
+	return slices.DeleteFunc(s.gossip.Members(), func(m gossip.Member) bool { return roster.IsRevoked(identity.ID(m.ID)) })
 }
 
 // listed leaves out what cannot be a host: whoever holds the gossip key may announce an id that is none, and clients refuse

@@ -23,22 +23,24 @@ import (
 // Config is what a node's part of the mesh needs. All fields are required but those that say otherwise.
 type Config struct {
 	Root        identity.PublicKey[identity.Root]
-	Self        func() identity.NodeIdentity                 // by the certificate of the moment; id, name and role do not change
-	Credentials func() identity.Credentials                  // asked at each connection, so that a renewed certificate is used
-	Roster      func() identity.Roster                       // the newest version here
-	Started     time.Time                                    // when the node started
-	Dir         string                                       // where members.json, presence.json and brokers.json lie
-	Brokers     []string                                     // that were told at admission, host:port; none on the first host
-	Docs        *gossip.Store                                // whose digest is exchanged
-	Keys        [][]byte                                     // gossip's: the first one encrypts, all are accepted
-	Jobs        func(signed []byte)                          // gets each job that comes; must not block
-	Hear        map[string]func(data []byte)                 // what every node listens to, by subject; none of them may block
-	Serve       map[string]func(Request) []byte              // what one of the nodes that run a broker answers, by subject; nil is no answer
-	Share       map[string]func(data []byte)                 // what all nodes that run a broker hear, by subject
-	Missing     func(ctx context.Context, refs []gossip.Ref) // somebody has newer documents; ctx ends with the mesh
-	Heartbeat   Heartbeat
-	Ready       func() // called when the node first listens for jobs; may be nil
-	Log         *slog.Logger
+	Self        func() identity.NodeIdentity    // by the certificate of the moment; id, name and role do not change
+	Credentials func() identity.Credentials     // asked at each connection, so that a renewed certificate is used
+	Roster      func() identity.Roster          // the newest version here
+	Started     time.Time                       // when the node started
+	Dir         string                          // where members.json, presence.json and brokers.json lie
+	Brokers     []string                        // that were told at admission, host:port; none on the first host
+	Docs        *gossip.Store                   // whose digest is exchanged
+	Keys        [][]byte                        // gossip's: the first one encrypts, all are accepted
+	Jobs        func(signed []byte)             // gets each job that comes; must not block
+	Hear        map[string]func(data []byte)    // what every node listens to, by subject; none of them may block
+	Serve       map[string]func(Request) []byte // what one of the nodes that run a broker answers, by subject; nil is no answer
+	Share       map[string]func(data []byte)    // what all nodes that run a broker hear, by subject
+	// Differ is told how another node's documents differ: missing is what that node claims to have and should be here, ahead
+	// what should be there, if that node runs a broker. ctx ends with the mesh.
+	Differ    func(ctx context.Context, missing, ahead []gossip.Ref)
+	Heartbeat Heartbeat
+	Ready     func() // called when the node first listens for jobs; may be nil
+	Log       *slog.Logger
 
 	Bind       netip.Addr     // where to listen; the unspecified address means everywhere
 	Advertise  netip.Addr     // what others are told to reach; the zero Addr lets gossip find out
@@ -114,7 +116,7 @@ func New(c Config) (*Mesh, error) {
 		Advertise: netip.AddrPortFrom(c.Advertise, 0),
 		Keys:      c.Keys, MembersFile: filepath.Join(c.Dir, MembersFile), Profile: c.Profile, Log: c.Log,
 		Docs: c.Docs, OnChange: m.look,
-		OnMissing: func(refs []gossip.Ref, _ string) { c.Missing(m.living, refs) },
+		OnDiffer: func(missing, ahead []gossip.Ref) { c.Differ(m.living, missing, ahead) },
 	})
 	return m, err
 }

@@ -127,15 +127,15 @@ func (m *Mesh) takeMesh(ctx context.Context, raw []byte) {
 	if err == nil {
 		err = m.keepBrokers(news.Brokers)
 	}
-	var refs []gossip.Ref
+	var missing, ahead []gossip.Ref
 	if err == nil && len(news.Digest) > 0 {
-		refs, err = m.config.Docs.Missing(news.Digest)
+		missing, ahead, err = m.config.Docs.Compare(news.Digest)
 	}
 	if err != nil {
 		m.log.Warn("ignored an invalid mesh update", logkey.Error, err)
 		return
 	}
-	m.config.Missing(ctx, refs)
+	m.config.Differ(ctx, missing, ahead)
 }
 
 // keepBrokers takes over the list, also for the next start. An empty one is of a broker that does not know itself yet.

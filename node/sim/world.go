@@ -24,7 +24,7 @@ const atOnce = 128
 type Config struct {
 	Root    identity.PublicKey[identity.Root]
 	Issuer  identity.Issuer // certifies the hosts
-	Roster  []byte          // the signed document
+	Roster  identity.Roster // in force at the beginning
 	Brokers []string        // host:port
 	Hosts   int
 	Rates   Rates
@@ -64,11 +64,8 @@ func New(c Config) (*World, error) {
 		return nil, err
 	}
 	w := &World{config: c, born: time.Now(), certificates: identity.NewVerifier(c.Root), actions: newActions(), deeds: map[string]deeds{}}
-	roster, err := identity.OpenRoster(c.Root, c.Roster)
-	if err != nil {
-		return nil, err
-	}
-	w.roster.Store(&roster)
+	w.roster.Store(&c.Roster)
+	var err error
 	if w.foreign, err = foreignChain(w.born); err != nil {
 		return nil, err
 	}
@@ -205,11 +202,16 @@ func (w *World) servers() []string {
 
 func (w *World) currentRoster() identity.Roster { return *w.roster.Load() }
 
-// takeRoster takes a newer roster that a broker announced. One host after another hears of the same.
+// takeRoster takes a newer roster or a revocation that a broker announced. One host after another hears of the same.
 func (w *World) takeRoster(signed []byte) {
 	if now := w.roster.Load(); now != nil {
-		r, err := identity.OpenRoster(w.config.Root, signed)
-		if err == nil && r.Version > now.Version {
+		if r, err := identity.OpenRoster(w.config.Root, signed); err == nil && r.Beats(*now) {
+			r.Revoked = now.Revoked
+			r = r.Revoking(nil)
+			w.roster.CompareAndSwap(now, &r)
+		}
+		if v, err := identity.OpenRevocation(w.config.Root, signed); err == nil && !now.IsRevoked(v.ID) {
+			r := now.Revoking([]identity.Revocation{v})
 			w.roster.CompareAndSwap(now, &r)
 		}
 	}

@@ -34,7 +34,7 @@ func newStage(t testing.TB, n int, r sim.Rates) *stage {
 	s.client, err = client.Connect(t.Context(), client.Config{Root: m.Root, Key: s.fleet.Admin, Brokers: []string{s.fleet.Broker()}, Log: slog.New(s.log)})
 	must(t, err)
 	t.Cleanup(s.client.Close)
-	_, roster, err := s.client.Roster(t.Context())
+	roster, err := s.client.Roster(t.Context())
 	must(t, err)
 	s.world, err = sim.New(sim.Config{Root: m.Root, Issuer: identity.Issuer{Key: m.Issuing, Certificate: m.Chain.Issuing}, Roster: roster,
 		Brokers: []string{s.fleet.Broker()}, Hosts: n, Rates: r, Seed: 7, Log: slog.New(slog.DiscardHandler)})

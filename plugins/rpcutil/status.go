@@ -15,16 +15,17 @@ const (
 
 // Standing is how a node stands in the mesh at one moment, as far as it knows.
 type Standing struct {
-	Protocol  int       // of jobs and replies
-	Connected string    // the broker it is connected to, host:port; "" without one
-	Clients   int       // connections to its own broker; 0 without one
-	Routes    []string  // ids of the nodes whose brokers its own has a route to
-	Roster    uint64    // version in force
-	Documents []string  // "KIND/NAME VERSION" of each signed document that it keeps
-	Expires   time.Time // its certificate
-	Renews    time.Time // when it begins to ask for the next one
-	Trouble   []string  // what is wrong with it, a line each
-	View      View      // whom it sees, without Members
+	Protocol      int       // of jobs and replies
+	Connected     string    // the broker it is connected to, host:port; "" without one
+	Clients       int       // connections to its own broker; 0 without one
+	Routes        []string  // ids of the nodes whose brokers its own has a route to
+	Roster        uint64    // version in force
+	Documents     []string  // "KIND/NAME VERSION HASH" of each signed document that it keeps, the roster first
+	DocumentsHash string    // of all of them: equal on hosts that have the same
+	Expires       time.Time // its certificate
+	Renews        time.Time // when it begins to ask for the next one
+	Trouble       []string  // what is wrong with it, a line each
+	View          View      // whom it sees, without Members
 }
 
 // View is who is there, as one node sees it.
@@ -46,8 +47,9 @@ func statusAction() plugin.Action {
 			plugin.Output{Name: "clients", Label: "Clients", Description: "Connections to its own broker"},
 			plugin.Output{Name: "routes", Label: "Routes", Description: "Ids of the nodes whose brokers its own has a route to"},
 			plugin.Output{Name: "roster", Label: "Roster", Description: "Version of the roster in force"},
-			plugin.Output{Name: "documents", Label: "Documents", Description: fmt.Sprintf("KIND/NAME VERSION of its signed documents, at most %d", maxStatusDocuments)},
+			plugin.Output{Name: "documents", Label: "Documents", Description: fmt.Sprintf("KIND/NAME VERSION HASH of its signed documents, at most %d", maxStatusDocuments)},
 			plugin.Output{Name: "document_count", Label: "Documents kept", Description: "How many there are"},
+			plugin.Output{Name: "documents_hash", Label: "Documents' hash", Description: "Equal on hosts that have the same documents"},
 			plugin.Output{Name: "expires", Label: "Certificate until", Description: "When its certificate runs out (RFC 3339, UTC)"},
 			plugin.Output{Name: "renews", Label: "Renews from", Description: "When it begins to ask for the next one (RFC 3339, UTC)"},
 			plugin.Output{Name: "trouble", Label: "Trouble", Description: "What is wrong with it"},
@@ -76,6 +78,7 @@ func (p *Plugin) status() plugin.Result {
 	data := p.about()
 	data["protocol"], data["connected"], data["clients"], data["routes"] = int64(s.Protocol), s.Connected, int64(s.Clients), texts(s.Routes)
 	data["roster"], data["document_count"] = int64(s.Roster), int64(len(s.Documents))
+	data["documents_hash"] = s.DocumentsHash
 	data["documents"] = texts(s.Documents[:min(len(s.Documents), maxStatusDocuments)])
 	data["expires"], data["renews"], data["trouble"] = stamp(s.Expires), stamp(s.Renews), texts(s.Trouble)
 	data["view"], data["alive"], data["failed"], data["left"] = s.View.Hash, int64(s.View.Alive), int64(s.View.Failed), int64(s.View.Left)

@@ -1,0 +1,228 @@
+package identity
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"fleet/internal/wire"
+)
+
+// RosterKind is the kind of the roster, and its name.
+const RosterKind = "roster"
+
+// Roster is the root-signed list of who may do what. Only it makes admins.
+type Roster struct {
+	Fleet  string       `cbor:"1,keyasint"`
+	Admins []AdminEntry `cbor:"2,keyasint"`
+	Roles  []RoleEntry  `cbor:"3,keyasint"`
+	Keys   Keys         `cbor:"4,keyasint,omitzero"`
+
+	// The document's:
+	Version uint64    `cbor:"-"`
+	History History   `cbor:"-"`
+	By      string    `cbor:"-"`
+	Issued  time.Time `cbor:"-"`
+	Hash    Hash      `cbor:"-"` // of the signed document; zero before it is signed
+
+	// Revoked are the keys that count no more, by their id, see Revoking. It is shared and must not be changed.
+	Revoked map[ID]Revocation `cbor:"-"`
+}
+
+// Beats reports whether nodes keep r rather than o: the higher version, and of two with one number the greater hash.
+func (r Roster) Beats(o Roster) bool {
+	if r.Version != o.Version {
+		return r.Version > o.Version
+	}
+	return bytes.Compare(r.Hash[:], o.Hash[:]) > 0
+}
+
+// Knows reports whether r is the version with that hash, comes after it, or has its changes made again.
+func (r Roster) Knows(hash Hash) bool { return r.Hash == hash || r.History.has(hash) }
+
+// Next is the version after r, not signed yet, made by the admin of that name.
+func (r Roster) Next(by string) Roster {
+	r.History = r.History.after(r.Hash)
+	r.Version, r.By, r.Hash = r.Version+1, by, Hash{}
+	return r
+}
+
+// Merging is r, not signed yet, with the changes of another version made again that had lost.
+func (r Roster) Merging(lost Roster) Roster {
+	r.History = r.History.merging(lost.Hash, lost.History)
+	return r
+}
+
+// Revoking is r with the keys of these revocations shut out. An admin whose key is among them is none, whatever the
+// roster says.
+func (r Roster) Revoking(list []Revocation) Roster {
+	revoked := maps.Clone(r.Revoked)
+	if revoked == nil {
+		revoked = make(map[ID]Revocation, len(list))
+	}
+	for _, v := range list {
+		revoked[v.ID] = v
+	}
+	r.Revoked = revoked
+	r.Admins = slices.DeleteFunc(slices.Clone(r.Admins), func(a AdminEntry) bool { return r.IsRevoked(a.Key.ID()) })
+	return r
+}
+
+// IsRevoked reports whether the key with this id counts no more.
+func (r Roster) IsRevoked(id ID) bool { _, ok := r.Revoked[id]; return ok }
+
+// RevokesSame reports whether r and o shut out the same keys.
+func (r Roster) RevokesSame(o Roster) bool {
+	return maps.EqualFunc(r.Revoked, o.Revoked, func(a, b Revocation) bool { return a.ID == b.ID })
+}
+
+// Authorises reports whether a genuine document may be in force now: what the root signed, and what an admin signed who is
+// one still. Whether his roles allow it is for the kind's own code.
+func (r Roster) Authorises(d Document) bool {
+	_, ok := r.Admin(d.Signer)
+	return d.Signer == "" || ok
+}
+
+// Keys says which of the fleet's shared keys are in force. Before the first rotation it is zero: then every issuing key
+// that the root certified counts, and the gossip key is the one that came at admission.
+type Keys struct {
+	Issuing ID   `cbor:"1,keyasint"`           // peers issue with this key
+	Gossip  ID   `cbor:"2,keyasint"`           // nodes encrypt gossip with the key of this ID, see GossipID
+	Overlap bool `cbor:"3,keyasint,omitempty"` // older ones are accepted too
+	// Since is the lowest version of the Rotation documents that brought these keys: older ones are history.
+	Since uint64 `cbor:"4,keyasint"`
+}
+
+// Admits says why the holder of a certificate is not of the fleet any more, or nil.
+func (r Roster) Admits(n NodeIdentity) error {
+	if r.IsRevoked(n.ID) {
+		return fmt.Errorf("node %s (%s) is revoked", n.ID, n.Name)
+	}
+	if r.Keys.Issuing != "" && !r.Keys.Overlap && n.Issuer != r.Keys.Issuing {
+		return fmt.Errorf("the certificate of %s (%s) was issued before the issuing key was replaced; admit the host again with a new token (fleet node --join @FILE)", n.Name, n.ID)
+	}
+	return nil
+}
+
+// AdminEntry is a person with a signing key.
+type AdminEntry struct {
+	Name  string           `cbor:"1,keyasint"`
+	Key   PublicKey[Admin] `cbor:"2,keyasint"`
+	Roles []string         `cbor:"3,keyasint"`
+}
+
+// RoleEntry is what a role allows: whatever one of its rules allows.
+type RoleEntry struct {
+	Name  string `cbor:"1,keyasint"`
+	Rules []Rule `cbor:"2,keyasint"`
+}
+
+// Rule allows one thing. All that it names must hold; package policy decides whether it does.
+type Rule struct {
+	Action string            `cbor:"1,keyasint"`           // PLUGIN.ACTION, where each side may be "*"
+	Args   map[string]string `cbor:"2,keyasint,omitempty"` // argument -> value, where "*" stands for any text
+	Hosts  string            `cbor:"3,keyasint,omitempty"` // an -S expression over the host's attested labels; "": every host
+	From   int64             `cbor:"4,keyasint,omitempty"` // Unix seconds; 0: since ever
+	Until  int64             `cbor:"5,keyasint,omitempty"` // Unix seconds, not included; 0: for ever
+	// Second is the share of the fleet, in percent, above which a second admin must have signed too: 0 is never, and
+	// 1 to 100 stand for "above N-1 %", so that 1 is always.
+	Second uint8 `cbor:"6,keyasint,omitempty"`
+}
+
+// Admin returns the entry whose key has this ID.
+func (r Roster) Admin(id ID) (AdminEntry, bool) {
+	for _, a := range r.Admins {
+		if a.Key.ID() == id {
+			return a, true
+		}
+	}
+	return AdminEntry{}, false
+}
+
+// SignRoster makes the document. The version must be one higher than the last, see Next; nodes never go back.
+func SignRoster(root PrivateKey[Root], r Roster, now time.Time) ([]byte, error) {
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return signDocument(root, Document{Kind: RosterKind, Name: RosterKind, Version: r.Version, History: r.History, By: r.By}, r, now)
+}
+
+// OpenRoster verifies a roster document with the pinned root key. What was revoked is in other documents, see Revoking.
+func OpenRoster(root PublicKey[Root], raw []byte) (Roster, error) {
+	var r Roster
+	doc, err := openDocument(root, nil, raw)
+	if err != nil {
+		return r, fmt.Errorf("roster: %w", err)
+	}
+	if doc.Kind != RosterKind || doc.Name != RosterKind || !doc.Until.IsZero() {
+		return r, fmt.Errorf("document is a %s/%s, not the roster, or it ends", doc.Kind, doc.Name)
+	}
+	if err := wire.Unmarshal(doc.Body, &r); err != nil {
+		return Roster{}, fmt.Errorf("roster: %w", err)
+	}
+	r.Version, r.History, r.By, r.Issued, r.Hash = doc.Version, doc.History, doc.By, doc.Issued, HashOf(raw)
+	if err := r.check(); err != nil {
+		return Roster{}, err
+	}
+	return r, nil
+}
+
+func (r Roster) check() error {
+	if r.Version == 0 || r.Fleet == "" {
+		return errors.New("the roster lacks a version or a fleet name")
+	}
+	if len(r.Admins) == 0 || len(r.Admins) > maxAdmins {
+		return fmt.Errorf("the roster has %d admins; it must have 1 to %d", len(r.Admins), maxAdmins)
+	}
+	if k := r.Keys; k != (Keys{}) && (!k.Issuing.Valid() || !k.Gossip.Valid()) {
+		return errors.New("roster: the ids of the keys in force are not valid")
+	}
+	roles := map[string]bool{}
+	for _, role := range r.Roles {
+		if roles[role.Name] || role.Name == "" {
+			return fmt.Errorf("roster: role %q is listed twice or has no name", role.Name)
+		}
+		roles[role.Name] = true
+		if len(role.Rules) > maxRules {
+			return fmt.Errorf("roster: role %q has %d rules; the limit is %d", role.Name, len(role.Rules), maxRules)
+		}
+		for _, rule := range role.Rules {
+			if err := rule.check(); err != nil {
+				return fmt.Errorf("roster: role %q: %w", role.Name, err)
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, a := range r.Admins {
+		if a.Name == "" || a.Key.IsZero() || seen["name "+a.Name] || seen[string(a.Key.ID())] {
+			return fmt.Errorf("roster: admin %q is listed twice, or has no name or key", a.Name)
+		}
+		seen["name "+a.Name], seen[string(a.Key.ID())] = true, true
+		for _, name := range a.Roles {
+			if !roles[name] {
+				return fmt.Errorf("roster: admin %q has the role %q, which is not defined", a.Name, name)
+			}
+		}
+	}
+	return nil
+}
+
+// check is about form; whether Hosts can be evaluated is for package policy, which lets nobody in where it cannot.
+func (r Rule) check() error {
+	plugin, action, ok := strings.Cut(r.Action, ".")
+	switch {
+	case !ok || plugin == "" || action == "" || !printable(r.Action) || len(r.Action) > maxLabel:
+		return fmt.Errorf("%q is not PLUGIN.ACTION", r.Action)
+	case r.Until != 0 && r.Until <= r.From:
+		return fmt.Errorf("the rule for %s ends before it begins", r.Action)
+	case r.Second > 100:
+		return fmt.Errorf("the rule for %s asks for a second key above %d %%", r.Action, r.Second-1)
+	case len(r.Hosts) > maxExpression || !printable(r.Hosts):
+		return fmt.Errorf("the rule for %s has an expression over hosts that is too long or cannot be printed", r.Action)
+	}
+	return checkLabels(r.Args)
+}

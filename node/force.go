@@ -1,0 +1,197 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"fleet/gossip"
+	"fleet/identity"
+	"fleet/internal/logkey"
+)
+
+// What is stored is in force: settle compares the two, after each new document and every mendEvery, whatever went wrong
+// before. The store keeps a document in memory even if the disk refuses it.
+
+// mendEvery is how often what is in force is compared with what is stored, and what is not on disk is written again.
+const mendEvery = 30 * time.Second
+
+// signers are the keys of everybody who is or was an admin, as far as documents say that were verified here.
+type signers struct {
+	root identity.PublicKey[identity.Root]
+
+	mu   sync.RWMutex
+	keys map[identity.ID]identity.PublicKey[identity.Admin]
+}
+
+func (s *signers) find(id identity.ID) (identity.PublicKey[identity.Admin], bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	key, ok := s.keys[id]
+	return key, ok
+}
+
+func (s *signers) add(key identity.PublicKey[identity.Admin]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys[key.ID()] = key
+}
+
+// verify says what a document is, for the store.
+func (s *signers) verify(raw []byte) (gossip.Facts, error) {
+	d, err := identity.VerifyDocument(s.root, s.find, raw, time.Now())
+	if err != nil {
+		return gossip.Facts{}, err
+	}
+	switch d.Kind {
+	case identity.RosterKind:
+		r, err := identity.OpenRoster(s.root, raw)
+		if err != nil {
+			return gossip.Facts{}, err
+		}
+		for _, a := range r.Admins {
+			s.add(a.Key)
+		}
+	case identity.RevocationKind:
+		r, err := identity.OpenRevocation(s.root, raw)
+		if err != nil {
+			return gossip.Facts{}, err
+		}
+		if !r.Key.IsZero() {
+			s.add(r.Key)
+		}
+	}
+	return gossip.Facts{
+		Kind: d.Kind, Name: d.Name, Version: d.Version, Lineage: d.History.Before, Merged: d.History.Merged,
+		Signer: string(d.Signer), Until: d.Until, Ended: d.Ended,
+	}, nil
+}
+
+func openDocuments(dir string, root identity.PublicKey[identity.Root], log *slog.Logger) (*gossip.Store, error) {
+	s := &signers{root: root, keys: map[identity.ID]identity.PublicKey[identity.Admin]{}}
+	return gossip.OpenStore(dir, s.verify, log)
+}
+
+// documentsLoop keeps what is stored in force, and on disk, until ctx ends.
+func (n *Node) documentsLoop(ctx context.Context) {
+	tick := time.NewTicker(mendEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n.noteDocuments(errors.Join(n.docs.Mend(), n.settle()))
+	}
+}
+
+// settle puts in force what is stored.
+func (n *Node) settle() error {
+	n.force.Lock()
+	defer n.force.Unlock()
+	err := n.useRoster()
+	if err == nil {
+		err = n.useKeys()
+	}
+	n.noteDocuments(err)
+	return err
+}
+
+// noteDocuments keeps what is wrong with the documents for those who ask, and logs it once.
+func (n *Node) noteDocuments(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if old := n.amiss.Swap(&text); old != nil && *old == text {
+		return
+	}
+	if err != nil {
+		n.log.Error("documents are not as they should be; trying again", logkey.Retry, mendEvery, logkey.Error, err)
+	}
+}
+
+// useRoster makes the stored roster, with all revocations, the one in force, here and for the connections of this node's
+// broker. The caller holds force.
+func (n *Node) useRoster() error {
+	next := n.noRoster()
+	raw, _, ok := n.docs.Get(identity.RosterKind, identity.RosterKind)
+	if ok {
+		r, err := identity.OpenRoster(n.me.Root, raw)
+		if err != nil {
+			return err
+		}
+		next = r
+	}
+	revocations, err := n.revocations()
+	next = next.Revoking(revocations)
+	old := n.roster.Load()
+	if old != nil && old.Hash == next.Hash && old.RevokesSame(next) {
+		return err
+	}
+	n.roster.Store(&next)
+	switch {
+	case !ok:
+		n.log.Error("this node has no roster and runs no job until it has fetched one; if no other host has it, copy the file roster of an admin's home directory to "+
+			identity.RosterKind+","+identity.RosterKind+".doc", logkey.File, n.config.Dir.file(docsDir))
+	default:
+		n.log.Info("roster in force", logkey.Version, next.Version, logkey.Hash, next.Hash.Short(), logkey.Admins, len(next.Admins))
+	}
+	if old != nil {
+		n.auditRoster(*old)
+	}
+	if n.mesh != nil { // not yet, while New reads what is on disk
+		n.mesh.RosterChanged()
+	}
+	return err
+}
+
+// noRoster is what counts on a node whose roster is lost: nobody is an admin, and nodes are let in whose certificates are
+// by the same issuing key as its own.
+func (n *Node) noRoster() identity.Roster {
+	return identity.Roster{Keys: identity.Keys{Issuing: n.self.Load().Issuer}}
+}
+
+// revocations are those that are stored. One that cannot be read is left out and reported.
+func (n *Node) revocations() (list []identity.Revocation, err error) {
+	for _, raw := range n.docs.All(identity.RevocationKind) {
+		r, err2 := identity.OpenRevocation(n.me.Root, raw)
+		if err2 != nil {
+			err = errors.Join(err, err2)
+			continue
+		}
+		list = append(list, r)
+	}
+	return list, err
+}
+
+// documentTrouble is what is wrong with this node's documents, a line each.
+func (n *Node) documentTrouble() (list []string) {
+	if n.roster.Load().Version == 0 {
+		list = append(list, errNoRoster.Error())
+	}
+	if amiss := n.amiss.Load(); amiss != nil && *amiss != "" {
+		list = append(list, "documents: "+*amiss)
+	}
+	for _, l := range n.docs.Lost() {
+		list = append(list, n.lostText(l))
+	}
+	return list
+}
+
+var errNoRoster = errors.New("it has no roster, which was damaged or lost; it runs no job until it has fetched one")
+
+// lostText names a change that lost to a concurrent one.
+func (n *Node) lostText(l gossip.Lost) string {
+	text := fmt.Sprintf("%s/%s version %d (%s)", l.Kind, l.Name, l.Version, l.Hash.Short())
+	if l.Kind == identity.RosterKind {
+		if r, err := identity.OpenRoster(n.me.Root, l.Raw); err == nil {
+			text = fmt.Sprintf("roster version %d (%s), made by %s on %s,", r.Version, r.Hash.Short(), r.By, r.Issued.UTC().Format(time.RFC3339))
+		}
+	}
+	return fmt.Sprintf("%s lost to version %d (%s), made at the same time: its changes are not in force; make them again", text, l.To.Version, l.To.Hash.Short())
+}
