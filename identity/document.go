@@ -150,7 +150,9 @@ func openDocument(root PublicKey[Root], known Signers, raw []byte) (Document, er
 	}
 	body, err := root.Open(DocumentContext, raw)
 	if err != nil && known != nil {
-		return openAdmins(known, raw)
+		if d, byAdmin := openAdmins(known, raw); !errors.Is(byAdmin, errNoSigner) {
+			return d, byAdmin
+		}
 	}
 	var d Document
 	if err == nil {
@@ -168,6 +170,9 @@ func openDocument(root PublicKey[Root], known Signers, raw []byte) (Document, er
 	return d, nil
 }
 
+var errNoSigner = errors.New("it names no admin as its signer")
+
+// openAdmins is openDocument for what the root did not sign.
 func openAdmins(known Signers, raw []byte) (d Document, err error) {
 	_, body, err := Split(raw)
 	if err == nil {
@@ -176,9 +181,12 @@ func openAdmins(known Signers, raw []byte) (d Document, err error) {
 	if err != nil {
 		return Document{}, err
 	}
+	if d.Signer == "" {
+		return Document{}, errNoSigner
+	}
 	key, ok := known(d.Signer)
 	if !ok {
-		return Document{}, fmt.Errorf("neither the root key signed it nor somebody who is or was an admin, as far as is known here (%q)", d.Signer)
+		return Document{}, fmt.Errorf("its signer %q is not and was not an admin, as far as is known here", d.Signer)
 	}
 	if _, err := key.Open(DocumentContext, raw); err != nil {
 		return Document{}, err

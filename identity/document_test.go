@@ -58,7 +58,7 @@ func TestGenuineDocuments(t *testing.T) {
 		{"a roster", w.doc, ""},
 		{"a revocation", revocation, ""},
 		{"of an admin", signed(note, bob), ""},
-		{"of nobody who is known", signed(note, NewKey[Admin]()), "is or was an admin"},
+		{"of nobody who is known", signed(note, NewKey[Admin]()), "is not and was not an admin"},
 		{"in the name of another admin", bob.Sign(DocumentContext, raw), "is not valid"},
 		{"changed on the way", changed, "document: "},
 		{"that lasts for ever", signed(far, bob), "ends in more than 366 days"},
