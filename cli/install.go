@@ -14,6 +14,7 @@ import (
 	"fleet/identity"
 	"fleet/internal/atomicfile"
 	"fleet/internal/program"
+	"fleet/internal/wait"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -148,18 +149,14 @@ func askSystemd(ctx context.Context, args ...string) (string, error) {
 
 // awaitActive waits until the service has said that it is ready, which is when it listens for jobs.
 func awaitActive(ctx context.Context) error {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
 	for {
 		out, _ := askSystemd(ctx, "is-active", unitName)
 		if out == "active" {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if wait.For(ctx, 200*time.Millisecond) != nil {
 			return faultf("the service is installed and keeps trying, but this host is not in the fleet yet (%s)", out).
 				with("to see why: journalctl -u fleet-node -n 20")
-		case <-tick.C:
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"fleet/cli/report"
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/wait"
 	"fleet/job"
 	"fleet/node"
 	"fleet/node/sim"
@@ -219,7 +220,7 @@ func (s *simulation) await(ctx context.Context, hosts int) error {
 		}
 		if agreed++; alive != hosts {
 			agreed = 0
-			pauseFor(ctx, simLook)
+			wait.For(ctx, simLook)
 		}
 	}
 	return nil
@@ -245,7 +246,7 @@ func (s *simulation) killBroker(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, simSettle)
 	defer cancel()
 	for s.world.Brokers()[job.BrokerURL(n.broker)] > 0 || s.world.Connected() < s.options.hosts {
-		if pauseFor(ctx, simLook); ctx.Err() != nil {
+		if wait.For(ctx, simLook) != nil {
 			return faultf("%d of %d hosts found another broker: %w", s.world.Connected(), s.options.hosts, ctx.Err())
 		}
 	}
@@ -259,15 +260,6 @@ func (s *simulation) killBroker(ctx context.Context) error {
 	s.differ(run, wrong)
 	s.measured.Kill = &report.SimKill{Hosts: most, Back: report.Milliseconds(back), Heard: report.Milliseconds(time.Since(began)), Answered: tally.Answered}
 	return nil
-}
-
-func pauseFor(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
 }
 
 // stop ends all that was started, by its process id.

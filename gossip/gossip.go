@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fleet/internal/logkey"
+	"fleet/internal/wait"
 
 	"github.com/hashicorp/memberlist"
 	"golang.org/x/sync/errgroup"
@@ -217,10 +218,8 @@ func (g *Gossip) tellChanges(ctx context.Context) {
 		if g.cfg.OnChange != nil {
 			g.cfg.OnChange()
 		}
-		select {
-		case <-ctx.Done():
+		if wait.For(ctx, changeSpacing) != nil {
 			return
-		case <-time.After(changeSpacing):
 		}
 	}
 }

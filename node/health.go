@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleet/internal/logkey"
+	"fleet/internal/wait"
 	"fleet/job"
 	"fleet/node/metrics"
 )
@@ -73,9 +74,6 @@ func (n *Node) metricsLoop(ctx context.Context) {
 		if err != nil {
 			n.log.Error("cannot serve metrics and health checks; retrying", logkey.Error, err, logkey.Retry, metricsAgain)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(metricsAgain):
-		}
+		wait.For(ctx, metricsAgain)
 	}
 }

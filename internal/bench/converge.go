@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"fleet/internal/wait"
 )
 
 const (
@@ -51,7 +53,7 @@ func benchConverge(ctx context.Context, o options, dir string) error {
 				if err := f.settled(ctx); err != nil {
 					return fmt.Errorf("after: %s: %w", c.name, err)
 				}
-				if err := wait(ctx, calm); err != nil {
+				if err := wait.For(ctx, calm); err != nil {
 					return err
 				}
 			}

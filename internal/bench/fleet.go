@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"fleet/internal/wait"
 )
 
 const (
@@ -200,7 +202,7 @@ func (f *fleet) until(ctx context.Context, pause time.Duration, what string, goo
 			}
 			heard, ended = len(names), exit
 		}
-		if err := wait(ctx, pause); err != nil {
+		if err := wait.For(ctx, pause); err != nil {
 			return fmt.Errorf("not within %s: %s; the last ping was answered by %d and ended with %d: %w", settleLimit, what, heard, ended, err)
 		}
 	}

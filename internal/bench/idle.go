@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fleet/internal/wait"
 )
 
 // benchIdle leaves a fleet alone and reads what its nodes use meanwhile.
@@ -23,7 +25,7 @@ func benchIdle(ctx context.Context, o options, dir string) error {
 		if err := f.settled(ctx); err != nil {
 			return err
 		}
-		if err := wait(ctx, o.alone); err != nil {
+		if err := wait.For(ctx, o.alone); err != nil {
 			return err
 		}
 		t.column(fmt.Sprintf("%d hosts", n))
@@ -45,7 +47,7 @@ func (f *fleet) idle(ctx context.Context, d time.Duration, t *table) error {
 		return err
 	}
 	began := time.Now()
-	if err := wait(ctx, d); err != nil {
+	if err := wait.For(ctx, d); err != nil {
 		return err
 	}
 	after, err := f.usage()

@@ -145,12 +145,3 @@ func bench(ctx context.Context, args []string) (err error) {
 
 // note tells on standard error how far it is.
 func note(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }
-
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"fleet/internal/wait"
 )
 
 // Exec runs argv as root on a host and waits for it. A program that ends with a code other than 0 is a Result, not an
@@ -101,10 +103,8 @@ func (l *Lab) Ready(ctx context.Context, host string) error {
 			return fmt.Errorf("%s has %w: %s", host, ErrDegraded, strings.TrimSpace(failed.Stdout))
 		}
 		// systemd does not listen yet, and there is nothing to wait on until it does.
-		select {
-		case <-ctx.Done():
+		if wait.For(ctx, 30*time.Millisecond) != nil {
 			return fmt.Errorf("waiting for %s to boot: %w: %s", host, context.Cause(ctx), strings.TrimSpace(res.Stderr))
-		case <-time.After(30 * time.Millisecond):
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/logkey"
+	"fleet/internal/wait"
 	"fleet/internal/wire"
 	"fleet/job"
 	"fleet/plugins/plugin"
@@ -161,12 +162,8 @@ func (r *Runner) Wait(ctx context.Context, id string) (End, error) {
 		if time.Since(began) > lookSoonFor {
 			look = lookLater
 		}
-		t := time.NewTimer(look)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return End{}, ctx.Err()
-		case <-t.C:
+		if err := wait.For(ctx, look); err != nil {
+			return End{}, err
 		}
 	}
 }

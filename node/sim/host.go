@@ -8,16 +8,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"fleet/identity"
 	"fleet/internal/logkey"
+	"fleet/internal/wait"
 	"fleet/job"
 	"fleet/node/gate"
 	"fleet/node/mesh"
 	"fleet/node/runner"
 	"fleet/plugins/plugin"
 	"fleet/policy"
+
+	"github.com/nats-io/nats.go"
 )
 
 const (
@@ -143,14 +144,9 @@ func (h *host) lag() {
 	}
 	rates := h.w.config.Rates
 	h.mu.Lock()
-	wait := min(time.Duration(h.luck.ExpFloat64()*float64(rates.Lag)), rates.Worst())
+	late := min(time.Duration(h.luck.ExpFloat64()*float64(rates.Lag)), rates.Worst())
 	h.mu.Unlock()
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-h.w.acting.Done():
-	}
+	wait.For(h.w.acting, late)
 }
 
 // actors are a host's plugins, which only pretend.

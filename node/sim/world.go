@@ -11,6 +11,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/logkey"
+	"fleet/internal/wait"
 	"fleet/job"
 )
 
@@ -112,7 +113,7 @@ func (w *World) Connect(ctx context.Context) error {
 				err = fmt.Errorf("host %s: %w", h.name, err)
 				failed.Store(&err)
 				w.config.Log.Warn("simulated host not connected; it tries again", logkey.Error, err)
-				pause(ctx, 500*time.Millisecond)
+				wait.For(ctx, 500*time.Millisecond)
 			}
 		})
 	}
@@ -214,15 +215,6 @@ func (w *World) takeRoster(signed []byte) {
 			r := now.Revoking([]identity.Revocation{v})
 			w.roster.CompareAndSwap(now, &r)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
 	}
 }
 

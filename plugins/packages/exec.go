@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"fleet/internal/program"
+	"fleet/internal/wait"
 )
 
 const (
@@ -93,12 +94,8 @@ func whenUnlocked(ctx context.Context, r runner, c command, locked func(output) 
 			return out, err
 		}
 		end, bounded := ctx.Deadline()
-		if bounded && time.Until(end) > 2*lockPoll || !bounded {
-			select {
-			case <-ctx.Done():
-			case <-time.After(lockPoll):
-				continue
-			}
+		if (!bounded || time.Until(end) > 2*lockPoll) && wait.For(ctx, lockPoll) == nil {
+			continue
 		}
 		// Also with a little time left: a change begun now would be stopped in the middle.
 		return out, fmt.Errorf("another program held the package manager's lock until the time limit%s", lockHolder(out))

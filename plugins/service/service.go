@@ -11,6 +11,7 @@ import (
 
 	"fleet/internal/lazyregexp"
 	"fleet/internal/nearest"
+	"fleet/internal/wait"
 	"fleet/plugins/plugin"
 )
 
@@ -197,10 +198,8 @@ func (r run) settle(ctx context.Context) (st status, steady bool, err error) {
 		if err != nil || st.State == failed || r.reached(st) && steady {
 			return st, steady, err
 		}
-		select {
-		case <-ctx.Done():
-			return st, false, ctx.Err()
-		case <-time.After(pause):
+		if err := wait.For(ctx, pause); err != nil {
+			return st, false, err
 		}
 		last := st
 		st, err = r.m.look(ctx, r.unit())
