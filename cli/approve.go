@@ -234,7 +234,7 @@ func jobInWords(signer string, j job.Job, members []job.Member) string {
 		names = append(names, members[i].Name)
 	}
 	return fmt.Sprintf("%s signed: %s on %s: %s, until %s", signer, strings.Join(words, " "), hosts(len(names)),
-		filter.FoldNodes(names), j.ExpiresAt().Format(time.DateTime))
+		filter.FoldNodes(names), j.ExpiresAt().Format(report.Stamp))
 }
 
 func (e *env) send(in *ucli.Context, list []plugin.Declaration) error {

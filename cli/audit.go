@@ -41,7 +41,7 @@ func auditVerb() verb {
 		},
 		flags: append(append(append(filterFlags(),
 			text(whatToPrint, flagJob, "", "`ID`: only lines about this job"),
-			text(whatToPrint, flagSince, "", "`DURATION`: only lines this old or newer (90s, 1h, 720h)"),
+			text(whatToPrint, flagSince, "", "`DURATION`: only lines this old or newer (90s, 1h, 30d)"),
 			text(whatToPrint, flagLimit, "", "`N`: the newest N lines of each host (default 50, at most 500)"),
 		), printFlags("no more detail about hosts")...), connectionFlags()...),
 		endings:  []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
@@ -82,9 +82,9 @@ func auditWords(in *ucli.Context) (map[string]string, error) {
 		words["limit"] = in.String(flagLimit)
 	}
 	if in.IsSet(flagSince) {
-		d, err := time.ParseDuration(in.String(flagSince))
+		d, err := parseDuration(in.String(flagSince))
 		if err != nil || d < time.Second || d > maxSince {
-			return nil, usagef("--since: %q is not a duration such as 90s, 1h or 720h", in.String(flagSince))
+			return nil, usagef("--since: %q is not a duration such as 90s, 1h or 30d", in.String(flagSince))
 		}
 		words["since"] = strconv.FormatInt(int64(d/time.Second), 10)
 	}

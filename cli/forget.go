@@ -53,7 +53,7 @@ func (e *env) forget(ctx context.Context, in *ucli.Context) error {
 	case m.Presence == job.Alive:
 		return usagef("%s is alive; a live host cannot be forgotten", name).with("stop it first, or shut it out: fleet node revoke " + name)
 	}
-	if err := e.sure(ctx, in, "not expect "+name+" ("+string(m.Node)+", "+string(m.Presence)+" since "+time.UnixMilli(m.Since).Format(time.DateTime)+") any more"); err != nil {
+	if err := e.sure(ctx, in, "not expect "+name+" ("+string(m.Node)+", "+string(m.Presence)+" since "+time.UnixMilli(m.Since).Format(report.Stamp)+") any more"); err != nil {
 		return err
 	}
 	o.args = plugin.Args{inputNode: string(m.Node)}

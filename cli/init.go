@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"fleet/cli/report"
 	"fleet/identity"
 	"fleet/internal/atomicfile"
 	"fleet/node"
@@ -89,7 +90,7 @@ func (e *env) doInit(in *ucli.Context) error {
 	e.note("created the fleet %s; its root key is %s: keep it safe and off other machines", f.fleet, filepath.Join(f.home, rootKeyFile))
 	e.note("you are the admin %s; this host is %s; to start it: fleet node", f.admin, p.name)
 	e.note("other hosts join with the token below until %s; it is secret and saved in %s",
-		f.now.Add(life).Format(time.DateTime), filepath.Join(f.home, tokenFile))
+		f.now.Add(life).Format(report.Stamp), filepath.Join(f.home, tokenFile))
 	e.note("on each of them, put it into /etc/fleet/join (mode 0600) or FLEET_JOIN and run: fleet node")
 	return e.print(token.Text() + "\n")
 }
@@ -166,9 +167,9 @@ func parseLife(in *ucli.Context, otherwise time.Duration) (time.Duration, error)
 	if !in.IsSet(flagExpires) {
 		return otherwise, nil
 	}
-	d, err := time.ParseDuration(in.String(flagExpires))
+	d, err := parseDuration(in.String(flagExpires))
 	if err != nil || d <= 0 {
-		return 0, usagef("--expires: %q is not a duration such as 1h or 720h", in.String(flagExpires))
+		return 0, usagef("--expires: %q is not a duration such as 1h or 30d", in.String(flagExpires))
 	}
 	return d, nil
 }

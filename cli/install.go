@@ -59,7 +59,7 @@ func (e *env) install(in *ucli.Context) error {
 	}
 	wait := installWait
 	if in.IsSet(flagWait) {
-		d, err := time.ParseDuration(in.String(flagWait))
+		d, err := parseDuration(in.String(flagWait))
 		if err != nil || d <= 0 {
 			return usagef("--wait: %q is not a duration such as 2m", in.String(flagWait))
 		}

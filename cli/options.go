@@ -133,7 +133,7 @@ const longestTime = 24 * time.Hour
 
 // parseSeconds reads a number of seconds, or a duration with units such as 1m30s.
 func parseSeconds(s string) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
+	d, err := parseDuration(s)
 	if n, notNumber := strconv.ParseFloat(s, 64); notNumber == nil {
 		if math.IsNaN(n) || math.Abs(n) > longestTime.Seconds() {
 			return 0, fmt.Errorf("%q seconds is too long; at most %s", s, longestTime)

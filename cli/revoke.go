@@ -94,7 +94,7 @@ func (e *env) whichNode(ctx context.Context, o connection, word string) (job.Mem
 		names = append(names, m.Name)
 		if strings.EqualFold(m.Name, word) {
 			found = append(found, m)
-			lines = append(lines, fmt.Sprintf("%s: %s %s since %s", m.Node, m.Role, m.Presence, time.UnixMilli(m.Since).Format(time.DateTime)))
+			lines = append(lines, fmt.Sprintf("%s: %s %s since %s", m.Node, m.Role, m.Presence, time.UnixMilli(m.Since).Format(report.Stamp)))
 		}
 	}
 	switch len(found) {

@@ -41,7 +41,7 @@ func roleVerb() verb {
 				about: []string{
 					"Needs the root key. A job fits the rule if the action, every argument, the hosts and the time all match. What you leave out matches anything.",
 					"--hosts is an expression as for -S over the labels from a host's join token, which the host cannot change. Facts are not used.",
-					"A time is 2026-12-24, '2026-12-24 18:00' (in this machine's time zone), RFC 3339, or a duration from now such as 8h.",
+					"A time is 2026-12-24, '2026-12-24 18:00' (in this machine's time zone), RFC 3339, or a duration from now such as 8h or 30d.",
 				},
 				examples: []example{
 					{"fleet role allow ops --action service.*", "all service actions, on every host"},
@@ -167,10 +167,10 @@ func parseWhen(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+	if d, err := parseDuration(s); err == nil && d > 0 {
 		return now.Add(d), nil
 	}
-	return time.Time{}, fmt.Errorf("%q is no time; write 2026-12-24, '2026-12-24 18:00', RFC 3339, or a duration from now such as 8h", s)
+	return time.Time{}, fmt.Errorf("%q is not a time; write 2026-12-24, '2026-12-24 18:00', RFC 3339, or a duration from now such as 8h or 30d", s)
 }
 
 func (e *env) roleRemove(in *ucli.Context) error {

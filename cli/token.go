@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"fleet/cli/report"
 	"fleet/identity"
 
 	ucli "github.com/urfave/cli/v2"
@@ -26,7 +27,7 @@ func tokenVerb() verb {
 				"A host admitted with the token gets its role and labels. Labels are attested: the host's own facts cannot override them.",
 			},
 			examples: []example{
-				{"fleet token create --role ephemeral --label env=prod --expires 720h", "for an autoscaling group"},
+				{"fleet token create --role ephemeral --label env=prod --expires 30d", "for an autoscaling group"},
 				{"fleet token create --role peer --network 10.0.0.0/8", "for a host that may run a broker"},
 			},
 			flags: append([]ucli.Flag{
@@ -80,7 +81,7 @@ func (e *env) createToken(in *ucli.Context) error {
 	if err := keepToken(o.home, t); err != nil {
 		return faultf("%w", err) // one that is not listed is not found again when it has to be revoked
 	}
-	e.note("token %s: role %s, until %s, brokers %s (%s)", t.Record.ID(), r.Role, r.Expires.Format(time.DateTime),
+	e.note("token %s: role %s, until %s, brokers %s (%s)", t.Record.ID(), r.Role, r.Expires.Format(report.Stamp),
 		strings.Join(c.Brokers, " "), filepath.Join(o.home, brokersFile))
 	return e.print(t.Text() + "\n")
 }

@@ -215,7 +215,7 @@ func (g *gathering) missing(id identity.ID, name string, interrupted error) Outc
 	case g.revoked(id):
 		o.Message = "revoked: the host is shut out of the fleet and its answers are ignored"
 	case known && m.Presence == job.Gone:
-		o.Message = fmt.Sprintf("failed %s ago, last seen %s", ago(m.Since), time.UnixMilli(m.LastSeen).Format(time.DateTime))
+		o.Message = fmt.Sprintf("failed %s ago, last seen %s", ago(m.Since), time.UnixMilli(m.LastSeen).Format("2006-01-02 15:04:05 MST"))
 	case known && m.Presence == job.Left:
 		o.Message = fmt.Sprintf("left the fleet %s ago", ago(m.Since))
 	case known && !accepts && !job.Understands(m.Protocol):

@@ -186,3 +186,6 @@ func sortedKeys[V any](m map[string]V) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// Stamp is how a time is shown to people: in this machine's time zone, and with its name.
+const Stamp = "2006-01-02 15:04:05 MST"

@@ -117,7 +117,7 @@ func (x Jobs) Render(f Format) ([]byte, error) {
 func (j *listedJob) row() []string {
 	came := "-"
 	if t, err := time.Parse(time.RFC3339, j.Came); err == nil {
-		came = t.Local().Format(time.DateTime)
+		came = t.Local().Format(Stamp)
 	}
 	var tally []string
 	for _, s := range sortedStates(j.Tally) {

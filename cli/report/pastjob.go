@@ -144,7 +144,7 @@ func (p Past) Title() string {
 		parts = append(parts, p.Signer+": "+typed(p.Run.Plugin, p.Run.Action.Name, p.Run.Args))
 	}
 	if !p.Came.IsZero() {
-		parts = append(parts, p.Came.Local().Format(time.DateTime))
+		parts = append(parts, p.Came.Local().Format(Stamp))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -63,7 +63,7 @@ func (t Token) row() []string {
 	}
 	expires := "made elsewhere"
 	if !t.Elsewhere {
-		expires = t.Expires.Local().Format(time.DateTime)
+		expires = t.Expires.Local().Format(Stamp)
 	}
 	return []string{t.ID, t.State, t.Role, expires, strings.Join(labels, " "), strings.Join(t.Networks, " ")}
 }
