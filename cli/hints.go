@@ -108,7 +108,7 @@ func hintsFor(r report.Run, f filter.Filter) []string {
 		hints = append(hints, "fleet filter explain "+f.String()+" says what was asked for")
 	case skipped > 0 && skipped == len(r.Outcomes):
 		if len(have) == 0 {
-			return []string{"every host skipped it: none of them has what the command names"}
+			return []string{"every host skipped it: none of them has what the command names, or it is held there; each line says why"}
 		}
 		names := make([]string, 0, len(have))
 		for n := range have {
