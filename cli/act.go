@@ -25,7 +25,7 @@ func actVerb() verb {
 		examples: []example{{"systemctl status 'fleet-job-*'", "the changes running on this host now"}},
 		endings:  []ending{endFault},
 		do: func(e *env, in *ucli.Context) error {
-			set, err := plugins.Builtin(nil, slog.New(slog.NewTextHandler(e.stderr, nil)))
+			set, err := plugins.WithoutNode(slog.New(slog.NewTextHandler(e.stderr, nil)))
 			if err != nil {
 				return faultf("%w", err)
 			}

@@ -2,9 +2,10 @@ package facts
 
 import (
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
+
+	"fleet/internal/factpath"
 )
 
 // Facts are a host's facts by name. Values are nil, bool, string, int64, float64, []any and map[string]any of these,
@@ -59,57 +60,8 @@ func DefaultClassFiles() []string {
 	}
 }
 
-// Lookup finds a fact by name. A dot goes one level down ("os.release.major"), a number selects from a list
-// ("processors.models.0"). A key that itself has dots is found too, and first ("networking.interfaces.eth0.100.ip",
-// or a custom fact called "my.fact"). As in Facter, the case of the outermost name does not matter if it is not found
-// as written. A fact that is there with the value nil is found.
-func (f Facts) Lookup(path string) (any, bool) {
-	if path == "" || len(path) > maxPath {
-		return nil, false
-	}
-	if v, ok := find(map[string]any(f), path); ok {
-		return v, true
-	}
-	top, _, _ := strings.Cut(path, ".")
-	lower := strings.ToLower(top)
-	if lower == top {
-		return nil, false
-	}
-	return find(map[string]any(f), lower+path[len(top):])
-}
-
-// find tries the whole path as a key before any part of it, shorter parts before longer ones.
-func find(v any, path string) (any, bool) {
-	switch v := v.(type) {
-	case map[string]any:
-		if found, ok := v[path]; ok {
-			return found, true
-		}
-		for i := 0; i < len(path); i++ {
-			if path[i] != '.' {
-				continue
-			}
-			inner, ok := v[path[:i]]
-			if !ok {
-				continue
-			}
-			if found, ok := find(inner, path[i+1:]); ok {
-				return found, true
-			}
-		}
-	case []any:
-		index, rest, deeper := strings.Cut(path, ".")
-		n, err := strconv.ParseUint(index, 10, 31)
-		if err != nil || n >= uint64(len(v)) || strconv.FormatUint(n, 10) != index {
-			return nil, false
-		}
-		if !deeper {
-			return v[n], true
-		}
-		return find(v[n], rest)
-	}
-	return nil, false
-}
+// Lookup finds a fact by name, as factpath.Find says.
+func (f Facts) Lookup(path string) (any, bool) { return factpath.Find(f, path) }
 
 // UnmarshalJSON decodes facts as strictly as custom fact files: whole numbers become int64, a name given twice is an
 // error, depth and lengths are bounded (but not the number of values: that is up to the size of data).

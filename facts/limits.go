@@ -14,7 +14,6 @@ const (
 	maxFiles    = 512       // entries of one facts.d directory
 	maxProblems = 200       // problems kept; the rest is one line with the number
 	maxError    = 4 << 10   // bytes of one problem
-	maxPath     = 1024      // bytes of a path given to Lookup
 
 	maxNesting = 1000 // open brackets before a TOML or YAML text is refused unparsed: those parsers recurse without a bound
 

@@ -20,7 +20,14 @@ type Host interface {
 
 // Builtin returns the plugins that every node has. It finds the host's package manager, but asks host for nothing.
 func Builtin(host Host, log *slog.Logger) (*Set, error) {
-	return New(packages.New(log), service.New(), fstat.Plugin{}, jobs.New(host), rpcutil.New(host))
+	return New(append(withoutNode(log), jobs.New(host), rpcutil.New(host))...)
+}
+
+// WithoutNode returns those of them that need no node, among them all that have actions which run detached.
+func WithoutNode(log *slog.Logger) (*Set, error) { return New(withoutNode(log)...) }
+
+func withoutNode(log *slog.Logger) []plugin.Plugin {
+	return []plugin.Plugin{packages.New(log), service.New(), fstat.Plugin{}}
 }
 
 // BuiltinDeclarations returns what the built-in plugins say of themselves, by name, for those who have no host.

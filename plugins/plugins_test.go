@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -273,7 +274,15 @@ func TestBuiltin(t *testing.T) {
 			t.Errorf("no data function %s", name)
 		}
 	}
+	alone, err := WithoutNode(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, d := range s.Declarations() {
+		detached := slices.ContainsFunc(d.Actions, func(a plugin.Action) bool { return a.Detached })
+		if _, ok := alone.Get(d.Name); detached && !ok {
+			t.Errorf("%s has actions that run without the node, and is not there then", d.Name)
+		}
 		for line := range strings.Lines(Document(d)) {
 			if len(line) > 130 {
 				t.Errorf("%d columns: %s", len(line), line)

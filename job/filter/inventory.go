@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
+
+	"fleet/internal/factpath"
 )
 
 // InventoryHost is a host out of an inventory file. It implements Host and has no data functions beyond fact and agent.
@@ -26,52 +26,8 @@ func (h InventoryHost) Data(context.Context, string, string) (map[string]any, er
 	return nil, errors.New("an inventory file has no data functions")
 }
 
-// Fact finds a fact as the node does: a dot goes one level down, a number selects from a list, a key that has dots
-// itself goes first, and the case of the outermost name does not matter if it is not found as written.
-func (h InventoryHost) Fact(path string) (any, bool) {
-	if v, ok := find(h.facts, path); ok {
-		return v, true
-	}
-	top, rest, dotted := strings.Cut(path, ".")
-	lower := strings.ToLower(top)
-	if lower == top {
-		return nil, false
-	}
-	if dotted {
-		lower += "." + rest
-	}
-	return find(h.facts, lower)
-}
-
-func find(v any, path string) (any, bool) {
-	switch v := v.(type) {
-	case map[string]any:
-		if found, ok := v[path]; ok {
-			return found, true
-		}
-		for i := range len(path) {
-			if path[i] != '.' {
-				continue
-			}
-			if inner, ok := v[path[:i]]; ok {
-				if found, ok := find(inner, path[i+1:]); ok {
-					return found, true
-				}
-			}
-		}
-	case []any:
-		index, rest, deeper := strings.Cut(path, ".")
-		n, err := strconv.ParseUint(index, 10, 31)
-		if err != nil || n >= uint64(len(v)) || strconv.FormatUint(n, 10) != index {
-			return nil, false
-		}
-		if !deeper {
-			return v[n], true
-		}
-		return find(v[n], rest)
-	}
-	return nil, false
-}
+// Fact finds a fact as the node does.
+func (h InventoryHost) Fact(path string) (any, bool) { return factpath.Find(h.facts, path) }
 
 // ReadInventory reads {"nodes":[{"name":...,"facts":{...},"classes":[...],"agents":[...]}]}. It is strict: an unknown
 // or repeated key, a host named twice or anything after the end is an error with line and column. At most MaxNames hosts
