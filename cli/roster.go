@@ -138,6 +138,8 @@ func (x rosterEdit) put(ctx context.Context, next identity.Roster) (mine, winner
 	switch {
 	case lost:
 		return mine, winner, nil
+	case refused != nil && winner.Knows(mine.Hash):
+		return mine, winner, faultf("roster version %d is in force, but may be on no disk yet: %w", mine.Version, refused).with("to see which host has trouble: fleet status")
 	case refused != nil:
 		return mine, winner, faultf("%w", refused)
 	case !winner.Knows(mine.Hash):

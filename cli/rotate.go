@@ -73,6 +73,7 @@ type rotation struct {
 	issuer  identity.Issuer
 	gossip  []byte
 	version uint64 // of the documents handed in last
+	forced  bool   // the roster names the keys
 }
 
 // agree shows who would be carried over and asks.
@@ -166,9 +167,13 @@ func (r *rotation) handIn(ctx context.Context) error {
 // force makes the roster name the keys.
 func (r *rotation) force(ctx context.Context) error {
 	_, err := r.e.editRoster(ctx, r.o, func(roster *identity.Roster) error {
+		if roster.Keys.Since > r.keys.Since || r.forced && roster.Keys.Since != r.keys.Since {
+			return faultf("another rotation has begun, and its keys are in force; this one ends here").with("when the other one has ended, see that all is well: fleet status")
+		}
 		roster.Keys = r.keys
 		return nil
 	})
+	r.forced = err == nil
 	return err
 }
 

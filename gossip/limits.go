@@ -33,10 +33,10 @@ const (
 
 	// MaxDocument is the largest document in bytes. Every node keeps every document, so all together are bounded too.
 	MaxDocument = 64 << 10
-	// rootDocuments and rootBytes are the room of what the root key signs, which nothing else can take: a roster, 14 parts of a
-	// rotation, and a thousand revocations of 300 bytes.
+	// rootDocuments and rootBytes are the room of what the root key signs, which nothing else can take: a roster, two rotations of
+	// 14 parts, and a thousand revocations of 300 bytes.
 	rootDocuments = 1024
-	rootBytes     = 3 << 19
+	rootBytes     = 5 << 19
 	// signerDocuments and signerBytes are what one admin may have, adminDocuments and adminBytes what all have together.
 	signerDocuments = 128
 	signerBytes     = 256 << 10

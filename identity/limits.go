@@ -31,6 +31,9 @@ const (
 	// MaxDocumentLife is how far ahead the end of an admin's document may be. Whoever wants it longer makes a new version, so
 	// that what nobody looks after goes by itself.
 	MaxDocumentLife = 366 * 24 * time.Hour
+	// rotationLife is how long the documents with new shared keys are kept: a host that was off for longer than NodeLife has to be
+	// admitted again, and gets the keys then.
+	rotationLife = NodeLife + 24*time.Hour
 	// revokedNodeLife is how long a node stays revoked. A peer that has not heard of it may go on renewing the node's certificate.
 	revokedNodeLife = 366 * 24 * time.Hour
 	// backdate lets a host join whose clock is behind; the gate on a node says what is wrong with its clock.

@@ -31,7 +31,7 @@ type Secrets struct {
 // given certificates by the new issuing key for certificates by the old one.
 type Rotation struct {
 	Version uint64        `cbor:"-"` // the document's: the time it was made, in Unix milliseconds
-	Part    int           `cbor:"-"` // the document's name: a large fleet needs several
+	Part    int           `cbor:"-"` // a large fleet needs several
 	Keys    Keys          `cbor:"1,keyasint"`
 	Issuing []byte        `cbor:"2,keyasint"` // the new issuing key's certificate, DER
 	Sealed  map[ID][]byte `cbor:"3,keyasint"` // by node: Secrets, sealed to its key
@@ -90,12 +90,17 @@ func (r Rotation) OpenFor(id ID, key SealKey) (gossip []byte, issuer Issuer, fou
 	return s.Gossip, issuer, true, nil
 }
 
-// SignRotation makes the document.
+// name is the document's. Two rotations that are made at the same time have documents of their own: whichever keys the
+// roster names in the end, the nodes have them.
+func (r Rotation) name() string { return fmt.Sprintf("%d.%d", r.Keys.Since, r.Part) }
+
+// SignRotation makes the document. It ends when no certificate by the older issuing key holds any more.
 func SignRotation(root PrivateKey[Root], r Rotation, now time.Time) ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	return signDocument(root, Document{Kind: RotationKind, Name: strconv.Itoa(r.Part), Version: r.Version}, r, now)
+	until := now.Add(rotationLife).Truncate(time.Second)
+	return signDocument(root, Document{Kind: RotationKind, Name: r.name(), Version: r.Version, Until: until}, r, now)
 }
 
 // OpenRotation verifies a rotation with the pinned root key.
@@ -116,8 +121,9 @@ func (r *Rotation) fill(doc Document) (err error) {
 		return fmt.Errorf("rotation: %w", err)
 	}
 	r.Version = doc.Version
-	if r.Part, err = strconv.Atoi(doc.Name); err != nil || strconv.Itoa(r.Part) != doc.Name {
-		return fmt.Errorf("rotation: %q is not a part number", doc.Name)
+	_, part, _ := strings.Cut(doc.Name, ".")
+	if r.Part, err = strconv.Atoi(part); err != nil || r.name() != doc.Name {
+		return fmt.Errorf("rotation: %q is not its time and the number of a part", doc.Name)
 	}
 	return r.check()
 }

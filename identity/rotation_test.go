@@ -39,7 +39,7 @@ func TestARotationOpensForThoseItIsFor(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, r) {
 		t.Fatalf("%+v %v", got, err)
 	}
-	if d, err := VerifyDocument(w.root.Public(), nil, raw, now); err != nil || d.Kind != RotationKind || d.Name != "1" || d.Version != 7 {
+	if d, err := VerifyDocument(w.root.Public(), nil, raw, now); err != nil || d.Kind != RotationKind || d.Name != "7.1" || d.Version != 7 {
 		t.Errorf("%+v %v", d, err)
 	}
 	gossip, issuer, found, err := got.OpenFor(peer.ID, peerKey)

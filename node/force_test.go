@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -278,4 +279,46 @@ func TestDocumentsOfARemovedAdminAreKept(t *testing.T) {
 	if err != nil || k.roster.Load().Authorises(d) {
 		t.Errorf("it counts: %v", err)
 	}
+}
+
+// Two rotations at the same time do not take each other's place: the node has the keys that the roster names, whichever
+// they are. Both are forgotten when they have ended.
+func TestTwoRotationsAtOnce(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		k := newKeeper(t)
+		var keys []identity.Keys
+		for since := range uint64(2) {
+			issuer, err := identity.NewIssuer(k.root, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			secret := bytes.Repeat([]byte{byte(since + 1)}, 32)
+			r := identity.Rotation{Version: since + 7, Issuing: issuer.Certificate,
+				Keys: identity.Keys{Issuing: issuer.Key.Public().ID(), Gossip: identity.GossipID(secret), Overlap: true, Since: since + 7}}
+			if err := r.SealTo(*k.self.Load(), identity.Secrets{Gossip: secret, Issuing: issuer.Key.Secret()}); err != nil {
+				t.Fatal(err)
+			}
+			signed, err := identity.SignRotation(k.root, r, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := k.keep(signed); err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, r.Keys)
+		}
+		if err := k.keep(k.next(func(r *identity.Roster) { r.Keys = keys[0] })); err != nil {
+			t.Fatal(err)
+		}
+		if got := identity.GossipID(k.keys.gossip()[0]); got != keys[0].Gossip || k.issuer().Key.Public().ID() != keys[0].Issuing {
+			t.Errorf("in force is the gossip key %s, want %s", got, keys[0].Gossip)
+		}
+		time.Sleep(16 * 24 * time.Hour)
+		if err := k.docs.Mend(); err != nil || len(k.docs.All(identity.RotationKind)) != 0 {
+			t.Errorf("%v, kept: %v", err, k.docs.List())
+		}
+		if err := k.settle(); err != nil || identity.GossipID(k.keys.gossip()[0]) != keys[0].Gossip {
+			t.Errorf("the key went with its document: %v", err)
+		}
+	})
 }
