@@ -31,8 +31,13 @@ func (n *Node) family(p *metrics.Page, c runner.Counter, name, help, label strin
 }
 
 func (n *Node) measureJobs(p *metrics.Page) {
-	n.family(p, runner.Ended, "fleet_jobs_total", "Jobs that ended here, by outcome.", "outcome", string(job.OK), string(job.Unchanged), string(job.Skipped), string(job.Failed),
-		string(job.TimedOut), string(job.Denied), string(job.Lost), runner.NoMatch, runner.WouldRun)
+	var ends []string
+	for _, m := range job.States() {
+		if m.ByResult || m.State == job.Denied {
+			ends = append(ends, string(m.State))
+		}
+	}
+	n.family(p, runner.Ended, "fleet_jobs_total", "Jobs that ended here, by outcome.", "outcome", append(ends, runner.NoMatch, runner.WouldRun)...)
 	n.family(p, runner.Refused, "fleet_jobs_refused_total", "Jobs that verified and were refused, by reason.", "reason", string(job.ReasonFleet), string(job.ReasonExpired), string(job.ReasonClock),
 		string(job.ReasonSeen), string(job.ReasonPolicy), string(job.ReasonSecond), string(job.ReasonAction), string(job.ReasonArguments), string(job.ReasonFilter),
 		string(job.ReasonJournal), string(job.ReasonAudit))
