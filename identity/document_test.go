@@ -240,8 +240,11 @@ func FuzzDocument(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again, err := d.encode(); err != nil || !bytes.Equal(again, message) {
-			t.Errorf("%q was taken, and encodes to %q (%v)", message, again, err)
+		once, err := d.encode()
+		again, err2 := VerifyDocument(root.Public(), admins(admin.Public()), admin.Sign(DocumentContext, once), now)
+		twice, err3 := again.encode()
+		if errors.Join(err, err2, err3) != nil || !bytes.Equal(once, twice) {
+			t.Errorf("%q was taken, and encodes to %q and then to %q", message, once, twice)
 		}
 		if d.Until.IsZero() || d.Kind == RosterKind || d.Kind == RevocationKind || d.Kind == RotationKind {
 			t.Errorf("an admin signed %+v", d)

@@ -2,6 +2,7 @@ package job_test
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"testing"
 
@@ -115,6 +116,34 @@ func FuzzDecodeMesh(f *testing.F) {
 		}
 		if _, err := m.Encode(); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzDecodeDocuments(f *testing.F) {
+	query, err := job.DocumentQuery{Documents: []job.WantedDocument{{Kind: "roster", Name: "roster", Version: 3, Hash: make([]byte, 32)}, {Kind: "revocation"}}}.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	answer, err := job.DocumentAnswer{Documents: [][]byte{{1}, {}}}.Encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(query)
+	f.Add(answer)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if q, err := job.DecodeDocumentQuery(raw); err == nil {
+			once, err := q.Encode()
+			again, err2 := job.DecodeDocumentQuery(once)
+			twice, err3 := again.Encode()
+			if errors.Join(err, err2, err3) != nil || !bytes.Equal(once, twice) || len(q.Documents) > job.MaxDocuments {
+				t.Errorf("%x decodes to %+v, which encodes to %x and then to %x", raw, q, once, twice)
+			}
+		}
+		if a, err := job.DecodeDocuments(raw); err == nil {
+			if again, err := a.Encode(); err != nil || len(again) > len(raw)+8 {
+				t.Errorf("%x decodes to %d documents, which encode to %x (%v)", raw, len(a.Documents), again, err)
+			}
 		}
 	})
 }

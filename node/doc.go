@@ -6,7 +6,8 @@
 //	found.go      the first host of a fleet
 //	join.go       a new host with a token becomes a node
 //	node.go       New and Run: everything is put together and started here, and stopped in the opposite order
-//	documents.go  the roster and other signed documents, fetched when gossip says that somebody has a newer one
+//	documents.go  signed documents over the mesh: announced, fetched, offered, handed out
+//	force.go      what is stored is in force: the roster with all revocations, and the shared keys
 //	waiting.go    jobs that wait for a second admin's signature
 //	admission.go  peers only: letting others in, and renewing certificates
 //	renew.go      this node's own certificate, before it runs out
