@@ -151,7 +151,7 @@ func TestOversizedMessage(t *testing.T) {
 // An admin's program that is not fleet's client signs what fleet's client would not: each host checks for itself.
 func TestArgumentsAsPathsAndOptions(t *testing.T) {
 	for plugin, names := range map[string][]string{
-		"service": {"--help", "-H", "-Hroot@elsewhere", "../../etc/passwd", "a/b", "/bin/sh", "a b", "a;reboot", "a|b", "$(reboot)", "`reboot`", "a\nb", "a\x00b", "a\r", "*",
+		"service": {"--help", "-H", "-Hroot@elsewhere", "../../etc/passwd", "a/b", "/bin/sh", "a  b", " a", "a ", "a --now", "a;reboot", "a|b", "$(reboot)", "`reboot`", "a\nb", "a\x00b", "a\r", "*",
 			"a'b", `a"b`, "\u202eevil", "..", ".", "", strings.Repeat("a", 4000), "a\x1b[2J"},
 		"package": {"--allow-unauthenticated", "-y", "../evil.deb", "./evil.deb", "/tmp/evil.deb", "http://evil/x.deb", "a b", "a\nb", "a\x00b", "a;reboot", "$(reboot)", ""},
 	} {

@@ -27,9 +27,9 @@ const (
 const timeLimit = 60 * time.Second
 
 // namePattern admits unit names, also those with escapes as systemd-escape writes them (my\x2dvpn), and spaces, which
-// stand for such escapes; but no leading '-' (an option), no '/' (a path) and no "..". Dots and spaces stand alone and
-// never at the end.
-const namePattern = `[A-Za-z0-9_](?:[. ]?[A-Za-z0-9@_:\\-])*`
+// stand for such escapes; but no '-' in front or after a space (an option), no '/' (a path) and no "..". Dots and spaces
+// stand alone and never at the end.
+const namePattern = `[A-Za-z0-9_](?:[. ]?[A-Za-z0-9@_:\\]|\.?-)*`
 
 // maxName is systemd's limit: an escaped character takes four.
 const maxName = 255
