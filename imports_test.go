@@ -20,8 +20,10 @@ import (
 // import. A new line here is a decision; docs/ARCHITECTURE.md draws the direction.
 var mayImport = map[string]string{
 	".":                      "cli",
-	"cli":                    "cli/report client facts gossip identity internal/atomicfile internal/logkey internal/nearest internal/proc internal/program internal/wait job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil policy rollout",
+	"cli":                    "cli/demo cli/report cli/sim client facts gossip identity internal/atomicfile internal/logkey internal/nearest internal/proc internal/program internal/wait job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil policy rollout",
 	"cli/report":             "client identity internal/lazyregexp job job/filter node/audit node/checkup plugins/plugin",
+	"cli/demo":               "",
+	"cli/sim":                "cli/report client identity internal/proc internal/wait job node node/sim",
 	"client":                 "identity internal/logkey internal/wait internal/wire job job/filter rollout",
 	"rollout":                "identity job job/filter",
 	"internal/wait":          "",
@@ -93,7 +95,7 @@ var onlyIn = map[string]string{
 	"golang.org/x/sync":                 "gossip internal/lab",
 	"golang.org/x/sys":                  "internal/lab/labdelay", // a TUN device
 	"golang.org/x/term":                 "cli internal/lab/labctl",
-	"os/exec":                           "cli internal/program node/detached internal/bench internal/fleettest internal/lab internal/lab/labctl",
+	"os/exec":                           "cli/sim internal/program node/detached internal/bench internal/fleettest internal/lab internal/lab/labctl",
 	"net/http":                          "facts node/metrics", // the cloud's metadata service; metrics on loopback
 	"log":                               "gossip",             // memberlist wants one
 	"unsafe":                            "",

@@ -2,11 +2,9 @@ package cli
 
 import (
 	"errors"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"fleet/cli/report"
@@ -136,7 +134,7 @@ func (f founding) run() (identity.Token, error) {
 	if err != nil {
 		return none, err
 	}
-	broker := net.JoinHostPort(f.place.advertised().String(), strconv.Itoa(int(f.place.brokerPort)))
+	broker := f.place.broker()
 	token, err := identity.NewToken(root.Public(), admin, identity.Record{Role: identity.Peer, Created: f.now, Expires: f.now.Add(f.life)}, []string{broker})
 	if err != nil {
 		return none, err

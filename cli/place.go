@@ -129,6 +129,11 @@ func (p place) advertised() netip.Addr {
 	return ownAddress()
 }
 
+// broker is where others reach its broker.
+func (p place) broker() string {
+	return net.JoinHostPort(p.advertised().String(), strconv.Itoa(int(p.brokerPort)))
+}
+
 // ownAddress is the address of the interface that leads outside; nothing is sent to find out. Without a way outside it
 // is the first address that is not loopback, and without one of those, loopback.
 func ownAddress() netip.Addr {

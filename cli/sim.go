@@ -1,19 +1,15 @@
 package cli
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"os"
-	"runtime/pprof"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"fleet/cli/report"
-	"fleet/client"
-	"fleet/job"
-	"fleet/node/sim"
+	"fleet/cli/sim"
+	"fleet/identity"
+	simulated "fleet/node/sim"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -74,53 +70,42 @@ func simVerb() verb {
 			if err != nil {
 				return err
 			}
-			if o.format = p.format; o.format != report.Table && o.format != report.JSON {
-				return usagef("-o %s: this command supports only table and json", o.format)
+			if o.Format = p.format; o.Format != report.Table && o.Format != report.JSON {
+				return usagef("-o %s: this command supports only table and json", o.Format)
 			}
-			return e.sim(in.Context, o)
+			return sim.Run(in.Context, o, e.simulation())
 		},
 	}
 }
 
-// simOptions is a checked command line.
-type simOptions struct {
-	hosts, rounds, brokers int
-	rates                  sim.Rates
-	seed                   uint64
-	timeout                time.Duration
-	kill, keep             bool
-	profile                string
-	format                 report.Format
-}
-
-func parseSim(in *ucli.Context) (o simOptions, err error) {
-	o = simOptions{rounds: 5, brokers: 1, seed: 1, kill: in.Bool(flagKill), keep: in.Bool(flagKeep), profile: in.String(flagProfile)}
-	if o.hosts, err = strconv.Atoi(in.Args().First()); err != nil || o.hosts < 1 || o.hosts > sim.MaxHosts {
-		return o, usagef("%q is not a number of hosts from 1 to %d", in.Args().First(), sim.MaxHosts)
+func parseSim(in *ucli.Context) (o sim.Options, err error) {
+	o = sim.Options{Rounds: 5, Brokers: 1, Seed: 1, Kill: in.Bool(flagKill), Keep: in.Bool(flagKeep), Profile: in.String(flagProfile)}
+	if o.Hosts, err = strconv.Atoi(in.Args().First()); err != nil || o.Hosts < 1 || o.Hosts > simulated.MaxHosts {
+		return o, usagef("%q is not a number of hosts from 1 to %d", in.Args().First(), simulated.MaxHosts)
 	}
-	if o.rounds, err = parseCount(in, flagRounds, o.rounds, 1000); err != nil {
+	if o.Rounds, err = parseCount(in, flagRounds, o.Rounds, 1000); err != nil {
 		return o, err
 	}
-	if o.brokers, err = parseCount(in, flagBrokers, o.brokers, simBrokers); err != nil {
+	if o.Brokers, err = parseCount(in, flagBrokers, o.Brokers, simBrokers); err != nil {
 		return o, err
 	}
-	if o.kill && o.brokers < 2 {
+	if o.Kill && o.Brokers < 2 {
 		return o, usagef("--kill: the hosts need another broker to go to; add --brokers 2")
 	}
 	if in.IsSet(flagRandom) {
-		if o.seed, err = strconv.ParseUint(in.String(flagRandom), 10, 64); err != nil {
+		if o.Seed, err = strconv.ParseUint(in.String(flagRandom), 10, 64); err != nil {
 			return o, usagef("--random: %q is not a number", in.String(flagRandom))
 		}
 	}
-	if o.rates, err = parseRates(in); err != nil {
+	if o.Rates, err = parseRates(in); err != nil {
 		return o, err
 	}
-	if err := o.rates.Check(); err != nil {
+	if err := o.Rates.Check(); err != nil {
 		return o, usagef("%w", err)
 	}
-	o.timeout = simTimeout + o.rates.Worst()
+	o.Timeout = simTimeout + o.Rates.Worst()
 	if in.IsSet(flagTimeout) {
-		if o.timeout, err = parseSeconds(in.String(flagTimeout)); err != nil {
+		if o.Timeout, err = parseSeconds(in.String(flagTimeout)); err != nil {
 			return o, usagef("--timeout: %w", err)
 		}
 	}
@@ -138,7 +123,7 @@ func parseCount(in *ucli.Context, flag string, otherwise, most int) (int, error)
 	return n, nil
 }
 
-func parseRates(in *ucli.Context) (r sim.Rates, err error) {
+func parseRates(in *ucli.Context) (r simulated.Rates, err error) {
 	if in.IsSet(flagLying) {
 		if r.Lying, err = parseShare(flagLying, in.String(flagLying)); err != nil {
 			return r, err
@@ -169,132 +154,18 @@ func parseShare(flag, text string) (float64, error) {
 	return share / 100, nil
 }
 
-func (e *env) sim(ctx context.Context, o simOptions) (err error) {
-	dir, err := os.MkdirTemp("", "fleet-sim-")
-	if err != nil {
-		return faultf("%w", err)
-	}
-	s := simulation{env: e, options: o, dir: dir, measured: report.Sim{Hosts: o.hosts, Brokers: o.brokers}}
-	defer func() { err = errors.Join(err, s.stop(), os.RemoveAll(dir)) }()
-	if err := s.start(ctx); err != nil {
-		return err
-	}
-	if err := s.profiled(func() error { return s.askAll(ctx) }); err != nil {
-		return err
-	}
-	if o.kill {
-		if err := s.killBroker(ctx); err != nil {
-			return err
-		}
-	}
-	out, err := s.measured.Render(o.format)
-	if err != nil {
-		return faultf("%w", err)
-	}
-	if err := e.print(string(out)); err != nil {
-		return err
-	}
-	if o.keep {
-		s.invite()
-		<-ctx.Done() // Ctrl-C is how it ends
-	}
-	if n := s.measured.Differences; n > 0 {
-		return faultf("the client's report differs from what the hosts did, %d times", n)
-	}
-	return nil
-}
-
-// profiled runs f, with a CPU profile of this process if that is wanted.
-func (s *simulation) profiled(f func() error) (err error) {
-	if s.options.profile == "" {
-		return f()
-	}
-	file, err := os.Create(s.options.profile)
-	if err != nil {
-		return faultf("--profile: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return faultf("--profile: %w", err)
-	}
-	defer pprof.StopCPUProfile()
-	return f()
-}
-
-func (s *simulation) askAll(ctx context.Context) error {
-	timeout := s.options.timeout
-	for _, q := range []question{
-		{"ping", client.Request{Plugin: selfPlugin, Action: actionPing, Timeout: timeout}},
-		{"service nginx status", client.Request{Plugin: "service", Action: "status", Args: map[string]any{"service": "nginx"}, Timeout: timeout}},
-	} {
-		if err := s.ask(ctx, q); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// question is what is asked round by round.
-type question struct {
-	name    string
-	request client.Request
-}
-
-// ask asks all hosts as often as was wanted, and compares.
-func (s *simulation) ask(ctx context.Context, q question) error {
-	measured := report.SimQuestion{Name: q.name}
-	var cpuHere, cpuBrokers time.Duration
-	for range s.options.rounds {
-		here, brokers := s.cpu()
-		run, err := s.client.Run(ctx, q.request, nil)
-		if err != nil {
-			return faultf("%s: %w", q.name, err)
-		}
-		hereAfter, brokersAfter := s.cpu()
-		cpuHere, cpuBrokers = cpuHere+hereAfter-here, cpuBrokers+brokersAfter-brokers
-		told, latest := s.told(run)
-		tally, wrong := s.world.Compare(run.JobID, told, run.Rejected)
-		s.world.Forget(run.JobID)
-		s.differ(run, wrong)
-		measured.Ended, measured.Last = append(measured.Ended, report.Milliseconds(run.Took)), append(measured.Last, report.Milliseconds(latest))
-		measured.Answered, measured.Silent, measured.Rejected = tally.Answered, tally.Silent, tally.Rejected
-		if err := s.settle(ctx); err != nil { // those that closed their connection come back
-			return err
-		}
-	}
-	each := float64(s.options.rounds * s.options.hosts)
-	measured.CPUHere, measured.CPUBroker = float64(cpuHere.Microseconds())/each, float64(cpuBrokers.Microseconds())/each
-	s.measured.Questions = append(s.measured.Questions, measured)
-	return nil
-}
-
-// told is how the run says that each host ended, and when the last answer came.
-func (s *simulation) told(run client.Run) (map[string]string, time.Duration) {
-	told := make(map[string]string, len(run.Outcomes))
-	var latest time.Duration
-	for _, o := range run.Outcomes {
-		told[o.Name] = string(o.State)
-		if o.State != job.Silent {
-			latest = max(latest, o.RTT)
-		}
-	}
-	return told, latest
-}
-
-// maxDifferences is how many are printed; one is enough to fail.
-const maxDifferences = 10
-
-// differ notes and prints what is wrong with a run's account, also of the real nodes beside the brokers.
-func (s *simulation) differ(run client.Run, wrong []sim.Difference) {
-	if all := s.options.hosts + s.options.brokers; len(run.Outcomes) != all || run.Expected != all || run.NoMatch != 0 {
-		wrong = append(wrong, sim.Difference{Host: "the run", Did: fmt.Sprintf("should be about %d hosts", all),
-			Told: fmt.Sprintf("%d outcomes, %d expected, %d that do not match", len(run.Outcomes), run.Expected, run.NoMatch)})
-	}
-	s.measured.Differences += len(wrong)
-	for _, d := range wrong[:min(len(wrong), maxDifferences)] {
-		s.env.note("%s: %s, and the client says: %s", report.Sanitise(d.Host), report.Sanitise(d.Did), report.Sanitise(d.Told))
-	}
-	if len(wrong) > maxDifferences {
-		s.env.note("and %d more", len(wrong)-maxDifferences)
+// simulation is what the simulation needs of the command line.
+func (e *env) simulation() sim.Env {
+	return sim.Env{
+		Stdout: e.stdout, Stderr: e.stderr, Note: e.note, Path: e.getenv("PATH"), FreePort: freePort,
+		Found: func(home, data, name string) (sim.Fleet, error) {
+			at, err := foundLocally("sim", home, data, name)
+			if err != nil {
+				return sim.Fleet{}, err
+			}
+			keys := &keyring{opened: map[string]identity.Signer{}}
+			admin, err := connection{home: home, key: filepath.Join(home, keyFile), keys: keys, brokers: []string{at.broker()}}.config()
+			return sim.Fleet{Admin: admin, Token: filepath.Join(home, tokenFile), Port: at.brokerPort}, err
+		},
 	}
 }

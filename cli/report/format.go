@@ -88,6 +88,9 @@ func (d document) encode(f Format) ([]byte, error) {
 	return nil, fmt.Errorf("%q is not a machine-readable format", f)
 }
 
+// Marshal writes a document of cli's own as JSON, indented.
+func Marshal(v any) ([]byte, error) { return marshal(v, "  ") }
+
 func marshal(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

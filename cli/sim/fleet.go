@@ -1,4 +1,4 @@
-package cli
+package sim
 
 import (
 	"bufio"
@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,39 +16,40 @@ import (
 	"syscall"
 	"time"
 
-	"fleet/cli/report"
 	"fleet/client"
 	"fleet/identity"
 	"fleet/internal/wait"
 	"fleet/job"
 	"fleet/node"
-	"fleet/node/sim"
+	simulated "fleet/node/sim"
 )
 
 const (
-	simReady   = time.Minute      // how long a broker's node may take to be ready
-	simSettle  = 2 * time.Minute  // how long until the brokers know everybody
-	simStop    = 30 * time.Second // how long a node has to end by itself
-	simLook    = 50 * time.Millisecond
+	readyTime  = time.Minute      // how long a broker's node may take to be ready
+	settleTime = 2 * time.Minute  // how long until the brokers know everybody
+	stopTime   = 30 * time.Second // how long a node has to end by itself
+	lookAgain  = 50 * time.Millisecond
+	loopback   = "127.0.0.1"
 	readyWords = "msg=ready"
 )
 
 // simulation is a fleet of its own: real nodes that run the brokers, each a process, and the simulated hosts here.
 type simulation struct {
-	env     *env
-	options simOptions
+	env     Env
+	options Options
 	dir     string
+	fleet   Fleet
 
-	nodes   []*simNode
+	nodes   []*realNode
 	brokers []string // their addresses
 	client  *client.Client
-	world   *sim.World
+	world   *simulated.World
 
-	measured report.Sim
+	measured Measured
 }
 
-// simNode is the process of a real node.
-type simNode struct {
+// realNode is the process of a real node.
+type realNode struct {
 	cmd    *exec.Cmd
 	broker string
 	ended  chan struct{}
@@ -57,26 +57,17 @@ type simNode struct {
 
 func (s *simulation) home() string { return filepath.Join(s.dir, "home") }
 
-func (s *simulation) place(i int) (place, error) {
-	port, err := freePort()
-	loopback := netip.MustParseAddr("127.0.0.1")
-	name := "broker" + strconv.Itoa(i)
-	return place{data: filepath.Join(s.dir, name), name: name, listen: loopback, advertise: loopback, brokerPort: port}, err
-}
-
 // start founds the fleet and returns when the brokers know every host.
 func (s *simulation) start(ctx context.Context) error {
-	for i := range s.options.brokers {
-		p, err := s.place(i + 1)
-		if err != nil {
-			return faultf("%w", err)
-		}
+	for i := range s.options.Brokers {
+		name := "broker" + strconv.Itoa(i+1)
 		if i == 0 {
-			if _, err := (founding{fleet: "sim", admin: userName(), home: s.home(), place: p, life: time.Hour, now: time.Now()}).run(); err != nil {
+			var err error
+			if s.fleet, err = s.env.Found(s.home(), filepath.Join(s.dir, name), name); err != nil {
 				return err
 			}
 		}
-		if err := s.startNode(ctx, p); err != nil {
+		if err := s.startNode(ctx, name); err != nil {
 			return err
 		}
 	}
@@ -88,61 +79,67 @@ func (s *simulation) start(ctx context.Context) error {
 	if err := s.make(ctx); err != nil {
 		return err
 	}
-	s.env.note("%d simulated hosts made in %s", s.options.hosts, time.Since(made).Round(time.Millisecond))
+	s.env.Note("%d simulated hosts made in %s", s.options.Hosts, time.Since(made).Round(time.Millisecond))
 	began := time.Now()
 	if err := s.world.Connect(ctx); err != nil {
-		return faultf("%w", err)
+		return err
 	}
-	s.measured.Connect = report.Milliseconds(time.Since(began))
+	s.measured.Connect = milliseconds(time.Since(began))
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
-	s.measured.Known = report.Milliseconds(time.Since(began))
+	s.measured.Known = milliseconds(time.Since(began))
 	s.measured.MemoryBefore, s.measured.MemoryAfter = before, s.memory()
 	return nil
 }
 
 // startNode starts a node as a process of its own and waits until it takes jobs.
-func (s *simulation) startNode(ctx context.Context, p place) error {
+func (s *simulation) startNode(ctx context.Context, name string) error {
 	self, err := os.Executable()
 	if err != nil {
-		return faultf("%w", err)
+		return err
 	}
-	cmd := exec.Command(self, "node", "--data", p.data, "--name", p.name, "--listen", p.listen.String(), "--advertise", p.advertise.String(),
-		"--gossip-port", "0", "--route-port", "0", "--broker-port", strconv.Itoa(int(p.brokerPort)), "--join", "@"+filepath.Join(s.home(), tokenFile))
+	port := s.fleet.Port
+	if len(s.nodes) > 0 {
+		if port, err = s.env.FreePort(); err != nil {
+			return err
+		}
+	}
+	cmd := exec.Command(self, "node", "--data", filepath.Join(s.dir, name), "--name", name, "--listen", loopback, "--advertise", loopback,
+		"--gossip-port", "0", "--route-port", "0", "--broker-port", strconv.Itoa(int(port)), "--join", "@"+s.fleet.Token)
 	config := filepath.Join(s.dir, "fleet.toml")
 	if err := os.WriteFile(config, nil, 0o600); err != nil {
-		return faultf("%w", err)
+		return err
 	}
-	cmd.Env = []string{"HOME=" + s.dir, "PATH=" + s.env.getenv("PATH"), "FLEET_CONFIG=" + config} // nothing of this machine's own fleet
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                                         // Ctrl-C is for this process, which stops it
+	cmd.Env = []string{"HOME=" + s.dir, "PATH=" + s.env.Path, "FLEET_CONFIG=" + config} // nothing of this machine's own fleet
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                               // Ctrl-C is for this process, which stops it
 	errs, err := cmd.StderrPipe()
 	if err != nil {
-		return faultf("%w", err)
+		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return faultf("start a node: %w", err)
+		return fmt.Errorf("start a node: %w", err)
 	}
-	n := &simNode{cmd: cmd, broker: net.JoinHostPort(p.listen.String(), strconv.Itoa(int(p.brokerPort))), ended: make(chan struct{})}
+	n := &realNode{cmd: cmd, broker: net.JoinHostPort(loopback, strconv.Itoa(int(port))), ended: make(chan struct{})}
 	s.nodes, s.brokers = append(s.nodes, n), append(s.brokers, n.broker)
 	ready := make(chan struct{})
 	go n.watch(errs, ready)
-	limit := time.NewTimer(simReady)
+	limit := time.NewTimer(readyTime)
 	defer limit.Stop()
 	select {
 	case <-ready:
 		return nil
 	case <-n.ended:
-		return faultf("the node of a broker ended before it was ready; try `fleet demo`, which tells more")
+		return fmt.Errorf("the node of a broker ended before it was ready; try `fleet demo`, which tells more")
 	case <-limit.C:
-		return faultf("the node of a broker was not ready within %s", simReady)
+		return fmt.Errorf("the node of a broker was not ready within %s", readyTime)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
 // watch reads what the node says until it ends, and closes ready when it takes jobs.
-func (n *simNode) watch(errs io.Reader, ready chan<- struct{}) {
+func (n *realNode) watch(errs io.Reader, ready chan<- struct{}) {
 	defer close(n.ended)
 	told := false
 	for lines := bufio.NewScanner(errs); lines.Scan(); {
@@ -155,53 +152,38 @@ func (n *simNode) watch(errs io.Reader, ready chan<- struct{}) {
 	_ = n.cmd.Wait()                 // that it ended is all that counts
 }
 
-func (s *simulation) connect(ctx context.Context) error {
-	root, err := os.ReadFile(filepath.Join(s.home(), rootFile))
-	if err != nil {
-		return faultf("%w", err)
-	}
-	key, err := identity.ReadKey[identity.Admin](filepath.Join(s.home(), keyFile))
-	if err != nil {
-		return faultf("%w", err)
-	}
-	c := client.Config{Key: key, Brokers: s.brokers, Log: slog.New(slog.DiscardHandler)}
-	if err := c.Root.UnmarshalText([]byte(strings.TrimSpace(string(root)))); err != nil {
-		return faultf("%w", err)
-	}
-	if s.client, err = client.Connect(ctx, c); err != nil {
-		return faultf("%w", err)
-	}
-	return nil
+func (s *simulation) connect(ctx context.Context) (err error) {
+	c := s.fleet.Admin
+	c.Brokers, c.Log = s.brokers, slog.New(slog.DiscardHandler)
+	s.client, err = client.Connect(ctx, c)
+	return err
 }
 
 // make makes the hosts, certified by the first node's issuing key.
 func (s *simulation) make(ctx context.Context) error {
 	m, err := node.ReadMembership(filepath.Join(s.dir, "broker1"))
 	if err != nil {
-		return faultf("%w", err)
+		return err
 	}
 	roster, err := s.client.Roster(ctx)
 	if err != nil {
-		return faultf("%w", err)
+		return err
 	}
-	s.world, err = sim.New(sim.Config{
+	s.world, err = simulated.New(simulated.Config{
 		Root: m.Root, Issuer: identity.Issuer{Key: m.Issuing, Certificate: m.Chain.Issuing}, Roster: roster, Brokers: s.brokers,
-		Hosts: s.options.hosts, Rates: s.options.rates, Seed: s.options.seed, Log: slog.New(slog.DiscardHandler),
+		Hosts: s.options.Hosts, Rates: s.options.Rates, Seed: s.options.Seed, Log: slog.New(slog.DiscardHandler),
 	})
-	if err != nil {
-		return faultf("%w", err)
-	}
-	return nil
+	return err
 }
 
 // settle connects who is not connected, and returns when the brokers know that everybody is there.
 func (s *simulation) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, simSettle)
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	if err := s.world.Connect(ctx); err != nil {
-		return faultf("%w", err)
+		return err
 	}
-	return s.await(ctx, s.options.hosts+len(s.brokers))
+	return s.await(ctx, s.options.Hosts+len(s.brokers))
 }
 
 // await returns when so many hosts are alive, as several answers in a row say: each broker's node has its own view.
@@ -210,7 +192,7 @@ func (s *simulation) await(ctx context.Context, hosts int) error {
 	for agreed < 2*len(s.brokers)-1 {
 		members, err := s.client.Members(ctx)
 		if ctx.Err() != nil {
-			return faultf("the brokers know %d of %d hosts: %w", alive, hosts, errors.Join(ctx.Err(), err))
+			return fmt.Errorf("the brokers know %d of %d hosts: %w", alive, hosts, errors.Join(ctx.Err(), err))
 		}
 		alive = 0
 		for _, m := range members {
@@ -220,7 +202,7 @@ func (s *simulation) await(ctx context.Context, hosts int) error {
 		}
 		if agreed++; alive != hosts {
 			agreed = 0
-			wait.For(ctx, simLook)
+			wait.For(ctx, lookAgain)
 		}
 	}
 	return nil
@@ -239,26 +221,26 @@ func (s *simulation) killBroker(ctx context.Context) error {
 	n := s.nodes[victim]
 	began := time.Now()
 	if err := n.cmd.Process.Kill(); err != nil {
-		return faultf("%w", err)
+		return err
 	}
 	<-n.ended
 	s.nodes = append(s.nodes[:victim:victim], s.nodes[victim+1:]...)
-	ctx, cancel := context.WithTimeout(ctx, simSettle)
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	for s.world.Brokers()[job.BrokerURL(n.broker)] > 0 || s.world.Connected() < s.options.hosts {
-		if wait.For(ctx, simLook) != nil {
-			return faultf("%d of %d hosts found another broker: %w", s.world.Connected(), s.options.hosts, ctx.Err())
+	for s.world.Brokers()[job.BrokerURL(n.broker)] > 0 || s.world.Connected() < s.options.Hosts {
+		if wait.For(ctx, lookAgain) != nil {
+			return fmt.Errorf("%d of %d hosts found another broker: %w", s.world.Connected(), s.options.Hosts, ctx.Err())
 		}
 	}
 	back := time.Since(began)
-	run, err := s.client.Run(ctx, client.Request{Plugin: selfPlugin, Action: actionPing, Timeout: s.options.timeout}, nil)
+	run, err := s.client.Run(ctx, s.ping(), nil)
 	if err != nil {
-		return faultf("%w", err)
+		return err
 	}
 	told, _ := s.told(run)
 	tally, wrong := s.world.Compare(run.JobID, told, run.Rejected)
 	s.differ(run, wrong)
-	s.measured.Kill = &report.SimKill{Hosts: most, Back: report.Milliseconds(back), Heard: report.Milliseconds(time.Since(began)), Answered: tally.Answered}
+	s.measured.Kill = &Kill{Hosts: most, Back: milliseconds(back), Heard: milliseconds(time.Since(began)), Answered: tally.Answered}
 	return nil
 }
 
@@ -278,7 +260,7 @@ func (s *simulation) stop() error {
 		select {
 		case <-n.ended:
 			errs[i] = nil // it may have ended before it was told to
-		case <-time.After(simStop):
+		case <-time.After(stopTime):
 			errs[i] = n.cmd.Process.Kill()
 			<-n.ended
 		}
@@ -292,6 +274,6 @@ func (s *simulation) invite() {
 	if err != nil {
 		binary = "fleet"
 	}
-	fmt.Fprintf(s.env.stderr, "\nThe fleet stays up until Ctrl-C. In another terminal, paste:\n\n    export FLEET_HOME=%s\n    alias fleet=%s\n    fleet ping -o name | wc -l\n    fleet run service nginx restart -W hagroup=c\n",
+	fmt.Fprintf(s.env.Stderr, "\nThe fleet stays up until Ctrl-C. In another terminal, paste:\n\n    export FLEET_HOME=%s\n    alias fleet=%s\n    fleet ping -o name | wc -l\n    fleet run service nginx restart -W hagroup=c\n",
 		s.home(), binary)
 }

@@ -1,29 +1,31 @@
-package report
+package sim
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"fleet/cli/report"
 )
 
-// Sim is what `fleet sim` measured, in JSON as fleet.sim/v1. Times are in milliseconds, memory is in bytes.
-type Sim struct {
+// Measured is what was measured, in JSON as fleet.sim/v1. Times are in milliseconds, memory is in bytes.
+type Measured struct {
 	Schema  string  `json:"schema"`
 	Hosts   int     `json:"hosts"`
 	Brokers int     `json:"brokers"`
 	Connect float64 `json:"connect_ms"` // until all hosts had a connection and listened
 	Known   float64 `json:"known_ms"`   // until each broker's node said so
 	// Memory is what the brokers' nodes had resident, all together; 0 where the system does not tell.
-	MemoryBefore int64         `json:"broker_memory_before"`
-	MemoryAfter  int64         `json:"broker_memory_after"`
-	Questions    []SimQuestion `json:"questions"`
-	Kill         *SimKill      `json:"kill,omitempty"`
-	Differences  int           `json:"differences"` // between what hosts did and what the client says of them
+	MemoryBefore int64      `json:"broker_memory_before"`
+	MemoryAfter  int64      `json:"broker_memory_after"`
+	Questions    []Question `json:"questions"`
+	Kill         *Kill      `json:"kill,omitempty"`
+	Differences  int        `json:"differences"` // between what hosts did and what the client says of them
 }
 
-// SimQuestion is one question, asked as often as there are times.
-type SimQuestion struct {
+// Question is one question, asked as often as there are times.
+type Question struct {
 	Name      string    `json:"name"`
 	Ended     []float64 `json:"ended_ms"`       // until the run ended, round by round
 	Last      []float64 `json:"last_answer_ms"` // until the last answer
@@ -34,36 +36,36 @@ type SimQuestion struct {
 	Rejected  int       `json:"rejected"`
 }
 
-// SimKill is what followed when a broker was killed.
-type SimKill struct {
+// Kill is what followed when a broker was killed.
+type Kill struct {
 	Hosts    int     `json:"hosts"`    // that were connected to it
 	Back     float64 `json:"back_ms"`  // until all had another
 	Heard    float64 `json:"heard_ms"` // until a ping after that had ended
 	Answered int     `json:"answered"` // to that ping
 }
 
-// Milliseconds is d as a number with a fraction.
-func Milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+// milliseconds is d as a number with a fraction.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // Render writes it as a table, or as JSON.
-func (s Sim) Render(f Format) ([]byte, error) {
-	s.Schema = "fleet.sim/v1"
-	if f != Table {
-		return marshal(s, "  ")
+func (m Measured) Render(f report.Format) ([]byte, error) {
+	m.Schema = "fleet.sim/v1"
+	if f != report.Table {
+		return report.Marshal(m)
 	}
 	var b strings.Builder
-	hosts := float64(s.Hosts)
-	fmt.Fprintf(&b, "%d hosts connected with TLS in %.1f s (%.2f ms each); the brokers' nodes knew all after %.1f s\n", s.Hosts, s.Connect/1000, s.Connect/hosts, s.Known/1000)
-	if s.MemoryBefore > 0 {
-		fmt.Fprintf(&b, "brokers' nodes: %.1f MB resident before and %.1f after, %.1f kB for each host\n", float64(s.MemoryBefore)/1e6, float64(s.MemoryAfter)/1e6,
-			float64(s.MemoryAfter-s.MemoryBefore)/hosts/1e3)
+	hosts := float64(m.Hosts)
+	fmt.Fprintf(&b, "%d hosts connected with TLS in %.1f s (%.2f ms each); the brokers' nodes knew all after %.1f s\n", m.Hosts, m.Connect/1000, m.Connect/hosts, m.Known/1000)
+	if m.MemoryBefore > 0 {
+		fmt.Fprintf(&b, "brokers' nodes: %.1f MB resident before and %.1f after, %.1f kB for each host\n", float64(m.MemoryBefore)/1e6, float64(m.MemoryAfter)/1e6,
+			float64(m.MemoryAfter-m.MemoryBefore)/hosts/1e3)
 	}
 	fmt.Fprintf(&b, "\n%-22s %-26s %-26s %-24s %s\n", "ms: median (min-max)", "until the run ended", "until the last answer", "CPU us a host: here+broker", "hosts: answered, silent, rejected")
-	for _, q := range s.Questions {
+	for _, q := range m.Questions {
 		fmt.Fprintf(&b, "%-22s %-26s %-26s %-26s %d = %d + %d + %d\n", q.Name, spread(q.Ended), spread(q.Last), fmt.Sprintf("%.0f + %.0f", q.CPUHere, q.CPUBroker),
-			s.Hosts, q.Answered, q.Silent, q.Rejected)
+			m.Hosts, q.Answered, q.Silent, q.Rejected)
 	}
-	if k := s.Kill; k != nil {
+	if k := m.Kill; k != nil {
 		fmt.Fprintf(&b, "\na broker with %d hosts was killed: all hosts were on the others after %.1f s, and a ping had heard %d of them after %.1f s\n",
 			k.Hosts, k.Back/1000, k.Answered, k.Heard/1000)
 	}
