@@ -107,7 +107,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a byte more", append(append([]byte(nil), good...), 0), "decode"},
 		{"too large", make([]byte, job.MaxJob+1), "65537 bytes; the limit is 65536"},
 		{"an unknown field", with(99, "x"), "decode"},
-		{"a newer protocol", with(1, 2), "protocol 2, but this host understands only up to 1: upgrade fleet on this host"},
+		{"a newer protocol", with(1, 2), "protocol 2, but this machine understands only up to 1: upgrade fleet on this machine"},
 		{"no protocol", forged(t, w.admin, identity.JobContext, func(m map[int]any) { delete(m, 1) }), "protocol 0"},
 		{"a signer that is no key", with(4, []byte("short")), "decode"},
 		{"lacks a fleet or a signer", with(4, make([]byte, 32)), "lacks a fleet or a signer"},

@@ -53,9 +53,9 @@ func AskIn() []byte { return []byte{Spoken} }
 func checkVersion(what string, version uint8) error {
 	switch {
 	case version > Protocol:
-		return fmt.Errorf("%w: %s uses protocol %d, but this host understands only up to %d: upgrade fleet on this host", ErrVersion, what, version, Protocol)
+		return fmt.Errorf("%w: %s uses protocol %d, but this machine understands only up to %d: upgrade fleet on this machine", ErrVersion, what, version, Protocol)
 	case version < Oldest:
-		return fmt.Errorf("%w: %s uses protocol %d, but this host understands only %d and later: upgrade fleet on the sender", ErrVersion, what, version, Oldest)
+		return fmt.Errorf("%w: %s uses protocol %d, but this machine understands only %d and later: upgrade fleet on the sender", ErrVersion, what, version, Oldest)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func TestALaterReleaseIsNamed(t *testing.T) {
 	_, inList := job.DecodeMembers(list)
 	_, inReply := job.OpenReply(identity.NewVerifier(w.root.Public()), job.Hash{}, w.node.Key.Sign(identity.ReplyContext, reply), now)
 	for _, err := range []error{inJob, inList, inReply} {
-		if !errors.Is(err, job.ErrVersion) || !strings.Contains(err.Error(), "upgrade fleet on this host") {
+		if !errors.Is(err, job.ErrVersion) || !strings.Contains(err.Error(), "upgrade fleet on this machine") {
 			t.Errorf("%v", err)
 		}
 	}

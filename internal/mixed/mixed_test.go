@@ -65,7 +65,7 @@ func TestTwoVersionsBehind(t *testing.T) {
 		} else if doc.Exit != 1 {
 			t.Errorf("by the broker of %s: %s", broker, doc)
 		}
-		if !strings.Contains(says, "upgrade fleet here") {
+		if !strings.Contains(says, "upgrade fleet on this machine") {
 			t.Errorf("by the broker of %s it is not said why: %s", broker, doc)
 		}
 	}
