@@ -145,7 +145,11 @@ func newLossyWorld(t *testing.T, seed uint64) *lossyWorld {
 
 	w.in = inProcess(t, w.near)
 	start := time.Now()
-	w.serve(job.DocGetSubject, func(int) []byte { return doc })
+	documents, err := job.DocumentAnswer{Documents: [][]byte{doc}}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serve(job.DocGetSubject, func(int) []byte { return documents })
 	w.serve(job.MembersSubject, func(n int) []byte { return w.members(w.views[n%len(w.views)], time.Since(start)) })
 	for _, subject := range []string{job.AllSubject, "fleet.job.node.*"} {
 		w.subscribe(w.in, subject, w.carry)
