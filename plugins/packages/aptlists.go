@@ -67,7 +67,7 @@ func parsePolicies(text string) map[string]policy {
 		f := strings.Fields(line)
 		p := all[name]
 		switch {
-		case len(f) == 1 && indent == 0 && strings.HasSuffix(f[0], ":"):
+		case len(f) == 1 && indent == 0 && len(f[0]) > 1 && strings.HasSuffix(f[0], ":"):
 			name, version = strings.TrimSuffix(f[0], ":"), ""
 			p = policy{phased: map[evr]string{}}
 		case name == "" || len(f) < 2:

@@ -195,16 +195,20 @@ func (v evr) String() string {
 	if v.release != "" {
 		s += "-" + v.release
 	}
+	// A version may contain a colon. Its start must not be read as an epoch.
+	if first, _, ok := strings.Cut(s, ":"); v.epoch == "" && ok && allDigits(first) {
+		s = "0:" + s
+	}
 	return s
 }
 
 // fits says whether want names this version: in full, or without the epoch, or without the release, or without both.
 func (v evr) fits(want string) bool {
-	want = strings.TrimPrefix(want, "0:")
+	w := parseEVR(want)
 	noEpoch, noRelease, bare := v, v, v
 	noEpoch.epoch, noRelease.release = "", ""
 	bare.epoch, bare.release = "", ""
-	return want == v.String() || want == noEpoch.String() || want == noRelease.String() || want == bare.String()
+	return w == v || w == noEpoch || w == noRelease || w == bare
 }
 
 func allDigits(s string) bool {

@@ -233,7 +233,7 @@ func checkWords(t *testing.T, words ...string) {
 }
 
 func FuzzEVR(f *testing.F) {
-	for _, s := range []string{"1:2.3-4", "0:1", "a-b-", ":", "-", "1:-2"} {
+	for _, s := range []string{"1:2.3-4", "0:1", "a-b-", ":", "-", "1:-2", "0:0:", "0:1:2-3", "00:1"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -263,6 +263,7 @@ func FuzzDpkgQuery(f *testing.F) {
 
 func FuzzAptPolicy(f *testing.F) {
 	f.Add(policySeed)
+	f.Add(":\n  Candidate: 1\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		for name, p := range parsePolicies(s) {
 			checkWords(t, name)
