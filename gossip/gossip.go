@@ -177,7 +177,7 @@ func metaOf(self Member, leaving bool) []byte {
 	return b
 }
 
-// Run keeps the mesh together until ctx ends. Then it says goodbye, which takes at most seven seconds and usually
+// Run keeps the mesh together until ctx ends. Then it says goodbye, which takes at most ten seconds and usually
 // two, closes the sockets and waits for what it started. After it, no callback is called and nothing is logged. It can be
 // called once.
 func (g *Gossip) Run(ctx context.Context) error {
@@ -192,9 +192,10 @@ func (g *Gossip) Run(ctx context.Context) error {
 	eg.Go(func() error { g.maintain(ctx); return nil })
 	eg.Wait()
 
-	// The order matters: say leaving while others still listen, then leave, then close, then nothing is dialled any more.
-	err := errors.Join(g.announce(func() error { g.leaving = true; return nil }), g.list.Leave(g.pace.announce))
-	if err != nil {
+	// The order matters: announce leaving while others still listen, then leave, then close, then dial nothing more.
+	err := g.announce(func() error { g.leaving = true; return nil })
+	g.exchangeLast(ctx)
+	if err = errors.Join(err, g.list.Leave(g.pace.announce)); err != nil {
 		g.cfg.Log.Warn("left, but cannot tell whether another host heard it", logkey.Error, err)
 	}
 	g.mu.Lock()

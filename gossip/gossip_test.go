@@ -214,23 +214,19 @@ func TestLeaveIsSeenAsLeft(t *testing.T) {
 }
 
 func TestLeaveIsSeenAsLeftDespiteLoss(t *testing.T) {
-	inBubble(t, func(t *testing.T, m *mesh) {
-		m.startAll(20)
-		m.net.lose(40)
-		for i := 2; i <= 5; i++ {
-			m.stop(i)
-		}
-		m.wait(5*time.Minute, "all see them left", func() bool {
-			return m.all(func(n *testNode) bool {
-				for i := 2; i <= 5; i++ {
-					if n.member(i).State != Left {
-						return false
-					}
-				}
-				return true
+	for _, tt := range []struct{ loss, nodes int }{{40, 20}, {100, 6}} {
+		t.Run(fmt.Sprint(tt.loss, " percent"), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, m *mesh) {
+				m.startAll(tt.nodes)
+				m.net.lose(tt.loss)
+				m.stop(2)
+				m.stop(3)
+				m.wait(5*time.Minute, "all see them left", func() bool {
+					return m.all(func(n *testNode) bool { return n.member(2).State == Left && n.member(3).State == Left })
+				})
 			})
 		})
-	})
+	}
 }
 
 func TestNodeReturns(t *testing.T) {

@@ -254,6 +254,16 @@ func (g *Gossip) syncWithAny(ctx context.Context) {
 	}
 }
 
+// exchangeLast exchanges the whole state with a few other members over TCP, once this node has announced that it leaves:
+// all packets that announce it can be lost, and a member of which only memberlist's own "dead" is heard counts as failed.
+func (g *Gossip) exchangeLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.pace.announce)
+	defer cancel()
+	alive, _, _ := g.others()
+	rand.Shuffle(len(alive), func(i, j int) { alive[i], alive[j] = alive[j], alive[i] })
+	_, _ = g.joinSome(ctx, alive[:min(len(alive), joinWidth)])
+}
+
 // keepOld remembers where members were that are forgotten now. They count only while this node is alone.
 func (g *Gossip) keepOld(forgotten []Member) {
 	g.mu.Lock()
