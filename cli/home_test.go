@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"fleet/identity"
+	"fleet/internal/atomicfile"
 )
 
 // Without a usable HOME the home is the passwd entry's, and never the working directory.
@@ -38,7 +38,7 @@ func TestAHomeIsNeverTheWorkingDirectory(t *testing.T) {
 // What to do about a missing key depends on what is there already.
 func TestTheHintForAMissingKey(t *testing.T) {
 	empty, joined := t.TempDir(), t.TempDir()
-	if err := identity.WriteFile(filepath.Join(joined, rootFile), []byte("x"), 0o644); err != nil {
+	if err := atomicfile.Write(filepath.Join(joined, rootFile), []byte("x"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ home, sudo, want, not string }{

@@ -14,6 +14,7 @@ import (
 	"fleet/cli/report"
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/wait"
 	"fleet/job"
 
 	ucli "github.com/urfave/cli/v2"
@@ -179,8 +180,7 @@ func (r *rotation) force(ctx context.Context) error {
 
 // until asks all hosts until each that was carried over and is still there is as it should be.
 func (r *rotation) until(ctx context.Context, what string, done func(client.Outcome) bool) error {
-	late := time.After(rotatePatience)
-	for {
+	for start := time.Now(); ; {
 		live, _, err := r.ask(ctx)
 		if err != nil && ctx.Err() != nil {
 			return &problem{ending: endInterrupted, err: errors.New("interrupted; the rotation is not complete; run it again: fleet rotate")}
@@ -198,13 +198,11 @@ func (r *rotation) until(ctx context.Context, what string, done func(client.Outc
 			r.e.note("%s %s", hosts(len(ready)), what)
 			return nil
 		}
-		select {
-		case <-late:
+		if time.Since(start) >= rotatePatience {
 			return (&problem{ending: endSilent, err: fmt.Errorf("not all hosts %s after %s: %s", what, rotatePatience, strings.Join(waiting, ", "))}).
 				with("nothing is lost; run fleet rotate again, or revoke the hosts that cannot be reached: fleet node revoke")
-		case <-time.After(500 * time.Millisecond):
-		case <-ctx.Done():
 		}
+		wait.For(ctx, 500*time.Millisecond) // when ctx ends, ask says so
 	}
 }
 

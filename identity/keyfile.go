@@ -3,11 +3,8 @@ package identity
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strings"
-
-	"fleet/internal/atomicfile"
 )
 
 // WriteKey writes a private key to a new file of mode 0600. It refuses to replace a file.
@@ -88,9 +85,4 @@ func ReadSecretFile(path string) (string, error) {
 		return "", fmt.Errorf("%s is empty", path)
 	}
 	return strings.TrimSpace(strings.TrimPrefix(string(b[:n]), "\uFEFF")), nil // a mark that programs from Windows leave
-}
-
-// WriteFile is atomicfile.Write.
-func WriteFile(path string, content []byte, mode fs.FileMode) error {
-	return atomicfile.Write(path, content, mode)
 }

@@ -13,6 +13,7 @@ import (
 
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 )
 
 // A data directory holds, each file of mode 0600:
@@ -147,7 +148,7 @@ func (d *DataDir) Save(m Membership, documents [][]byte) error {
 		secrets[issuingFile] = m.Issuing.Secret()
 	}
 	for name, text := range secrets {
-		if err := identity.WriteFile(d.file(name), []byte(text+"\n"), 0o600); err != nil {
+		if err := atomicfile.Write(d.file(name), []byte(text+"\n"), 0o600); err != nil {
 			return err
 		}
 	}
@@ -174,7 +175,7 @@ func (d *DataDir) saveNode(m Membership) error {
 	if err != nil {
 		return err
 	}
-	return identity.WriteFile(d.file(nodeFile), append(raw, '\n'), 0o600)
+	return atomicfile.Write(d.file(nodeFile), append(raw, '\n'), 0o600)
 }
 
 func readSeal(path string) (identity.SealKey, error) {

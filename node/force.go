@@ -11,6 +11,7 @@ import (
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/internal/logkey"
+	"fleet/internal/wait"
 )
 
 // What is stored is in force: settle compares the two, after each new document and every mendEvery, whatever went wrong
@@ -77,14 +78,7 @@ func openDocuments(dir string, root identity.PublicKey[identity.Root], log *slog
 
 // documentsLoop keeps what is stored in force, and on disk, until ctx ends.
 func (n *Node) documentsLoop(ctx context.Context) {
-	tick := time.NewTicker(mendEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for wait.For(ctx, mendEvery) == nil {
 		n.noteDocuments(errors.Join(n.docs.Mend(), n.settle()))
 	}
 }

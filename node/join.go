@@ -10,6 +10,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/logkey"
+	"fleet/internal/wait"
 	"fleet/job"
 	"fleet/node/mesh"
 )
@@ -31,7 +32,7 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 		return Membership{}, err
 	}
 	seal := identity.NewSealKey()
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+	for retry := time.Second; ; retry = min(2*retry, 30*time.Second) {
 		var errs []error
 		for _, seed := range token.Seeds {
 			m, documents, err := joinAt(ctx, seed, token, key, seal, name)
@@ -48,11 +49,9 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 		if errors.Is(err, identity.ErrOtherFleet) {
 			return Membership{}, fmt.Errorf("not admitted: %w; check that the token is for this fleet", err)
 		}
-		log.Warn("no broker admitted this host yet", logkey.Error, err, logkey.Retry, wait)
-		select {
-		case <-ctx.Done():
+		log.Warn("no broker admitted this host yet", logkey.Error, err, logkey.Retry, retry)
+		if wait.For(ctx, retry) != nil {
 			return Membership{}, fmt.Errorf("not admitted: %w; is a peer running there, and its broker port open to this host?", err)
-		case <-time.After(wait):
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
 	"fleet/internal/wire"
 	"fleet/job"
@@ -130,7 +131,7 @@ func (n *Node) useChain(chain identity.Chain) error {
 		return err
 	}
 	if issuer := n.issuer(); !issuer.Key.IsZero() && issuer.Key.Public().ID() == id.Issuer && (m.Issuing.IsZero() || !issuer.Key.Public().Equal(m.Issuing.Public())) {
-		if err := identity.WriteFile(n.config.Dir.file(issuingFile), []byte(issuer.Key.Secret()+"\n"), 0o600); err != nil {
+		if err := atomicfile.Write(n.config.Dir.file(issuingFile), []byte(issuer.Key.Secret()+"\n"), 0o600); err != nil {
 			return fmt.Errorf("keep the issuing key: %w", err)
 		}
 		m.Issuing = issuer.Key

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
 )
 
@@ -149,7 +150,7 @@ func unique(keys [][]byte) [][]byte {
 // was issued with it (see useChain): on disk they fit, or the documents still have the key.
 func (n *Node) keepKeys(gossip [][]byte) error {
 	if !slices.EqualFunc(gossip, n.keys.disk.GossipKeys, bytes.Equal) {
-		if err := identity.WriteFile(n.config.Dir.file(gossipFile), []byte(gossipKeyText(gossip)+"\n"), 0o600); err != nil {
+		if err := atomicfile.Write(n.config.Dir.file(gossipFile), []byte(gossipKeyText(gossip)+"\n"), 0o600); err != nil {
 			return fmt.Errorf("keep the gossip key: %w", err)
 		}
 		n.keys.disk.GossipKeys = gossip

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"fleet/internal/wait"
 )
 
 const (
@@ -214,8 +216,6 @@ func byNumber(a, b Status) int {
 // error if there is nothing to remove. It tries for up to ten seconds: on a busy machine Docker still takes a network for used
 // when the last container on it has gone.
 func (l *Lab) Down(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
 	for try := 1; ; try++ {
 		err := l.remove(ctx)
 		if err == nil {
@@ -224,10 +224,8 @@ func (l *Lab) Down(ctx context.Context) error {
 		if try == 10 {
 			return fmt.Errorf("taking lab %s down: %w", l.name, err)
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("taking lab %s down: %w", l.name, errors.Join(err, ctx.Err()))
+		if ended := wait.For(ctx, time.Second); ended != nil {
+			return fmt.Errorf("taking lab %s down: %w", l.name, errors.Join(err, ended))
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"fleet/identity"
+	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
 	"fleet/internal/wait"
 	"fleet/internal/wire"
@@ -112,9 +112,9 @@ func (r *Runner) Begin(ctx context.Context, id string, signed []byte, c Call) er
 		return err
 	}
 	// The job last: it is what Left goes by, and then the rest is there.
-	err = errors.Join(identity.WriteFile(r.file(id, callFile), raw, 0o600), identity.WriteFile(r.file(id, roomFile), make([]byte, room), 0o600))
+	err = errors.Join(atomicfile.Write(r.file(id, callFile), raw, 0o600), atomicfile.Write(r.file(id, roomFile), make([]byte, room), 0o600))
 	if err == nil {
-		err = identity.WriteFile(r.file(id, jobFile), signed, 0o600)
+		err = atomicfile.Write(r.file(id, jobFile), signed, 0o600)
 	}
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, startGrace)
@@ -213,16 +213,12 @@ func (r *Runner) gone(id string) bool {
 
 // Stop tells the process to end its action, and blocks until it has been told, or ctx ends: it may not hold its lock yet.
 func (r *Runner) Stop(ctx context.Context, id string) error {
-	tick := time.NewTicker(lookSoon)
-	defer tick.Stop()
 	for {
 		if pid := r.holder(id); pid > 0 {
 			return syscall.Kill(pid, syscall.SIGTERM)
 		}
-		select {
-		case <-ctx.Done():
+		if wait.For(ctx, lookSoon) != nil {
 			return nil
-		case <-tick.C:
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
 	"fleet/internal/wire"
 	"fleet/job"
@@ -156,7 +157,7 @@ func (m *Mesh) keepBrokers(addrs []string) error {
 	if err != nil {
 		return err
 	}
-	return identity.WriteFile(filepath.Join(m.config.Dir, brokersFile), append(raw, '\n'), 0o600)
+	return atomicfile.Write(filepath.Join(m.config.Dir, brokersFile), append(raw, '\n'), 0o600)
 }
 
 // answerMesh tells a node that does not gossip how the mesh stands.

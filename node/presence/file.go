@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/atomicfile"
 )
 
 const fileSchema = "fleet.presence/1"
@@ -49,7 +50,7 @@ func (t *Table) Save(now time.Time, path string) error {
 	slices.SortFunc(f.Hosts, func(a, b fileHost) int { return strings.Compare(string(a.Node), string(b.Node)) })
 	raw, err := json.Marshal(f)
 	if err == nil {
-		err = identity.WriteFile(path, append(raw, '\n'), 0o600)
+		err = atomicfile.Write(path, append(raw, '\n'), 0o600)
 	}
 	if err != nil {
 		t.mu.Lock()
