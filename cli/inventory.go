@@ -10,16 +10,16 @@ import (
 
 // sections are the parts of an inventory, in the order in which one wants to know.
 var sections = [...]report.Section{
-	{Output: "id", Head: "Node"}, {Output: "kind", Head: "Kind"}, {Output: "broker", Head: "Broker"}, {Output: "version", Head: "Version"},
-	{Output: "started", Head: "Started"}, {Output: "uptime", Head: "Up, in seconds"}, {Output: "taken", Head: "Facts taken"},
+	{Output: "id", Head: "Node"}, {Output: "kind", Head: "Kind"}, {Output: "broker", Head: "Broker", As: report.AsYesNo}, {Output: "version", Head: "Version"},
+	{Output: "started", Head: "Started", As: report.AsTime}, {Output: "uptime", Head: "Up", As: report.AsSpan}, {Output: "taken", Head: "Facts taken", As: report.AsTime},
 	{Output: "labels", Head: "Labels, attested"}, {Output: "classes", Head: "Classes"}, {Output: "plugins", Head: "Plugins"},
-	{Output: "facts", Head: "Facts"}, {Output: "problems", Head: "Problems with facts"}, {Output: "stats", Head: "Statistics"},
+	{Output: "facts", Head: "Facts"}, {Output: "problems", Head: "Problems with facts", Columns: []string{"file", "error"}}, {Output: "stats", Head: "Statistics"},
 }
 
 func inventoryVerb() verb {
 	return verb{
 		name: "inventory", group: groupAsk, takes: "HOST", atLeast: 1, atMost: 1, brief: "show everything about one host",
-		about: []string{"Shows its plugins, classes, labels, facts and statistics. Standard input is not read."},
+		about: []string{"Shows its plugins, classes, labels, facts and statistics. Standard input is not read. A rounded size or time is followed by the value that filters compare; -o json has all values as they are."},
 		examples: []example{
 			{"fleet inventory web1", "to read"},
 			{"fleet inventory web1 -o json", "for a program"},

@@ -14,7 +14,21 @@ type Inventory struct {
 }
 
 // Section is an output of the inventory under its heading.
-type Section struct{ Output, Head string }
+type Section struct {
+	Output, Head string
+	As           As
+	Columns      []string // of a list of maps: what to show of each
+}
+
+// As says how a single value is shown to people.
+type As int
+
+const (
+	AsIs   As = iota
+	AsSpan    // a number of seconds
+	AsTime
+	AsYesNo
+)
 
 // Render writes the inventory in the format. The sections come first and in their order, then whatever else is there.
 func (x Inventory) Render(f Format, sections []Section) ([]byte, error) {
@@ -39,40 +53,61 @@ func (x Inventory) Render(f Format, sections []Section) ([]byte, error) {
 	for _, s := range sections {
 		done[s.Output] = true
 		if v, ok := o.Data[s.Output]; ok && v != nil {
-			section(&b, s.Head, v)
+			s.write(&b, v)
 		}
 	}
 	for _, k := range sortedKeys(o.Data) {
 		if !done[k] && o.Data[k] != nil {
-			section(&b, Sanitise(k), o.Data[k])
+			Section{Output: k, Head: Sanitise(k)}.write(&b, o.Data[k])
 		}
 	}
 	return []byte(b.String()), nil
 }
 
-func section(b *strings.Builder, head string, v any) {
+func (s Section) write(b *strings.Builder, v any) {
+	const indent = "      "
 	switch v := v.(type) {
 	case []any:
-		fmt.Fprintf(b, "\n   %s:\n", head)
+		fmt.Fprintf(b, "\n   %s:\n", s.Head)
 		if len(v) == 0 {
-			b.WriteString("      none\n")
+			b.WriteString(indent + "none\n")
 		}
 		for _, e := range v {
-			fmt.Fprintf(b, "      %s\n", Sanitise(valueText(e)))
+			b.WriteString(indent + Sanitise(s.element(e)) + "\n")
 		}
 	case map[string]any:
-		fmt.Fprintf(b, "\n   %s:\n", head)
+		fmt.Fprintf(b, "\n   %s:\n", s.Head)
 		if len(v) == 0 {
-			b.WriteString("      none\n")
+			b.WriteString(indent + "none\n")
 		}
 		for _, k := range sortedKeys(v) {
-			for _, row := range flattenValue(k, v[k], maxDepth) {
-				fmt.Fprintf(b, "      %s = %s\n", Sanitise(row[0]), Sanitise(row[1]))
-			}
+			eachLeaf(k, v[k], maxDepth, func(name string, v any) { assign(b, indent, name, v) })
 		}
 	default:
-		fmt.Fprintf(b, "   %s: %s\n", head, Sanitise(valueText(v)))
+		text := readable(s.Output, v)
+		switch s.As {
+		case AsSpan:
+			text = lasting(v)
+		case AsTime:
+			text = localTime(v)
+		case AsYesNo:
+			text = yesNo(v)
+		}
+		fmt.Fprintf(b, "   %s: %s\n", s.Head, Sanitise(text))
 	}
+}
+
+// element is one of a list: its text, or the columns of a map.
+func (s Section) element(e any) string {
+	m, ok := e.(map[string]any)
+	if !ok || len(s.Columns) == 0 {
+		return valueText(e)
+	}
+	cells := make([]string, len(s.Columns))
+	for i, c := range s.Columns {
+		cells[i] = valueText(m[c])
+	}
+	return strings.Join(cells, ": ")
 }
 
 // flattenValue writes nested maps as dotted names, as filters take them.

@@ -173,7 +173,7 @@ func TestInventory(t *testing.T) {
 	x := Inventory{Outcome: client.Outcome{Name: "web1", Data: map[string]any{
 		"id": "n1", "facts": map[string]any{"os": map[string]any{"name": "Debian"}, "hagroup": "a\x1b"}, "classes": []any{"web"}, "labels": map[string]any{}, "extra": int64(1),
 	}}}
-	got, err := x.Render(Table, []Section{{"id", "Node"}, {"labels", "Labels"}, {"classes", "Classes"}, {"facts", "Facts"}})
+	got, err := x.Render(Table, []Section{{Output: "id", Head: "Node"}, {Output: "labels", Head: "Labels"}, {Output: "classes", Head: "Classes"}, {Output: "facts", Head: "Facts"}})
 	if err != nil {
 		t.Fatal(err)
 	}
