@@ -89,7 +89,7 @@ var onlyIn = map[string]string{
 	"github.com/oklog/ulid/v2":          "job",
 	"github.com/coreos/go-systemd/v22":  "cli node/detached plugins/service", // cli: tells systemd that the node is ready
 	"github.com/godbus/dbus/v5":         "node/detached",                     // values of a unit's properties
-	"github.com/shirou/gopsutil/v4":     "plugins/service",
+	"github.com/shirou/gopsutil/v4":     "facts plugins/service",             // memory; when a process began
 	"go.etcd.io/bbolt":                  "node/journal",
 	"golang.org/x/crypto":               "identity", // keys locked with a passphrase, keys in ssh-agent
 	"golang.org/x/sync":                 "gossip internal/lab",

@@ -1,26 +1,25 @@
 package facts
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/shirou/gopsutil/v4/common"
+	"github.com/shirou/gopsutil/v4/mem"
 )
 
 func (h host) memory(f Facts) {
-	kib := map[string]int64{}
-	for line := range strings.Lines(h.read("proc/meminfo")) {
-		key, value := keyed(line, ":")
-		kib[key] = whole(strings.TrimSuffix(value, " kB"))
+	m, err := mem.VirtualMemoryWithContext(context.WithValue(context.Background(), common.EnvKey, common.EnvMap{common.HostProcEnvKey: h.path("proc")}))
+	if err != nil {
+		return
 	}
-	available, ok := kib["MemAvailable"]
-	if !ok { // before Linux 3.14
-		available = kib["MemFree"] + kib["Buffers"] + kib["Cached"]
-	}
-	setMemory(f, "memory.system", kib["MemTotal"]*1024, available*1024)
-	setMemory(f, "memory.swap", kib["SwapTotal"]*1024, kib["SwapFree"]*1024)
+	setMemory(f, "memory.system", int64(m.Total), int64(m.Available))
+	setMemory(f, "memory.swap", int64(m.SwapTotal), int64(m.SwapFree)) // not mem.SwapMemory: that asks the kernel, which answers a container with the machine's
 }
 
 func setMemory(f Facts, path string, total, available int64) {

@@ -193,6 +193,30 @@ func TestUptime(t *testing.T) {
 	}
 }
 
+// Memory and swap are the given root's, not this machine's, also on kernels that do not say what is available.
+func TestMemory(t *testing.T) {
+	tests := []struct {
+		name, meminfo string
+		want          wants
+	}{
+		{"with swap", "MemTotal: 2048 kB\nMemFree: 256 kB\nMemAvailable: 1024 kB\nSwapTotal: 4096 kB\nSwapFree: 3072 kB\n", wants{
+			"memory.system.total_bytes": int64(2 << 20), "memory.system.available": "1.00 MiB", "memory.system.capacity": "50.00%",
+			"memory.swap.total": "4.00 MiB", "memory.swap.used_bytes": int64(1 << 20), "memory.swap.capacity": "25.00%"}},
+		{"before Linux 3.14", "MemTotal: 2048 kB\nMemFree: 256 kB\nCached: 768 kB\n", wants{
+			"memory.system.available_bytes": int64(1 << 20), "memory.swap": none{}}},
+		{"nonsense", "MemTotal: plenty\n", wants{"memory": none{}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			root := t.TempDir()
+			write(t, filepath.Join(root, "proc/meminfo"), tt.meminfo, 0o644)
+			f, h := Facts{}, newHost(root)
+			h.memory(f)
+			tt.want.check(t, f)
+		})
+	}
+}
+
 func TestHuman(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 bytes", 1023: "1023 bytes", 1024: "1.00 KiB", 491520: "480.00 KiB", 1048575: "1.00 MiB",
 		2062905344: "1.92 GiB", 1 << 62: "4.00 EiB"} {
