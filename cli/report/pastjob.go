@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ type Past struct {
 	Known  bool // by a host that answered
 	Signer string
 	Came   time.Time // to the first of them
+	Total  int       // how many hosts the job named; 0: none, or no host says
+	Named  int       // how many of them the hosts that answered could name
 	Run    Run       // as its own run would have been reported
 }
 
@@ -34,6 +37,7 @@ func PastJob(id string, asked Run, declarations []plugin.Declaration) Past {
 			}
 		}
 	}
+	p.Named = len(named)
 	for _, o := range asked.Outcomes {
 		target := named[string(o.Node)]
 		switch o.State {
@@ -69,6 +73,9 @@ func (p *Past) learn(data map[string]any, declarations []plugin.Declaration) {
 	p.Known = true
 	if came, err := time.Parse(time.RFC3339, word(data, "came")); err == nil && (p.Came.IsZero() || came.Before(p.Came)) {
 		p.Came = came
+	}
+	if total, err := strconv.Atoi(fmt.Sprint(data["total"])); err == nil {
+		p.Total = max(p.Total, total)
 	}
 	if p.Run.Plugin != "" || word(data, "plugin") == "" {
 		return
@@ -145,6 +152,9 @@ func (p Past) Title() string {
 	}
 	if !p.Came.IsZero() {
 		parts = append(parts, p.Came.Local().Format(Stamp))
+	}
+	if p.Total > p.Named {
+		parts = append(parts, fmt.Sprintf("%d of its %d targets are not known to any host that answered", p.Total-p.Named, p.Total))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -16,7 +18,8 @@ type Entry struct {
 	Plugin    string         `json:"plugin,omitempty"`
 	Action    string         `json:"action,omitempty"`
 	Args      map[string]any `json:"args,omitempty"`    // as they may be shown
-	Targets   []string       `json:"targets,omitempty"` // node ids that the job names; none: it was for whoever matched
+	Targets   []string       `json:"targets,omitempty"` // some of the node ids that the job names; see Nearest
+	Total     int            `json:"total,omitempty"`   // how many it names; 0: it was for whoever matched
 	Came      time.Time      `json:"came,omitzero"`
 	Ended     time.Time      `json:"ended,omitzero"`     // zero: it runs, or the node ended before it did
 	State     string         `json:"state,omitempty"`    // how it ended
@@ -91,8 +94,49 @@ func (j *Journal) known(tx *bbolt.Tx, id string, raw []byte) (k Known, ran bool,
 	return k, k.Cancelled || k.Plugin != "", err
 }
 
-// Start notes what a claimed change is, before it begins.
+// Nearest are the targets of a job that the host self remembers: those that follow it in the list, which goes round. So a claim is
+// short whatever the list, and together the hosts that know the job name all of it, unless 16 in a row are silent.
+func Nearest[ID ~string](targets []ID, self ID) []string {
+	at := max(slices.Index(targets, self), 0)
+	out := make([]string, 0, nearest)
+	for i := range min(nearest, len(targets)) {
+		out = append(out, string(targets[(at+i)%len(targets)]))
+	}
+	return out
+}
+
+const (
+	nearest   = 17      // with the host itself
+	maxArgs   = 2 << 10 // bytes of an entry's arguments, as JSON
+	maxString = 100     // bytes of one of them where all together are longer
+)
+
+// bounded is the entry with arguments that are no longer than maxArgs.
+func (e Entry) bounded() Entry {
+	length := func() int {
+		raw, err := json.Marshal(e.Args)
+		return len(raw) + map[bool]int{true: maxArgs}[err != nil]
+	}
+	whole := length()
+	if whole <= maxArgs {
+		return e
+	}
+	short := map[string]any{}
+	for name, v := range e.Args {
+		if s, ok := v.(string); ok && len(s) > maxString {
+			v = strings.ToValidUTF8(s[:maxString], "") + "…"
+		}
+		short[name] = v
+	}
+	if e.Args = short; length() > maxArgs {
+		e.Args = map[string]any{"…": fmt.Sprintf("%d bytes of arguments, too many to keep", whole)}
+	}
+	return e
+}
+
+// Start notes what a claimed change is, before it begins. Of long arguments it keeps the beginning.
 func (j *Journal) Start(id string, e Entry) error {
+	e = e.bounded()
 	return j.db.Update(func(tx *bbolt.Tx) error { return note(tx, id, func(old *Entry) { *old = e }) })
 }
 

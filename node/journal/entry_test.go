@@ -160,3 +160,43 @@ func FuzzReadRecord(f *testing.F) {
 		}
 	})
 }
+
+// A claim is short whatever the job lists, and yet the hosts that ran it can name those that did not answer.
+func TestAClaimIsShort(t *testing.T) {
+	j := opened(t, t.TempDir())
+	targets := make([]string, 500)
+	for i := range targets {
+		targets[i] = fmt.Sprintf("%026d", i)
+	}
+	args := map[string]any{"script": strings.Repeat("x", 40<<10)}
+	for i := range 60 {
+		args[fmt.Sprint("n", i)] = strings.Repeat("y", 500)
+	}
+	for id, args := range map[string]map[string]any{"01A": {"service": "nginx"}, "01B": {"script": args["script"]}, "01C": args} {
+		if _, err := j.ClaimChange(id, noon.Add(time.Minute), noon); err != nil {
+			t.Fatal(err)
+		}
+		e := Entry{Signer: "ann", Plugin: "service", Action: "restart", Args: args, Targets: Nearest(targets, targets[490]), Total: len(targets), Came: noon}
+		if err := j.Start(id, e); err != nil {
+			t.Fatal(err)
+		}
+		j.db.View(func(tx *bbolt.Tx) error {
+			if n := len(tx.Bucket(claims).Get([]byte(id))); n > 3<<10 {
+				t.Errorf("%s: a claim of %d bytes", id, n)
+			}
+			return nil
+		})
+		if k, found, err := j.Change(id); !found || err != nil || len(k.Args) == 0 || k.Total != 500 {
+			t.Errorf("%+v, %v, %v", k, found, err)
+		}
+	}
+	named := map[string]bool{}
+	for i := 0; i < len(targets); i += nearest { // all others are silent
+		for _, id := range Nearest(targets, targets[i]) {
+			named[id] = true
+		}
+	}
+	if len(named) != len(targets) {
+		t.Errorf("%d of %d are named", len(named), len(targets))
+	}
+}

@@ -73,7 +73,7 @@ func (r Records) Job(id string) (j jobs.Job, known bool, err error) {
 // jobOf is what the journal alone tells.
 func jobOf(k journal.Known) jobs.Job {
 	j := jobs.Job{
-		ID: k.ID, Signer: k.Signer, Plugin: k.Plugin, Action: k.Action, Args: k.Args, Targets: k.Targets, Came: k.Came, Ended: k.Ended, State: k.State,
+		ID: k.ID, Signer: k.Signer, Plugin: k.Plugin, Action: k.Action, Args: k.Args, Targets: k.Targets, Total: k.Total, Came: k.Came, Ended: k.Ended, State: k.State,
 	}
 	switch {
 	case k.Cancelled:

@@ -44,9 +44,7 @@ func (r *Runner) noteStart(a *answer) {
 	j := a.decision.Job
 	e := journal.Entry{
 		Signer: a.decision.Signer.Name, Plugin: j.Plugin, Action: j.Action, Args: a.decision.Shown, Came: a.start.UTC(),
-	}
-	for _, t := range j.Targets {
-		e.Targets = append(e.Targets, string(t))
+		Targets: journal.Nearest(j.Targets, r.config.Node), Total: len(j.Targets),
 	}
 	if err := r.config.Journal.Start(j.ID, e); err != nil {
 		r.counts.add(JournalErrors, "")

@@ -15,7 +15,8 @@ type Job struct {
 	ID                     string
 	Signer, Plugin, Action string // "" of reads: of these only the answer is kept
 	Args                   map[string]any
-	Targets                []string // node ids
+	Targets                []string // node ids of some that the job named; all hosts together name all
+	Total                  int      // how many it named
 	Came, Ended            time.Time
 	State                  string // see the declaration
 	Kept                   bool   // Message and Data are those of its answer
@@ -119,7 +120,7 @@ func (p Plugin) show(id string) plugin.Result {
 	for i, t := range j.Targets {
 		targets[i] = t
 	}
-	data["targets"] = targets
+	data["targets"], data["total"] = targets, j.Total
 	message := j.State
 	if j.Message != "" {
 		message += ": " + j.Message

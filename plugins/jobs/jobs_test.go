@@ -23,7 +23,7 @@ const (
 var (
 	noon    = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
 	restart = Job{
-		ID: known, Signer: "ann", Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, Targets: []string{"a"},
+		ID: known, Signer: "ann", Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, Targets: []string{"a"}, Total: 1,
 		Came: noon, Ended: noon.Add(time.Second), State: "ok", Kept: true, Message: "restarted", Data: map[string]any{"state": "running"},
 	}
 	errDisk = errors.New("no disk")
@@ -76,7 +76,7 @@ func TestActions(t *testing.T) {
 		"id": known, "signer": "ann", "plugin": "service", "action": "restart", "args": map[string]any{"service": "nginx"}, "state": "ok",
 		"came": "2026-11-27T12:00:00Z", "ended": "2026-11-27T12:00:01Z",
 	}
-	whole := map[string]any{"message": "restarted", "kept": true, "data": map[string]any{"state": "running"}, "targets": []any{"a"}}
+	whole := map[string]any{"message": "restarted", "kept": true, "data": map[string]any{"state": "running"}, "targets": []any{"a"}, "total": 1}
 	for k, v := range shownRestart {
 		whole[k] = v
 	}
@@ -94,8 +94,8 @@ func TestActions(t *testing.T) {
 		{"list", limit(201), plugin.Failed, "limit: 201 is not a number of jobs from 1 to 200", nil},
 		{"list", limit(7), plugin.Failed, "the journal cannot be read: no disk", nil},
 		{"show", id(known), plugin.OK, "ok: restarted", whole},
-		{"show", id(read), plugin.OK, "running", map[string]any{"id": read, "state": "running", "message": "", "kept": false, "targets": []any{}}},
-		{"show", id(long), plugin.OK, "ok: m", map[string]any{"id": long, "state": "ok", "message": "m (its outputs are too long to be told again)", "kept": true, "targets": []any{}}},
+		{"show", id(read), plugin.OK, "running", map[string]any{"id": read, "state": "running", "message": "", "kept": false, "targets": []any{}, "total": 0}},
+		{"show", id(long), plugin.OK, "ok: m", map[string]any{"id": long, "state": "ok", "message": "m (its outputs are too long to be told again)", "kept": true, "targets": []any{}, "total": 0}},
 		{"show", id(broken), plugin.Failed, "the journal cannot be read: no disk", nil},
 		{"show", id(unknown), plugin.Skipped, "this job is not known here", nil},
 		{"cancel", id(known), plugin.Unchanged, "had ended: ok", nil},
