@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -162,105 +163,61 @@ func readConfig(c *Config, file string) error {
 
 // parseConfig takes over what data says. It names all faults of the file, one a line.
 func parseConfig(c *Config, file string, data []byte) error {
-	values := map[string]any{}
-	if _, err := toml.Decode(string(data), &values); err != nil {
+	values := map[string]toml.Primitive{}
+	md, err := toml.Decode(string(data), &values)
+	if err != nil {
 		if pe, ok := errors.AsType[toml.ParseError](err); ok {
 			return usagef("%s:%d: %s", file, max(1, pe.Position.Line), pe.Message)
 		}
 		return usagef("%s: %w", file, err)
 	}
-	flat := map[string]any{}
-	flatten(flat, "", values)
-	lines := keyLines(string(data))
+	return joinFaults(file, takeTable(c, md, "", values))
+}
+
+// takeTable takes over the keys of the file, or of its table [node] with that as the prefix.
+func takeTable(c *Config, md toml.MetaData, prefix string, values map[string]toml.Primitive) (faults []toml.ParseError) {
 	known := keys()
-	var faults []fault
-	for name, v := range flat {
-		i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
-		err := fmt.Errorf("unknown key %q%s", name, nearestKey(name, known))
-		if i >= 0 {
-			if err = known[i].set(c, v); err != nil {
-				err = fmt.Errorf("%s: %w", name, err)
+	for name, value := range values {
+		var table map[string]toml.Primitive
+		if prefix == "" && name == "node" && md.PrimitiveDecode(value, &table) == nil && table != nil { // nil: it is no table
+			faults = append(faults, takeTable(c, md, "node.", table)...)
+			continue
+		}
+		name = prefix + name
+		err := md.PrimitiveDecode(value, taking(func(v any) error {
+			i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
+			if i < 0 {
+				return fmt.Errorf("unknown key %q%s", name, nearestKey(name, known))
 			}
-		}
-		if err != nil {
-			faults = append(faults, fault{lines[name], err})
-		}
-	}
-	return joinFaults(file, faults)
-}
-
-// flatten writes tables as dotted keys. An empty table says nothing and is left out only if it may be there.
-func flatten(into map[string]any, prefix string, values map[string]any) {
-	for name, v := range values {
-		table, ok := v.(map[string]any)
-		switch {
-		case ok && prefix == "" && name == "node":
-			flatten(into, name+".", table)
-		default:
-			into[prefix+name] = v
+			if err := known[i].set(c, v); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		}))
+		if fault, ok := errors.AsType[toml.ParseError](err); ok {
+			faults = append(faults, fault)
 		}
 	}
+	return faults
 }
 
-// fault is one thing wrong with a file; line 0 is unknown.
-type fault struct {
-	line int
-	err  error
-}
+// taking gets a value from the parser, which adds the place in the file to the error: MetaData itself does not tell places.
+type taking func(v any) error
 
-func joinFaults(file string, faults []fault) error {
+func (t taking) UnmarshalTOML(v any) error { return t(v) }
+
+func joinFaults(file string, faults []toml.ParseError) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	slices.SortFunc(faults, func(a, b fault) int {
-		if a.line != b.line {
-			return a.line - b.line
-		}
-		return strings.Compare(a.err.Error(), b.err.Error())
+	slices.SortFunc(faults, func(a, b toml.ParseError) int {
+		return cmp.Or(a.Position.Line-b.Position.Line, strings.Compare(a.Message, b.Message))
 	})
 	var errs []error
 	for _, f := range faults {
-		place := file
-		if f.line > 0 {
-			place += ":" + strconv.Itoa(f.line)
-		}
-		errs = append(errs, fmt.Errorf("%s: %w", place, f.err))
+		errs = append(errs, fmt.Errorf("%s:%d: %s", file, f.Position.Line, f.Message))
 	}
 	return usagef("%w", errors.Join(errs...))
-}
-
-// keyLines finds the line of each key, written plainly: NAME = under [TABLE] or none, or [NAME]. The parser does not
-// tell lines of keys that nobody asked for. A key written in another way has no line, and the error then only the file.
-func keyLines(text string) map[string]int {
-	lines, table, number := map[string]int{}, "", 0
-	note := func(name string) {
-		if lines[name] == 0 {
-			lines[name] = number
-		}
-	}
-	for l := range strings.Lines(text) {
-		number++
-		l = strings.TrimSpace(l)
-		if header, ok := strings.CutPrefix(l, "["); ok {
-			header, _, _ = strings.Cut(strings.TrimLeft(header, "["), "]")
-			table = strings.Trim(strings.TrimSpace(header), `"'`)
-			note(table)
-			if table != "node" {
-				table = "\x00" // what stands in it is the table's fault
-			} else {
-				table += "."
-			}
-			continue
-		}
-		if name, _, ok := strings.Cut(l, "="); ok && table != "\x00" {
-			name = strings.Trim(strings.TrimSpace(name), `"'`)
-			note(table + name)
-			if first, _, dotted := strings.Cut(name, "."); dotted {
-				note(table + first)
-			}
-		}
-	}
-	return lines
 }
 
 func nearestKey(name string, known []key) string {

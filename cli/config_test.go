@@ -65,6 +65,11 @@ func TestConfigFaultsHaveLines(t *testing.T) {
 		{"twice", "home = 'a'\nhome = 'b'", "f:2: Key 'home' has already been defined."},
 		{"array of tables", "[[node]]\nname = 'a'", "f:1: unknown key \"node\""},
 		{"level", "[node]\nlog_level = 'loud'", "f:2: node.log_level: must be one of debug, info, warn, error"},
+		{"inline table", "home = 'a'\nnode = { pinned = true, pinnd = true }", `f:2: unknown key "node.pinnd"; did you mean node.pinned?`},
+		{"quoted", "\n\"ho.me\" = 1", `f:2: unknown key "ho.me"; did you mean home?`},
+		{"unknown table", "\n[other]\nhome = 'a'\nx = 1", `f:2: unknown key "other"`},
+		{"a text that looks like a key", "home = \"\"\"\nhmoe = 1\n\"\"\"\nhmoe = 1", `f:4: unknown key "hmoe"`},
+		{"both", "node.name = 3\nhmoe = 1", "f:1: node.name: must be text in quotes, and not empty\nf:2: unknown key \"hmoe\""},
 		{"negative", "timeout = -1", `f:1: timeout: "-1" must be greater than zero`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -52,32 +52,25 @@ func Parse(name string, data []byte) (File, error) {
 	if len(data) > MaxFile {
 		return f, fmt.Errorf("%s: %d bytes; the limit is %d", name, len(data), MaxFile)
 	}
-	var raw struct {
-		Default string           `toml:"default"`
-		Rule    []map[string]any `toml:"rule"`
-	}
-	md, err := toml.Decode(string(data), &raw)
+	values := map[string]toml.Primitive{}
+	md, err := toml.Decode(string(data), &values)
 	if err != nil {
-		if pe, ok := errors.AsType[toml.ParseError](err); ok {
-			return f, fmt.Errorf("%s:%d: %s", name, max(1, pe.Position.Line), pe.Message)
+		return f, placed(name, err)
+	}
+	var tables []map[string]any
+	var faults []error
+	for _, key := range sortedKeys(values) {
+		if key == "rule" {
+			err = md.PrimitiveDecode(values[key], &tables)
+		} else {
+			err = md.PrimitiveDecode(values[key], taking(func(v any) error { return f.take(key, v) }))
 		}
-		return f, fmt.Errorf("%s: %w", name, err)
+		if err != nil {
+			faults = append(faults, placed(name, err))
+		}
 	}
 	at := ruleLines(string(data))
-	var faults []error
-	for _, key := range md.Undecoded() {
-		if len(key) == 1 {
-			faults = append(faults, fmt.Errorf("%s:%d: unknown key %q", name, keyLine(string(data), key[0]), key[0]))
-		}
-	}
-	switch raw.Default {
-	case "", "defer":
-	case "deny":
-		f.deny = true
-	default:
-		faults = append(faults, fmt.Errorf("%s:%d: default %q is not defer or deny", name, keyLine(string(data), "default"), raw.Default))
-	}
-	for i, table := range raw.Rule {
+	for i, table := range tables {
 		line := 0
 		if i < len(at) {
 			line = at[i]
@@ -90,6 +83,31 @@ func Parse(name string, data []byte) (File, error) {
 		f.rules = append(f.rules, rule)
 	}
 	return f, errors.Join(faults...)
+}
+
+// take takes over a key at the top.
+func (f *File) take(key string, v any) error {
+	if key != "default" {
+		return fmt.Errorf("unknown key %q", key)
+	}
+	if v != "defer" && v != "deny" {
+		return errors.New(`default must be "defer" or "deny"`)
+	}
+	f.deny = v == "deny"
+	return nil
+}
+
+// taking gets a value from the parser, which adds the line to the error: MetaData itself does not tell lines.
+type taking func(v any) error
+
+func (t taking) UnmarshalTOML(v any) error { return t(v) }
+
+// placed is the parser's error, behind FILE:LINE where it knows the line.
+func placed(file string, err error) error {
+	if pe, ok := errors.AsType[toml.ParseError](err); ok {
+		return fmt.Errorf("%s:%d: %s", file, max(1, pe.Position.Line), pe.Message)
+	}
+	return fmt.Errorf("%s: %w", file, err)
 }
 
 // parseRule names all that is wrong with a rule.
@@ -242,7 +260,7 @@ func secondKey(v any) (uint8, error) {
 	return 0, errors.New("must be true, or a percentage from 0 to 99")
 }
 
-// ruleLines finds the line of each [[rule]] header: the parser does not tell.
+// ruleLines finds the line of each [[rule]] header: the parser keeps one place for all of them.
 func ruleLines(text string) []int {
 	var lines []int
 	number := 0
@@ -254,21 +272,6 @@ func ruleLines(text string) []int {
 		}
 	}
 	return lines
-}
-
-// keyLine finds the line of a key at the top; 1 where it is written in another way.
-func keyLine(text, key string) int {
-	number := 0
-	for l := range strings.Lines(text) {
-		number++
-		if name, _, ok := strings.Cut(l, "="); ok && strings.Trim(strings.TrimSpace(name), `"'`) == key {
-			return number
-		}
-		if strings.Contains(l, "["+key) {
-			return number
-		}
-	}
-	return 1
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -129,6 +129,9 @@ func TestOneBadLineRefusesTheFile(t *testing.T) {
 	tests := []struct{ name, file, want string }{
 		{"syntax", good + "x = = 1", "p.toml:4"},
 		{"unknown key", "defualt = \"deny\"\n" + good, `p.toml:1: unknown key "defualt"`},
+		{"unknown key that a text looks like", good + "when = \"\"\"\ndefualt = \"\"\"\n\n[ defualt ]", `p.toml:7: unknown key "defualt"`},
+		{"empty default", "default = ''\n" + good, "p.toml:1: default must be"},
+		{"default of another kind", good[:0] + "default = false\n" + good, "p.toml:1: default"},
 		{"unknown default", good[:0] + "\ndefault = \"allow\"\n" + good, "p.toml:2: default"},
 		{"unknown key in a rule", good + "[[rule]]\ndecision = \"deny\"\naction = [\"*.*\"]\nsinger = [\"ann\"]", "p.toml:4: singer: unknown key"},
 		{"no decision", good + "\n[[rule]]\naction = [\"*.*\"]", "p.toml:5: decision is missing"},
