@@ -21,7 +21,7 @@ import (
 var mayImport = map[string]string{
 	".":                      "cli",
 	"cli":                    "cli/demo cli/report cli/sim client facts gossip identity internal/atomicfile internal/logkey internal/nearest internal/proc internal/program internal/wait job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil policy rollout",
-	"cli/report":             "client identity internal/lazyregexp job job/filter node/audit node/checkup plugins/plugin",
+	"cli/report":             "client identity internal/contrast internal/factpath internal/lazyregexp job job/filter node/audit node/checkup plugins/plugin",
 	"cli/demo":               "",
 	"cli/sim":                "cli/report client identity internal/proc internal/wait job node node/sim",
 	"client":                 "identity internal/logkey internal/wait internal/wire job job/filter rollout",
@@ -55,6 +55,7 @@ var mayImport = map[string]string{
 	"internal/version":       "",
 	"internal/wire":          "",
 	"internal/atomicfile":    "",
+	"internal/contrast":      "",
 	"internal/factpath":      "",
 	"internal/lazyregexp":    "",
 	"internal/logkey":        "",

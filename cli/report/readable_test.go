@@ -3,6 +3,7 @@ package report
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"fleet/client"
 )
@@ -77,5 +78,12 @@ func TestInventoryForEyes(t *testing.T) {
 `
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestLocalTime(t *testing.T) {
+	at := time.Date(2026, 5, 9, 12, 0, 0, 0, time.UTC)
+	if got, want := localTime("2026-05-09T12:00:00Z"), at.Local().Format(Stamp); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
