@@ -50,7 +50,7 @@ var mayImport = map[string]string{
 	"plugins/fstat":          "plugins/plugin",
 	"plugins/jobs":           "plugins/plugin",
 	"plugins/packages":       "internal/lazyregexp internal/logkey internal/nearest internal/program internal/version internal/wait plugins/plugin",
-	"plugins/rpcutil":        "plugins/plugin",
+	"plugins/rpcutil":        "internal/nearest plugins/plugin",
 	"plugins/service":        "internal/lazyregexp internal/nearest internal/program internal/wait plugins/plugin",
 	"internal/version":       "",
 	"internal/wire":          "",

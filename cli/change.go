@@ -62,6 +62,9 @@ func (w work) atOnce(ctx context.Context) error {
 	}
 	r := w.report()
 	r.Add(run)
+	if err == nil {
+		r.Hints = hintsNoMatch(ctx, w.conn, w.o.conn, w.filter, r.Results)
+	}
 	return w.env.show(r, w.o, err != nil, w.filter)
 }
 
@@ -89,6 +92,7 @@ func (w work) planned(ctx context.Context) error {
 	r.Results = client.OfPlan(answers)
 	plan := rollout.Build(w.o.scope.Spec, answers.Matched())
 	if len(plan.Targets) == 0 {
+		r.Hints = hintsNoMatch(ctx, w.conn, w.o.conn, w.filter, r.Results)
 		return w.env.show(r, w.o, false, w.filter)
 	}
 	if w.o.action.Kind != plugin.Read {

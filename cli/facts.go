@@ -55,6 +55,7 @@ func (e *env) facts(in *ucli.Context, action string, args map[string]string, abo
 	if err != nil {
 		return err
 	}
+	o.fact = args[inputFact]
 	r, f, err := e.look(in.Context, o)
 	if err != nil {
 		return err

@@ -29,7 +29,16 @@ func inventoriedScene() *scene {
 		if i == 6 {
 			classes = append(classes, "canary")
 		}
+		hagroop := []any{} // what host i has like it
+		if i < 4 {
+			hagroop = []any{"hagroup"}
+		}
 		s.hosts = append(s.hosts, sceneHost{name: fmt.Sprintf("web%d", i+1), facts: facts, does: map[string]client.Outcome{
+			"rpcutil get_fact": says(job.Skipped, "no fact hagroop on this host", nil),
+			"rpcutil names": says(job.OK, "", map[string]any{
+				"facts":   map[string]any{"hagroop": hagroop, "rack": []any{"rack"}, "zzz": []any{}},
+				"classes": map[string]any{"Webserver": []any{"webserver"}, "webserver": []any{"webserver"}},
+			}),
 			"rpcutil inventory": says(job.OK, "", map[string]any{
 				"id": fmt.Sprintf("node%d", i), "kind": "member", "broker": false, "uptime": int64(273600),
 				"facts": facts, "labels": map[string]any{"rack": rack}, "classes": classes,

@@ -76,7 +76,7 @@ func (e *env) find(ctx context.Context, o lookOptions) error {
 	for _, t := range plan.Targets {
 		found.Names = append(found.Names, t.Name)
 	}
-	return e.found(found, o, f)
+	return e.found(found, o, f, hintsNoMatch(ctx, conn, o.conn, f, client.OfPlan(plan)))
 }
 
 func (e *env) findOffline(ctx context.Context, o lookOptions, file string) error {
@@ -116,7 +116,7 @@ func (e *env) findOffline(ctx context.Context, o lookOptions, file string) error
 	for why, n := range undecided {
 		e.note("cannot match %s in the file: %s", hosts(n), report.Sanitise(why))
 	}
-	return e.found(found, o, f)
+	return e.found(found, o, f, nil)
 }
 
 // withoutStdin is e for a command that has its hosts from elsewhere.
@@ -127,7 +127,7 @@ func (e *env) withoutStdin() *env {
 }
 
 // found prints the names, and beside them who is not known.
-func (e *env) found(x report.Found, o lookOptions, f filter.Filter) error {
+func (e *env) found(x report.Found, o lookOptions, f filter.Filter, hints []string) error {
 	end := endingOf(client.Results{Outcomes: x.Others})
 	if len(x.Names) > 0 && end == endNothing {
 		end = endFine
@@ -144,7 +144,10 @@ func (e *env) found(x report.Found, o lookOptions, f filter.Filter) error {
 		fmt.Fprint(e.stderr, report.Unheard("Unknown whether these match:", x.Others, false))
 	}
 	if end == endNothing && !f.IsZero() {
-		return (&problem{ending: end, err: errors.New("no host matches")}).with("fleet filter explain " + f.String() + " says what was asked for")
+		return (&problem{ending: end, err: errors.New("no host matches"), hints: hints}).with("fleet filter explain " + f.String() + " says what was asked for")
+	}
+	if len(hints) > 0 && len(x.Names) == 0 {
+		return &problem{ending: end, hints: hints}
 	}
 	return ended(end)
 }

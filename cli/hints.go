@@ -103,10 +103,14 @@ func hintsFor(r report.Run, f filter.Filter) []string {
 	if slices.ContainsFunc(r.Outcomes, func(o client.Outcome) bool { return o.Reason == job.ReasonSecond }) {
 		hints = append(hints, hintSecond)
 	}
+	hints = append(hints, r.Hints...)
 	switch {
 	case len(r.Outcomes) == 0 && !f.IsZero():
 		hints = append(hints, "fleet filter explain "+f.String()+" says what was asked for")
 	case skipped > 0 && skipped == len(r.Outcomes):
+		if len(r.Hints) > 0 {
+			return hints
+		}
 		if len(have) == 0 {
 			return []string{"every host skipped it: none of them has what the command names, or it is held there; each line says why"}
 		}

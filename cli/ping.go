@@ -61,6 +61,7 @@ type lookOptions struct {
 	print  printing
 	view   report.View
 	conn   connection
+	fact   string // that each host is asked for; "" if it is not one
 }
 
 func (e *env) parseLook(in *ucli.Context, action string, args map[string]string) (lookOptions, error) {
@@ -127,8 +128,13 @@ func (e *env) look(ctx context.Context, o lookOptions) (report.Run, filter.Filte
 	}
 	r.Add(run)
 	r.Exit = endingOf(r.Results).code()
-	if err != nil {
+	switch {
+	case err != nil:
 		r.Exit = endInterrupted.code()
+	case o.fact != "" && len(r.Outcomes) > 0 && r.Exit == endNothing.code():
+		r.Hints = hintsNobody(ctx, conn, o.conn, []string{o.fact}, nil)
+	default:
+		r.Hints = hintsNoMatch(ctx, conn, o.conn, f, r.Results)
 	}
 	return r, f, nil
 }

@@ -196,10 +196,27 @@ func (g *gathering) account(interrupted error) Run {
 		run.Outcomes = append(run.Outcomes, Outcome{Name: name, State: job.Silent, Message: "the fleet has no host with this name"})
 		run.Expected++
 	}
+	g.otherCase(run.Outcomes)
 	slices.SortFunc(run.Outcomes, func(a, b Outcome) int {
 		return strings.Compare(a.Name+" "+string(a.Node), b.Name+" "+string(b.Node))
 	})
 	return run
+}
+
+// otherCase says of names that no host has which host has them in other letters: the case of a name counts.
+func (g *gathering) otherCase(outcomes []Outcome) {
+	if len(g.unknown) == 0 {
+		return
+	}
+	folded := map[string]string{}
+	for _, m := range g.members {
+		folded[strings.ToLower(m.Name)] = m.Name
+	}
+	for i, o := range outcomes {
+		if like, ok := folded[strings.ToLower(o.Name)]; ok && o.Node == "" && like != o.Name {
+			outcomes[i].Message += "; did you mean " + like + "?"
+		}
+	}
 }
 
 // missing says what is known of a host that has not ended.

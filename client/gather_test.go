@@ -207,16 +207,19 @@ func TestNamesThatNoHostHas(t *testing.T) {
 	w.host("web2", func(a asked) { t.Error("was asked") })
 	w.is(identity.NewKey[identity.Node]().Public().ID(), "gone", job.Left)
 	r := request()
-	r.Filter = named(t, "web1", "nosuch", "gone")
+	r.Filter = named(t, "web1", "nosuch", "gone", "Web2")
 	run, err := w.run(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]job.State{"web1": job.OK, "nosuch": job.Silent, "gone": job.Silent}
-	if got := states(run); !maps.Equal(got, want) || run.Expected != 3 {
+	want := map[string]job.State{"web1": job.OK, "nosuch": job.Silent, "gone": job.Silent, "Web2": job.Silent}
+	if got := states(run); !maps.Equal(got, want) || run.Expected != 4 {
 		t.Errorf("got %v of %d", got, run.Expected)
 	}
-	if o := outcome(t, run, "nosuch"); !strings.Contains(o.Message, "no host with this name") {
+	if o := outcome(t, run, "nosuch"); !strings.Contains(o.Message, "no host with this name") || strings.Contains(o.Message, "mean") {
+		t.Errorf("%q", o.Message)
+	}
+	if o := outcome(t, run, "Web2"); o.Message != "the fleet has no host with this name; did you mean web2?" {
 		t.Errorf("%q", o.Message)
 	}
 }

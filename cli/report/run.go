@@ -17,6 +17,7 @@ type Run struct {
 	Action plugin.Action
 	Args   plugin.Args
 	Exit   int
+	Hints  []string // why nobody was selected, as far as the hosts could tell
 }
 
 // View is how a run is shown.

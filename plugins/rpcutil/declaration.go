@@ -94,6 +94,7 @@ func Declaration() plugin.Declaration {
 				Outputs:   aboutOutputs(),
 				Summaries: []plugin.Summary{{Output: "kind", By: plugin.CountValues}, {Output: "broker", By: plugin.CountValues}},
 			},
+			namesAction(),
 			canAction(),
 			auditAction(),
 			statusAction(),

@@ -34,6 +34,8 @@ func (p *Plugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
 	case "facts":
 		facts, taken := p.host.Facts()
 		return ok(fmt.Sprintf("%d facts", len(facts)), map[string]any{"facts": facts, "taken": stamp(taken)})
+	case "names":
+		return p.names(call.Args)
 	case "refresh_facts":
 		return p.refresh(ctx)
 	case "can":
