@@ -100,7 +100,7 @@ func (e *env) parseDoctor(in *ucli.Context, c Config, conn connection) (checkup.
 		return checkup.Config{}, nil, err
 	}
 	h := checkup.Config{
-		Data: p.data, Bind: p.listen, GossipPort: p.gossipPort, BrokerPort: p.brokerPort, RoutePort: p.routePort,
+		Data: p.data, Name: p.name, Bind: p.listen, GossipPort: p.gossipPort, BrokerPort: p.brokerPort, RoutePort: p.routePort,
 		Seeds: c.Node.Seeds, Outbound: c.Node.Outbound, Wait: doctorWait, Now: time.Now,
 	}
 	if in.IsSet(flagSeed) {

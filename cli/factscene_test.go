@@ -46,6 +46,7 @@ func inventoriedScene() *scene {
 			}),
 		}})
 	}
+	s.hosts[1].does["rpcutil inventory"].Data["configured"] = "db1"
 	s.hosts[7].does["rpcutil inventory"] = says(job.OK, "(outputs left out: too large)", nil)
 	s.hosts = append(s.hosts, sceneHost{name: "web9", gone: true})
 	return s

@@ -156,8 +156,8 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 		GossipPort: o.place.gossipPort, BrokerPort: o.place.brokerPort, RoutePort: o.place.routePort,
 		Seeds: o.seeds, Pinned: o.pinned, Facts: o.facts, FactsEvery: o.every,
 		Policy: policyPath, AuditOptional: o.auditOptional, Detached: runner, Outbound: o.outbound,
-		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
-		Version: Version(), Booted: bootTime(), Log: o.log,
+		Plugins:    func(h plugins.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
+		Configured: o.place.nameNow, Version: Version(), Booted: bootTime(), Log: o.log,
 		Profile: o.pace, Metrics: o.metric,
 		Ready: func() { o.log.Info("ready", logkey.Name, n.Name()); o.tell.ready(); o.ready() },
 	})

@@ -22,6 +22,7 @@ const (
 // place is where a node lives: its directory, its name, its addresses.
 type place struct {
 	data, name                        string
+	named                             bool // the name was given; else it is the machine's
 	listen, advertise                 netip.Addr
 	gossipPort, brokerPort, routePort uint16
 }
@@ -60,7 +61,8 @@ func parsePlace(in *ucli.Context, c Config, getenv func(string) string) (p place
 			return p, err
 		}
 	}
-	if p.name == "" {
+	p.named = p.name != ""
+	if !p.named {
 		if p.name, err = os.Hostname(); err != nil {
 			return p, faultf("this host has no name: %w", err).with("set one with --name HOST")
 		}
@@ -96,6 +98,16 @@ func parsePlace(in *ucli.Context, c Config, getenv func(string) string) (p place
 		*port.to = uint16(n)
 	}
 	return p, nil
+}
+
+// nameNow is the name that the host would join with at this moment: the machine may get another one while the node runs.
+func (p place) nameNow() string {
+	if !p.named {
+		if name, err := os.Hostname(); err == nil {
+			return name
+		}
+	}
+	return p.name
 }
 
 func parseAddr(to *netip.Addr, flag, s string) error {

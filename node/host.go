@@ -15,6 +15,13 @@ type host struct{ n *Node }
 
 func (h host) Name() string { return h.n.self.Load().Name }
 
+func (h host) Configured() string {
+	if h.n.config.Configured == nil {
+		return ""
+	}
+	return h.n.config.Configured()
+}
+
 func (h host) ID() string { return string(h.n.self.Load().ID) }
 
 func (h host) Version() string { return h.n.config.Version }

@@ -46,12 +46,13 @@ type Config struct {
 
 	AuditOptional bool // changes run also while what is decided cannot be written down; default: they are refused
 
-	Plugins func(plugins.Host) (*plugins.Set, error)
-	Version string    // of fleet, as shown in the inventory
-	Metrics string    // where to show metrics and health, see metrics.Check; "": nowhere
-	Booted  time.Time // when this machine booted
-	Ready   func()    // called when it first listens for jobs; may be nil
-	Log     *slog.Logger
+	Plugins    func(plugins.Host) (*plugins.Set, error)
+	Configured func() string // the name this host would join with now, to tell that it was renamed; may be nil
+	Version    string        // of fleet, as shown in the inventory
+	Metrics    string        // where to show metrics and health, see metrics.Check; "": nowhere
+	Booted     time.Time     // when this machine booted
+	Ready      func()        // called when it first listens for jobs; may be nil
+	Log        *slog.Logger
 }
 
 // Node is the agent on one host: the rooms it is made of, and what they share.

@@ -17,6 +17,7 @@ type Inventory struct {
 type Section struct {
 	Output, Head string
 	As           As
+	Note         string   // what to know about it, on the same line
 	Columns      []string // of a list of maps: what to show of each
 }
 
@@ -49,7 +50,7 @@ func (x Inventory) Render(f Format, sections []Section) ([]byte, error) {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "Inventory of %s:\n", Sanitise(o.Name))
-	done := map[string]bool{}
+	done := map[string]bool{"name": o.Data["name"] == o.Name} // the head has it
 	for _, s := range sections {
 		done[s.Output] = true
 		if v, ok := o.Data[s.Output]; ok && v != nil {
@@ -92,6 +93,9 @@ func (s Section) write(b *strings.Builder, v any) {
 			text = localTime(v)
 		case AsYesNo:
 			text = yesNo(v)
+		}
+		if s.Note != "" {
+			text += " (" + s.Note + ")"
 		}
 		fmt.Fprintf(b, "   %s: %s\n", s.Head, Sanitise(text))
 	}

@@ -171,7 +171,7 @@ func (x Outliers) human(v View, doc outliersDocument, in inventories) string {
 	case v.Quiet:
 	case len(in.names) == 0:
 	case doc.Majority != nil:
-		fmt.Fprintf(&b, "%s: %d of %s have %s\n", name, doc.Majority.Count, plural(doc.Hosts, "host"), shortly(valueText(doc.Majority.Value)))
+		fmt.Fprintf(&b, "%s: %d of %s %s %s\n", name, doc.Majority.Count, plural(doc.Hosts, "host"), map[bool]string{true: "has", false: "have"}[doc.Majority.Count == 1], shortly(valueText(doc.Majority.Value)))
 	case len(doc.Groups) > 0 && doc.Groups[0].Which == groupValue:
 		fmt.Fprintf(&b, "%s: no value is the most common, so each is compared with all others\n", name)
 	case doc.More > 0:

@@ -40,6 +40,7 @@ const (
 // Config says what to look at.
 type Config struct {
 	Data                              string         // the node's directory
+	Name                              string         // by which it would join now; "": not known
 	Bind                              netip.Addr     // where the node listens
 	GossipPort, BrokerPort, RoutePort uint16         // 0: any that is free, so there is nothing to look at
 	Token                             identity.Token // that lets this host in; zero: none is there
@@ -91,7 +92,7 @@ func (h *host) token() {
 	now := h.Now()
 	switch {
 	case t.Root.IsZero() && h.in:
-		h.add("token", Skipped, "", "none is needed: this host is in the fleet the fleet the fleet")
+		h.add("token", Skipped, "", "none is needed: this host is in the fleet")
 	case t.Root.IsZero():
 		h.add("token", Bad, doToken, "there is none, and this host is not in a fleet")
 	case h.in && !t.Root.Equal(h.me.Root):

@@ -113,6 +113,16 @@ func TestAHostThatIsIn(t *testing.T) {
 		}
 	}
 
+	t.Run("it was renamed", func(t *testing.T) {
+		for name, says := range map[string]string{"db1": "this host is now called db1, but joined as web2, and that name counts; to change it: fleet node rename db1", "web2": "", "": ""} {
+			found := look(t, member.Dir, func(c *checkup.Config) { c.Name = name })
+			if says != "" {
+				expect(t, found, "name", checkup.OK, says)
+			} else if i := slices.IndexFunc(found, func(f checkup.Finding) bool { return f.Check == "name" }); i >= 0 {
+				t.Errorf("called %q: %+v", name, found[i])
+			}
+		}
+	})
 	t.Run("its clock is off", func(t *testing.T) {
 		for _, skew := range []time.Duration{5 * time.Minute, -5 * time.Minute} {
 			found := look(t, member.Dir, func(c *checkup.Config) { c.Now = func() time.Time { return time.Now().Add(skew) } })

@@ -34,6 +34,7 @@ func Declaration() plugin.Declaration {
 			{
 				Name: "inventory", Description: "Tell all there is to tell of a host", Kind: plugin.Read,
 				Outputs: append(aboutOutputs(),
+					plugin.Output{Name: "configured", Label: "Configured name", Description: "The name its config or the machine has for it, only if that is not its name in the fleet"},
 					plugin.Output{Name: "facts", Label: "Facts", Description: "All facts"},
 					factsTaken(),
 					plugin.Output{Name: "problems", Label: "Problems", Description: "Custom facts that could not be had: file and error of each"},

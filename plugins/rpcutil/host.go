@@ -11,6 +11,7 @@ import (
 // none but Refresh, Can and Audit blocks. What they return is shared and must not be changed.
 type Host interface {
 	Name() string
+	Configured() string // the name that its config or the machine gives it now; "" if not known. Name counts
 	ID() string
 	Version() string // of fleet
 	Kind() string    // peer or member

@@ -135,6 +135,9 @@ func (p *Plugin) refresh(ctx context.Context) plugin.Result {
 
 func (p *Plugin) inventory() plugin.Result {
 	data := p.about()
+	if name := p.host.Configured(); name != "" && name != p.host.Name() {
+		data["configured"] = name
+	}
 	facts, taken := p.host.Facts()
 	data["facts"], data["taken"] = facts, stamp(taken)
 	data["problems"] = problemList(p.host.Problems())

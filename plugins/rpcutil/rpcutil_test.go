@@ -18,6 +18,7 @@ type fakeHost struct{ refreshed int }
 var taken = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func (h *fakeHost) Name() string              { return "web1" }
+func (h *fakeHost) Configured() string        { return "db1" }
 func (h *fakeHost) ID() string                { return "id1" }
 func (h *fakeHost) Version() string           { return "0.1" }
 func (h *fakeHost) Kind() string              { return "peer" }
@@ -111,7 +112,8 @@ func TestRun(t *testing.T) {
 		{"refresh_facts", "", plugin.OK, "1 facts, 1 could not be had: /etc/fleet/facts.d/x.json: line 1: not JSON",
 			map[string]any{"count": int64(1), "problems": problems}},
 		{"inventory", "", plugin.OK, "fleet 0.1, 1 facts, 1 plugins", map[string]any{
-			"name": "web1", "id": "id1", "version": "0.1", "kind": "peer", "broker": true, "uptime": int64(90), "facts": facts,
+			"configured": "db1",
+			"name":       "web1", "id": "id1", "version": "0.1", "kind": "peer", "broker": true, "uptime": int64(90), "facts": facts,
 			"classes": []any{"base"}, "labels": map[string]any{"hagroup": "a"}, "plugins": []any{"rpcutil"},
 			"stats": map[string]any{"jobs_ran": int64(3)}, "problems": problems,
 		}},
