@@ -20,21 +20,21 @@ import (
 // import. A new line here is a decision; docs/ARCHITECTURE.md draws the direction.
 var mayImport = map[string]string{
 	".":                      "cli",
-	"cli":                    "cli/demo cli/report cli/sim client facts gossip identity internal/atomicfile internal/logkey internal/nearest internal/proc internal/program internal/wait job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/plugin plugins/rpcutil policy rollout",
-	"cli/report":             "client identity internal/contrast internal/factpath internal/lazyregexp job job/filter node/audit node/checkup plugins/plugin",
+	"cli":                    "cli/demo cli/report cli/sim client facts gossip identity internal/atomicfile internal/logkey internal/nearest internal/proc internal/program internal/wait job job/filter node node/audit node/checkup node/detached node/metrics node/sim plugins plugins/answers plugins/plugin plugins/rpcutil policy rollout",
+	"cli/report":             "client identity internal/contrast internal/factpath internal/lazyregexp job job/filter node/audit node/checkup plugins/answers plugins/plugin",
 	"cli/demo":               "",
 	"cli/sim":                "cli/report client identity internal/proc internal/wait job node node/sim",
 	"client":                 "identity internal/logkey internal/wait internal/wire job job/filter rollout",
 	"rollout":                "identity job job/filter",
 	"internal/wait":          "",
-	"node":                   "facts gossip identity internal/atomicfile internal/logkey internal/wait internal/wire job node/audit node/detached node/gate node/journal node/mesh node/metrics node/runner plugins plugins/jobs plugins/plugin plugins/rpcutil policy",
+	"node":                   "facts gossip identity internal/atomicfile internal/logkey internal/wait internal/wire job node/audit node/detached node/gate node/journal node/mesh node/metrics node/runner plugins plugins/answers plugins/jobs plugins/node plugins/plugin plugins/rpcutil policy",
 	"node/mesh":              "broker gossip identity internal/atomicfile internal/logkey internal/wire job node/presence",
 	"node/gate":              "identity job job/filter node/audit node/journal plugins/plugin policy",
 	"node/detached":          "identity internal/atomicfile internal/logkey internal/wait internal/wire job plugins/plugin",
 	"node/audit":             "internal/logkey",
 	"node/journal":           "",
 	"node/presence":          "identity internal/atomicfile internal/logkey internal/wire",
-	"node/runner":            "identity internal/logkey internal/wire job node/audit node/detached node/gate node/journal plugins/jobs plugins/plugin",
+	"node/runner":            "identity internal/logkey internal/wire job node/audit node/detached node/gate node/journal plugins/answers plugins/jobs plugins/plugin",
 	"node/sim":               "identity internal/logkey internal/wait job node/audit node/gate node/journal node/mesh node/runner plugins plugins/plugin policy",
 	"node/metrics":           "",
 	"node/checkup":           "gossip identity node node/mesh",
@@ -45,12 +45,14 @@ var mayImport = map[string]string{
 	"job/filter":             "internal/factpath internal/version",
 	"identity":               "internal/wire",
 	"facts":                  "internal/factpath internal/logkey internal/program",
-	"plugins":                "internal/nearest plugins/fstat plugins/jobs plugins/packages plugins/plugin plugins/rpcutil plugins/service",
+	"plugins":                "internal/nearest plugins/fstat plugins/jobs plugins/node plugins/packages plugins/plugin plugins/rpcutil plugins/service",
 	"plugins/plugin":         "",
+	"plugins/answers":        "plugins/plugin",
 	"plugins/fstat":          "plugins/plugin",
-	"plugins/jobs":           "plugins/plugin",
+	"plugins/jobs":           "plugins/answers plugins/plugin",
+	"plugins/node":           "plugins/answers plugins/plugin",
 	"plugins/packages":       "internal/lazyregexp internal/logkey internal/nearest internal/program internal/version internal/wait plugins/plugin",
-	"plugins/rpcutil":        "internal/nearest plugins/plugin",
+	"plugins/rpcutil":        "internal/nearest plugins/answers plugins/plugin",
 	"plugins/service":        "internal/lazyregexp internal/nearest internal/program internal/wait plugins/plugin",
 	"internal/version":       "",
 	"internal/wire":          "",
@@ -67,7 +69,7 @@ var mayImport = map[string]string{
 	"internal/attack":       "",
 	"internal/bubble":       "",
 	"internal/mixed":        "",
-	"internal/fleettest":    "client facts gossip identity internal/logkey job node plugins plugins/jobs plugins/plugin plugins/rpcutil",
+	"internal/fleettest":    "client facts gossip identity internal/logkey job node plugins plugins/jobs plugins/node plugins/plugin plugins/rpcutil",
 	"internal/e2e":          "",
 	"internal/lab":          "internal/wait",
 	"internal/lab/labctl":   "internal/lab",
@@ -264,5 +266,31 @@ func TestImportRule(t *testing.T) {
 		if err := checkImport(tt.dir, mayImport[tt.dir], tt.imports); (err == nil) != tt.ok {
 			t.Errorf("%s imports %s: %v", tt.dir, tt.imports, err)
 		}
+	}
+}
+
+// TestPluginsAskForLittle keeps the interfaces small that a plugin asks its host for: at most four methods of their own,
+// so that a plugin can be tested, and simulated, without a whole node.
+func TestPluginsAskForLittle(t *testing.T) {
+	const limit = 4
+	files, err := filepath.Glob("plugins/*/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok || !spec.Name.IsExported() {
+				return true
+			}
+			if i, ok := spec.Type.(*ast.InterfaceType); ok && i.Methods.NumFields() > limit {
+				t.Errorf("%s: %s has %d methods, at most %d are allowed: split it by what asks for them", file, spec.Name, i.Methods.NumFields(), limit)
+			}
+			return true
+		})
 	}
 }

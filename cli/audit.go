@@ -10,6 +10,7 @@ import (
 	"fleet/job"
 	"fleet/job/filter"
 	"fleet/node/audit"
+	"fleet/plugins/answers"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -51,7 +52,7 @@ func auditVerb() verb {
 			if err != nil {
 				return err
 			}
-			o, err := e.parseLook(in, actionAudit, words)
+			o, err := e.parseAsk(in, nodePlugin, actionAudit, words)
 			if err != nil {
 				return err
 			}
@@ -92,24 +93,20 @@ func auditWords(in *ucli.Context) (map[string]string, error) {
 }
 
 func (e *env) audit(in *ucli.Context, o lookOptions) error {
-	r, f, err := e.withoutStdin().look(in.Context, o)
+	r, pages, f, err := lookFor[answers.AuditPage](in.Context, e.withoutStdin(), o)
 	if err != nil {
 		return err
 	}
 	x, damaged := report.Audit{Exit: r.Exit}, 0
-	for _, outcome := range r.Outcomes {
+	for i, page := range pages {
+		outcome := r.Outcomes[i]
 		if outcome.State != job.OK {
 			x.Others = append(x.Others, outcome)
 			continue
 		}
-		h := report.AuditHost{Name: outcome.Name}
-		h.More, _ = outcome.Data["more"].(bool)
-		h.Seq, _ = outcome.Data["seq"].(int64)
-		h.Hash, _ = outcome.Data["hash"].(string)
-		lines, _ := outcome.Data["lines"].([]any)
-		for _, l := range lines {
-			text, _ := l.(string)
-			if entry, err := audit.DecodeLine([]byte(text)); err == nil {
+		h := report.AuditHost{Name: outcome.Name, More: page.More, Seq: page.Seq, Hash: page.Hash}
+		for _, l := range page.Lines {
+			if entry, err := audit.DecodeLine([]byte(l)); err == nil {
 				h.Lines = append(h.Lines, entry)
 			} else {
 				h.Damaged++

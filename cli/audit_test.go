@@ -15,7 +15,7 @@ func auditedScene() *scene {
 		`{"v":1,"seq":5,"time":"2026-11-20T00:00:04Z","event":"decision","job":"01KANSNYG0XJ5B4V0D3F6A7C8F","signer":"eve","key":"k2","plugin":"service","action":"stop","args":{"service":"nginx"},"decision":"refuse","reason":"policy","by":"no role of eve allows service.stop here","prev":"151da47a243461a50e712660ae75d922326b1bcc1c3ad89057711fb438240ce6"}`,
 	}
 	tells := func(more bool, lines ...any) map[string]client.Outcome {
-		return map[string]client.Outcome{"rpcutil audit": says(job.OK, "5 lines of 5", map[string]any{"lines": lines, "more": more, "seq": int64(5), "hash": "945c"})}
+		return map[string]client.Outcome{"node audit": says(job.OK, "5 lines of 5", map[string]any{"lines": lines, "more": more, "seq": int64(5), "hash": "945c"})}
 	}
 	return &scene{hosts: []sceneHost{
 		{name: "web1", does: tells(true, lines...)},

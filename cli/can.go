@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"fleet/client"
-	"fleet/job"
 	"fleet/plugins"
+	"fleet/plugins/answers"
 	"fleet/plugins/plugin"
 
 	ucli "github.com/urfave/cli/v2"
@@ -38,7 +38,7 @@ func (e *env) can(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	o, err := e.parseLook(in, actionCan, args)
+	o, err := e.parseAsk(in, nodePlugin, actionCan, args)
 	if err != nil {
 		return err
 	}
@@ -47,12 +47,12 @@ func (e *env) can(in *ucli.Context) error {
 			return err
 		}
 	}
-	r, f, err := e.look(in.Context, o)
+	r, decisions, f, err := lookFor[answers.Decision](in.Context, e, o)
 	if err != nil {
 		return err
 	}
 	out, err := r.Render(o.print.format, o.view)
-	if err == nil && endingOf(r.Results) == endFine && slices.ContainsFunc(r.Outcomes, func(c client.Outcome) bool { return c.State == job.OK && c.Data["allowed"] != true }) {
+	if err == nil && endingOf(r.Results) == endFine && slices.ContainsFunc(decisions, func(d answers.Decision) bool { return !d.Allowed }) {
 		return cmpEnding(e.told(out, nil, r, f), endRefused)
 	}
 	return e.told(out, err, r, f)
@@ -111,7 +111,7 @@ func (e *env) countTargets(in *ucli.Context, o *lookOptions) error {
 	}
 	defer conn.Close()
 	plan, err := conn.Plan(in.Context, client.Request{
-		Plugin: selfPlugin, Action: actionCan, Args: o.args, Filter: f, Timeout: o.conn.wait(o.limit.Limit(o.action)),
+		Plugin: nodePlugin, Action: actionCan, Args: o.args, Filter: f, Timeout: o.conn.wait(o.limit.Limit(o.action)),
 	}, nil)
 	if err != nil {
 		return err

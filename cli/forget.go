@@ -38,7 +38,7 @@ func forgetVerb() verb {
 }
 
 func (e *env) forget(ctx context.Context, in *ucli.Context) error {
-	o, err := e.parseAction(in, actionForget)
+	o, err := e.parseActionOf(in, nodePlugin, actionForget)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"fleet/internal/wait"
 	"fleet/job"
 	"fleet/job/filter"
+	"fleet/plugins/answers"
 	"fleet/plugins/plugin"
 
 	ucli "github.com/urfave/cli/v2"
@@ -65,11 +66,11 @@ func jobListVerb() verb {
 			if err != nil {
 				return err
 			}
-			r, f, err := e.look(in.Context, o)
+			r, lists, f, err := lookFor[answers.Jobs](in.Context, e, o)
 			if err != nil {
 				return err
 			}
-			out, err := report.JobList(r).Render(o.print.format)
+			out, err := report.JobList(r, lists).Render(o.print.format)
 			return e.told(out, err, r, f)
 		},
 	}
@@ -173,11 +174,11 @@ func (e *env) lookBack(in *ucli.Context) (lookOptions, report.Past, error) {
 
 // pastJob asks every host for what it knows of the job.
 func (e *env) pastJob(ctx context.Context, o lookOptions) (report.Past, error) {
-	r, _, err := e.look(ctx, o)
+	r, jobs, _, err := lookFor[answers.Job](ctx, e, o)
 	if err != nil {
 		return report.Past{}, err
 	}
-	return report.PastJob(o.args.String(inputID), r, e.declarations), nil
+	return report.PastJob(o.args.String(inputID), r, jobs, e.declarations), nil
 }
 
 func (e *env) showPast(p report.Past, o lookOptions, interrupted bool) error {

@@ -9,6 +9,7 @@ import (
 	"fleet/internal/wait"
 	"fleet/job"
 	"fleet/job/filter"
+	"fleet/plugins/answers"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -43,7 +44,7 @@ func jobOutputVerb() verb {
 func (e *env) printOutput(in *ucli.Context, o lookOptions) error {
 	e = e.withoutStdin()
 	for {
-		r, f, err := e.look(in.Context, o)
+		r, pieces, f, err := lookFor[answers.Output](in.Context, e, o)
 		if err != nil {
 			return err
 		}
@@ -53,26 +54,22 @@ func (e *env) printOutput(in *ucli.Context, o lookOptions) error {
 		if len(r.Outcomes) == 0 || r.Outcomes[0].State != job.OK {
 			return e.noOutput(r, f)
 		}
-		piece := r.Outcomes[0]
-		text, _ := piece.Data["text"].(string)
-		next, _ := piece.Data["next"].(int64)
-		size, _ := piece.Data["size"].(int64)
-		running, _ := piece.Data["running"].(bool)
-		if err := e.print(report.Lines(text)); err != nil {
+		piece := pieces[0]
+		if err := e.print(report.Lines(piece.Text)); err != nil {
 			return err
 		}
 		switch at := o.args.Int(inputOffset); {
-		case next < at || next > size || next == at && size > at:
-			return faultf("%s did not say where its output continues", report.Sanitise(piece.Name))
-		case next < size:
-		case !in.Bool(flagFollow) || !running:
+		case piece.Next < at || piece.Next > piece.Size || piece.Next == at && piece.Size > at:
+			return faultf("%s did not say where its output continues", report.Sanitise(r.Outcomes[0].Name))
+		case piece.Next < piece.Size:
+		case !in.Bool(flagFollow) || !piece.Running:
 			return nil
 		default:
 			if wait.For(in.Context, waitEvery) != nil {
 				return &problem{ending: endInterrupted, err: errors.New("interrupted")}
 			}
 		}
-		o.args[inputOffset] = next
+		o.args[inputOffset] = piece.Next
 	}
 }
 

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"fleet/cli/report"
 	"fleet/client"
-	"fleet/job"
 	"fleet/job/filter"
+	"fleet/plugins/answers"
 )
 
 // When a filter selects nobody, the hosts are asked which of its facts and classes they know, and what they have that is
@@ -43,14 +44,20 @@ func hintsNobody(ctx context.Context, conn asker, o connection, facts, classes [
 	if err != nil {
 		return nil
 	}
+	var ofFacts, ofClasses []map[string][]string
+	for _, o := range run.Outcomes {
+		if names, ok := report.Read[answers.Names](&o); ok {
+			ofFacts, ofClasses = append(ofFacts, names.Facts), append(ofClasses, names.Classes)
+		}
+	}
 	var hints []string
 	for _, name := range facts {
-		if n := countNames(run.Outcomes, inputFacts, name); n.asked > 0 {
+		if n := countNames(ofFacts, name); n.asked > 0 {
 			hints = append(hints, n.hint("the fact "+name, "fleet facts "+name+" counts its values", "fleet facts lists all facts"))
 		}
 	}
 	for _, name := range classes {
-		if n := countNames(run.Outcomes, inputClasses, name); n.asked > 0 {
+		if n := countNames(ofClasses, name); n.asked > 0 {
 			hints = append(hints, n.hint("the class "+name, "", "fleet inventory HOST shows a host's classes"))
 		}
 	}
@@ -69,17 +76,12 @@ type known struct {
 	like        map[string]int
 }
 
-func countNames(outcomes []client.Outcome, output, name string) known {
-	k := known{like: map[string]int{}}
-	for _, o := range outcomes {
-		names, ok := o.Data[output].(map[string]any)
-		if o.State != job.OK || !ok {
-			continue
-		}
-		k.asked++
-		list, _ := names[name].([]any)
-		for _, v := range list {
-			switch text, _ := v.(string); text {
+// countNames adds up what each host has by that name, or like it.
+func countNames(hosts []map[string][]string, name string) known {
+	k := known{asked: len(hosts), like: map[string]int{}}
+	for _, names := range hosts {
+		for _, text := range names[name] {
+			switch text {
 			case "":
 			case name:
 				k.have++

@@ -11,9 +11,10 @@ import (
 	ucli "github.com/urfave/cli/v2"
 )
 
-// The plugin by which nodes tell of themselves, as the verbs beside run use it.
+// The plugins by which nodes report on themselves, as the verbs beside run use them.
 const (
 	selfPlugin      = "rpcutil"
+	nodePlugin      = "node"
 	actionPing      = "ping"
 	actionFact      = "get_fact"
 	inputFact       = "fact"
@@ -137,6 +138,20 @@ func (e *env) look(ctx context.Context, o lookOptions) (report.Run, filter.Filte
 		r.Hints = hintsNoMatch(ctx, conn, o.conn, f, r.Results)
 	}
 	return r, f, nil
+}
+
+// lookFor is look, with each host's answer read as a T: answers[i] is that of r.Outcomes[i], zero unless it is OK. An
+// answer that cannot be read is a failure of its host.
+func lookFor[T any](ctx context.Context, e *env, o lookOptions) (r report.Run, answers []T, f filter.Filter, err error) {
+	r, f, err = e.look(ctx, o)
+	answers = make([]T, len(r.Outcomes))
+	for i := range r.Outcomes {
+		answers[i], _ = report.Read[T](&r.Outcomes[i])
+	}
+	if err == nil && r.Exit != endInterrupted.code() {
+		r.Exit = endingOf(r.Results).code()
+	}
+	return r, answers, f, err
 }
 
 // told prints a finished report and ends the command as the report says.

@@ -16,6 +16,7 @@ import (
 	"fleet/identity"
 	"fleet/internal/wait"
 	"fleet/job"
+	"fleet/plugins/answers"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -116,9 +117,8 @@ func (r *rotation) run(ctx context.Context) (err error) {
 		return err
 	}
 	has := func(o client.Outcome) bool {
-		stats, _ := o.Data["stats"].(map[string]any)
-		v, _ := stats["rotation"].(int64)
-		return uint64(v) >= since
+		x, _ := report.Read[answers.Statistics](&o)
+		return x.Stats["rotation"] >= int64(since)
 	}
 	if err := r.until(ctx, "have the new keys", has); err != nil {
 		return err

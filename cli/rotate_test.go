@@ -98,7 +98,7 @@ func refusedNode(t *testing.T, d *node.DataDir) string {
 	said := make(saying, 64)
 	n, err := node.New(node.Config{
 		Dir: d, Bind: netip.MustParseAddr("127.0.0.1"), Profile: gossip.Loopback, Version: "test", Log: slog.New(said),
-		Facts: facts.Config{Dirs: []string{t.TempDir()}}, Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h)) },
+		Facts: facts.Config{Dirs: []string{t.TempDir()}}, Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h, h)) },
 	})
 	if err != nil {
 		t.Fatal(err)

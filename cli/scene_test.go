@@ -159,8 +159,8 @@ func scenes() map[string]*scene {
 	cloned := &scene{hosts: four.hosts[:2], twins: []client.DuplicateKey{{Node: "node1", Name: "web2.example.com", Addrs: []string{"10.0.0.2", "10.0.0.9"}}}}
 	missing := &scene{
 		hosts: []sceneHost{
-			{name: "web1", does: map[string]client.Outcome{"rpcutil forget": says(job.OK, "forgotten", nil)}},
-			{name: "web2", does: map[string]client.Outcome{"rpcutil forget": says(job.Unchanged, "not known here", nil)}},
+			{name: "web1", does: map[string]client.Outcome{"node forget": says(job.OK, "forgotten", nil)}},
+			{name: "web2", does: map[string]client.Outcome{"node forget": says(job.Unchanged, "not known here", nil)}},
 			{name: "web3", gone: true},
 		},
 		members: []job.Member{{Node: "node0", Name: "web1", Presence: job.Alive}, {Node: "node1", Name: "web2", Presence: job.Alive}, {Node: "node2", Name: "web3", Presence: job.Gone}},

@@ -17,10 +17,8 @@ func standing(s seen) *statusReport {
 	for _, o := range s.run.Outcomes {
 		if o.State == job.OK {
 			st.ID = string(o.Identity.Fleet)
-			st.Hosts = append(st.Hosts, report.DecodeHost(o))
-		} else {
-			st.Others = append(st.Others, o)
 		}
+		st.Answered(o)
 	}
 	st.Judge()
 	return st

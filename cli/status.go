@@ -10,6 +10,7 @@ import (
 	"fleet/client"
 	"fleet/identity"
 	"fleet/job"
+	"fleet/plugins/answers"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -40,7 +41,7 @@ func statusVerb() verb {
 		},
 		flags: append(quietly("a line for each host"), connectionFlags()...), endings: []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		do: func(e *env, in *ucli.Context) error {
-			o, err := e.parseLook(in, actionStatus, nil)
+			o, err := e.parseAsk(in, nodePlugin, actionStatus, nil)
 			if err != nil {
 				return err
 			}
@@ -54,7 +55,7 @@ type seen struct {
 	run     client.Run
 	members []job.Member
 	roster  identity.Roster // version 0: nobody handed it out
-	views   map[identity.ID]map[string]report.SeenAs
+	views   map[identity.ID]map[string]answers.Seen
 }
 
 func (e *env) status(ctx context.Context, o lookOptions) error {
@@ -102,21 +103,26 @@ func survey(ctx context.Context, conn asker, limit time.Duration, progress func(
 	var others sync.WaitGroup
 	others.Go(func() { s.members, _ = conn.Members(ctx) }) // without an answer the run says so too
 	others.Go(func() { s.roster, _ = conn.Roster(ctx) })
-	s.run, err = conn.Run(ctx, client.Request{Plugin: selfPlugin, Action: actionStatus, Timeout: limit}, progress)
+	s.run, err = conn.Run(ctx, client.Request{Plugin: nodePlugin, Action: actionStatus, Timeout: limit}, progress)
 	others.Wait()
 	return s, err
 }
 
 // askViews asks these hosts whom they see. A host that does not answer is not in the result.
-func askViews(ctx context.Context, conn asker, hosts []client.Target, limit time.Duration) map[identity.ID]map[string]report.SeenAs {
-	run, err := conn.Run(ctx, client.Request{Plugin: selfPlugin, Action: actionView, Targets: hosts, Timeout: limit}, nil)
-	views := map[identity.ID]map[string]report.SeenAs{}
+func askViews(ctx context.Context, conn asker, hosts []client.Target, limit time.Duration) map[identity.ID]map[string]answers.Seen {
+	run, err := conn.Run(ctx, client.Request{Plugin: nodePlugin, Action: actionView, Targets: hosts, Timeout: limit}, nil)
+	views := map[identity.ID]map[string]answers.Seen{}
 	if err != nil {
 		return views
 	}
 	for _, o := range run.Outcomes {
-		if o.State == job.OK {
-			views[o.Node] = report.DecodeView(o.Data)
+		view, ok := report.Read[answers.View](&o)
+		if !ok {
+			continue
+		}
+		views[o.Node] = map[string]answers.Seen{}
+		for _, m := range view.Members {
+			views[o.Node][m.ID] = m
 		}
 	}
 	return views

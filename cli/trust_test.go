@@ -142,7 +142,7 @@ func TestASecondAdminInTwoCommands(t *testing.T) {
 	expect(t, ann.must(0, "can", "bob", "service", "restart", "nginx", "-I", "web2"), "web2: yes: role web, rule 1: service.restart service=nginx")
 	expect(t, ann.must(7, "can", "bob", "service", "restart", "service=sshd"), "web[1-2] (2): no: no role of bob allows service.restart")
 	expect(t, ann.must(7, "can", "eve", "service", "restart", "service=sshd", "-I", "web1"), "no admin called eve in roster version 3")
-	expect(t, bob.must(7, "can", "ann", "service", "stop", "nginx"), "no role of bob allows rpcutil.can")
+	expect(t, bob.must(7, "can", "ann", "service", "stop", "nginx"), "no role of bob allows node.can")
 
 	// A rule that is over counts for nothing.
 	expect(t, ann.must(2, "role", "allow", "web", "--action", "*.*", "--until", "2020-01-01"), "that time has passed")

@@ -7,7 +7,8 @@ import (
 	"fleet/identity"
 	"fleet/internal/logkey"
 	"fleet/node/audit"
-	"fleet/plugins/rpcutil"
+	"fleet/plugins/answers"
+	nodeplugin "fleet/plugins/node"
 )
 
 // Where a line cannot be written, the audit itself says so in the log, counts it and tells the count later; only a change
@@ -60,7 +61,7 @@ func (n *Node) auditDocument(refused error) {
 }
 
 // Audit answers those who read the audit from afar.
-func (h host) Audit(ctx context.Context, q rpcutil.AuditQuery) (rpcutil.AuditPage, error) {
+func (h host) Audit(ctx context.Context, q nodeplugin.AuditQuery) (answers.AuditPage, error) {
 	p, err := h.n.audit.Read(ctx, audit.Query(q))
-	return rpcutil.AuditPage{Lines: p.Lines, More: p.More, Seq: p.Head.Seq, Hash: p.Head.Hash}, err
+	return answers.AuditPage{Lines: p.Lines, More: p.More, Seq: p.Head.Seq, Hash: p.Head.Hash}, err
 }

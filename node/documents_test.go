@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,13 +13,14 @@ import (
 	"fleet/identity"
 	"fleet/internal/fleettest"
 	"fleet/job"
+	"fleet/plugins/answers"
 )
 
 // awaitStatus asks all hosts how they stand until they do as wanted.
 func awaitStatus(t *testing.T, c *client.Client, hosts int, what string, good func(client.Outcome) bool) {
 	t.Helper()
 	until(t, what, func() bool {
-		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "status", Timeout: time.Second}, nil)
+		run, err := c.Run(t.Context(), client.Request{Plugin: "node", Action: "status", Timeout: time.Second}, nil)
 		count := 0
 		for _, o := range run.Outcomes {
 			if o.State == job.OK && good(o) {
@@ -57,12 +59,11 @@ func TestTwoChangesAtOnce(t *testing.T) {
 	}
 	named := 0
 	awaitStatus(t, c, 4, "all have "+wins.Hash.Short(), func(o client.Outcome) bool {
-		docs, _ := o.Data["documents"].([]any)
-		trouble, _ := o.Data["trouble"].([]any)
-		if len(trouble) == 1 && strings.Contains(trouble[0].(string), "made by "+lost.By) {
+		s, err := answers.From[answers.Status](o.Data)
+		if len(s.Trouble) == 1 && strings.Contains(s.Trouble[0], "made by "+lost.By) {
 			named++
 		}
-		return len(docs) == 1 && docs[0] == "roster/roster 2 "+wins.Hash.Short()
+		return err == nil && slices.Equal(s.Documents, []answers.Document{{Name: "roster/roster", Version: 2, Hash: wins.Hash.Short()}})
 	})
 	if named == 0 {
 		t.Errorf("no host names the change of %s, which was lost", lost.By)

@@ -26,7 +26,7 @@ func TestWhoTakesTheRoleMovesToItsOwnBroker(t *testing.T) {
 	f.Await(c, 4)
 	// look says to which broker each host is connected, and who runs one, nil while a broker lacks a route to another.
 	look := func() (to map[string]any, running map[string]bool) {
-		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "status", Timeout: patience}, nil)
+		run, err := c.Run(t.Context(), client.Request{Plugin: "node", Action: "status", Timeout: patience}, nil)
 		if err != nil {
 			t.Log(err) // the brokers change
 		}

@@ -5,28 +5,32 @@ import (
 	"fmt"
 	"time"
 
+	"fleet/plugins/answers"
 	"fleet/plugins/jobs"
+	nodeplugin "fleet/plugins/node"
 	"fleet/plugins/plugin"
 	"fleet/plugins/rpcutil"
 )
 
-// host is this node as filters and the rpcutil plugin see it.
+// host is this node as filters and the plugins that report on it see it.
 type host struct{ n *Node }
 
 func (h host) Name() string { return h.n.self.Load().Name }
 
-func (h host) Configured() string {
-	if h.n.config.Configured == nil {
-		return ""
+// About is what the node says of itself first.
+func (h host) About() answers.About {
+	self := h.n.self.Load()
+	about := answers.About{
+		Name: self.Name, ID: string(self.ID), Version: h.n.config.Version, Kind: string(self.Role), Broker: h.n.mesh.RunsBroker(),
+		Started: answers.At(h.n.started), Uptime: int64(time.Since(h.n.started) / time.Second),
 	}
-	return h.n.config.Configured()
+	if h.n.config.Configured != nil {
+		if name := h.n.config.Configured(); name != self.Name {
+			about.Configured = name
+		}
+	}
+	return about
 }
-
-func (h host) ID() string { return string(h.n.self.Load().ID) }
-
-func (h host) Version() string { return h.n.config.Version }
-
-func (h host) Started() time.Time { return h.n.started }
 
 // Fact answers filters. Labels are attested by the token's signer and win over what the host reports itself.
 func (h host) Fact(path string) (any, bool) {
@@ -36,20 +40,16 @@ func (h host) Fact(path string) (any, bool) {
 	return h.n.facts.Current().Facts.Lookup(path)
 }
 
-func (h host) Facts() (map[string]any, time.Time) {
+func (h host) Collected() rpcutil.Collected {
 	s := h.n.facts.Current()
-	return s.Facts, s.Taken
+	c := rpcutil.Collected{Facts: s.Facts, Taken: s.Taken, Classes: s.Classes}
+	for _, p := range s.Problems {
+		c.Problems = append(c.Problems, answers.Problem(p))
+	}
+	return c
 }
 
 func (h host) Refresh(ctx context.Context) { h.n.facts.Refresh(ctx) }
-
-func (h host) Problems() []rpcutil.Problem {
-	var list []rpcutil.Problem
-	for _, p := range h.n.facts.Current().Problems {
-		list = append(list, rpcutil.Problem(p))
-	}
-	return list
-}
 
 func (h host) Classes() []string { return h.n.facts.Current().Classes }
 
@@ -80,26 +80,22 @@ func (h host) Data(ctx context.Context, function, argument string) (map[string]a
 
 func (h host) Stats() map[string]int64 { return h.n.countKeys(h.n.runner.Totals()) }
 
-func (h host) Kind() string { return string(h.n.self.Load().Role) }
-
 // Can asks the gate, which is there before any job is.
-func (h host) Can(ctx context.Context, q rpcutil.Question) rpcutil.Decision {
+func (h host) Can(ctx context.Context, q nodeplugin.Question) answers.Decision {
 	answer, but := h.n.gate.Can(ctx, q.Admin, q.Plugin, q.Action, q.Args, q.Targets)
-	d := rpcutil.Decision{Allowed: answer.Allowed, Waits: answer.Waits, By: answer.By}
+	d := answers.Decision{Allowed: answer.Allowed, Waits: answer.Waits, By: answer.By}
 	if but != nil {
 		d.But = but.Error()
 	}
 	return d
 }
 
-func (h host) Jobs(limit int) ([]jobs.Job, error) { return h.n.records.Jobs(limit) }
+func (h host) Jobs(limit int) ([]answers.Job, error) { return h.n.records.Jobs(limit) }
 
-func (h host) Job(id string) (jobs.Job, bool, error) { return h.n.records.Job(id) }
+func (h host) Job(id string) (answers.Job, bool, error) { return h.n.records.Job(id) }
 
-func (h host) Cancel(id string) (jobs.Stop, jobs.Job, error) { return h.n.records.Cancel(id) }
+func (h host) Cancel(id string) (jobs.Stop, answers.Job, error) { return h.n.records.Cancel(id) }
 
-func (h host) Output(id string, offset int64, limit int) (jobs.Output, bool, error) {
+func (h host) Output(id string, offset int64, limit int) (answers.Output, bool, error) {
 	return h.n.records.Output(id, offset, limit)
 }
-
-func (h host) Broker() bool { return h.n.mesh.RunsBroker() }

@@ -153,7 +153,7 @@ func bare(t *testing.T, f *fleettest.Fleet, change func(*node.Config)) *node.Nod
 	t.Cleanup(func() { d.Close() })
 	c := node.Config{
 		Dir: d, Bind: netip.MustParseAddr("127.0.0.1"), Profile: gossip.Loopback, Facts: facts.Config{}, Version: "test", Log: discard,
-		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h)) },
+		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h, h)) },
 	}
 	change(&c)
 	n, err := node.New(c)
@@ -224,7 +224,7 @@ func TestANodeThatCannotBeMadeHoldsNothing(t *testing.T) {
 	defer d.Close()
 	c := node.Config{
 		Dir: d, Bind: netip.MustParseAddr("127.0.0.1"), Profile: gossip.Loopback, Version: "test", Log: discard,
-		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h)) },
+		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h, h)) },
 	}
 	held, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

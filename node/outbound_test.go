@@ -38,7 +38,7 @@ func TestAHostWithoutGossip(t *testing.T) {
 	}
 	awaitAll(t, f, bob, 4)
 	status := func() client.Outcome {
-		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "status", Timeout: patience}, nil)
+		run, err := c.Run(t.Context(), client.Request{Plugin: "node", Action: "status", Timeout: patience}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +106,7 @@ func TestAPeerHasToGossip(t *testing.T) {
 	defer d.Close()
 	_, err = node.New(node.Config{
 		Dir: d, Bind: netip.MustParseAddr("127.0.0.1"), Outbound: true, Version: "test", Log: slog.New(slog.DiscardHandler),
-		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h)) },
+		Plugins: func(h plugins.Host) (*plugins.Set, error) { return plugins.New(rpcutil.New(h, h)) },
 	})
 	if err == nil || !strings.Contains(err.Error(), "gossip = false") {
 		t.Errorf("%v", err)

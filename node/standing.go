@@ -11,31 +11,27 @@ import (
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/job"
-	"fleet/plugins/rpcutil"
+	"fleet/plugins/answers"
 )
 
-// Standing answers `fleet status`: how this node stands in the mesh.
-func (h host) Standing() rpcutil.Standing {
+// Status answers `fleet status`: how this node does in the mesh.
+func (h host) Status() answers.Status {
 	n := h.n
-	self := n.self.Load()
-	s := rpcutil.Standing{
-		Protocol: job.Protocol, Roster: n.roster.Load().Version, Expires: self.NotAfter, Renews: self.NotAfter.Add(-identity.NodeLife / 3),
-		Trouble: n.trouble(), View: h.View(),
+	self, traffic := n.self.Load(), n.mesh.Traffic()
+	s := answers.Status{
+		About: h.About(), Protocol: job.Protocol, Connected: n.mesh.Connected(), Clients: int64(traffic.Clients),
+		Roster: n.roster.Load().Version, DocumentsHash: gossip.HashOf(n.docs.Digest()).Short(),
+		Expires: answers.At(self.NotAfter), Renews: answers.At(self.NotAfter.Add(-identity.NodeLife / 3)), Trouble: n.trouble(), ViewSummary: h.View().ViewSummary,
 	}
-	s.View.Members = nil
-	s.Connected = n.mesh.Connected()
-	t := n.mesh.Traffic()
-	s.Clients = t.Clients
-	for _, id := range t.Routes {
+	for _, id := range traffic.Routes {
 		s.Routes = append(s.Routes, string(id))
 	}
 	refs := n.docs.List()
 	// The roster first: only the beginning is sent where there are many.
 	slices.SortStableFunc(refs, func(a, b gossip.Ref) int { return cmp.Compare(kindOrder(a.Kind), kindOrder(b.Kind)) })
 	for _, ref := range refs {
-		s.Documents = append(s.Documents, fmt.Sprintf("%s/%s %d %s", ref.Kind, ref.Name, ref.Version, ref.Hash.Short()))
+		s.Documents = append(s.Documents, answers.Document{Name: ref.Kind + "/" + ref.Name, Version: ref.Version, Hash: ref.Hash.Short()})
 	}
-	s.DocumentsHash = gossip.HashOf(n.docs.Digest()).Short()
 	return s
 }
 
@@ -62,9 +58,10 @@ func (n *Node) trouble() []string {
 	return list
 }
 
-// View is whom this node sees; without gossip it has none. Those that left are counted and not named: each node forgets them in its own time.
-func (h host) View() rpcutil.View {
-	var v rpcutil.View
+// View is whom this node sees; without gossip it has none. Those that left are counted and not named: each node forgets
+// them in its own time.
+func (h host) View() answers.View {
+	var v answers.View
 	if !h.n.mesh.Gossips() {
 		return v
 	}
@@ -78,13 +75,13 @@ func (h host) View() rpcutil.View {
 		default:
 			v.Failed++
 		}
-		v.Members = append(v.Members, rpcutil.Seen{ID: string(m.Node), Name: m.Name, Presence: string(m.Presence)})
+		v.Members = append(v.Members, answers.Seen{ID: string(m.Node), Name: m.Name, Presence: string(m.Presence)})
 	}
-	slices.SortFunc(v.Members, func(a, b rpcutil.Seen) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(v.Members, func(a, b answers.Seen) int { return cmp.Compare(a.ID, b.ID) })
 	hash := sha256.New()
 	for _, m := range v.Members {
 		fmt.Fprintf(hash, "%s %s\n", m.ID, m.Presence)
 	}
-	v.Hash = hex.EncodeToString(hash.Sum(nil)[:8])
+	v.ViewHash = hex.EncodeToString(hash.Sum(nil)[:8])
 	return v
 }

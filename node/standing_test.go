@@ -8,6 +8,7 @@ import (
 	"fleet/identity"
 	"fleet/internal/fleettest"
 	"fleet/job"
+	"fleet/plugins/answers"
 )
 
 // Three peers agree: each has a route to the two others, all have the roster, and see the same hosts.
@@ -15,7 +16,7 @@ func TestStanding(t *testing.T) {
 	f, c := fleettest.Up(t, 4)
 	ask := func(action string) client.Run {
 		t.Helper()
-		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: action, Timeout: patience}, nil)
+		run, err := c.Run(t.Context(), client.Request{Plugin: "node", Action: action, Timeout: patience}, nil)
 		if err != nil || len(run.Outcomes) < 4 {
 			t.Fatalf("%+v %v", run, err)
 		}
@@ -42,9 +43,9 @@ func TestStanding(t *testing.T) {
 			t.Errorf("%s: %s %v", o.Name, o.Message, list)
 		}
 	}
-	data := named(t, ask("status"), "web4").Data
-	docs, _ := data["documents"].([]any)
-	if !slices.Equal(docs, []any{"roster/roster 1 " + identity.HashOf(f.Signed).Short()}) || data["documents_hash"] == "" {
-		t.Errorf("documents %v, together %v", docs, data["documents_hash"])
+	s, err := answers.From[answers.Status](named(t, ask("status"), "web4").Data)
+	want := []answers.Document{{Name: "roster/roster", Version: 1, Hash: identity.HashOf(f.Signed).Short()}}
+	if err != nil || !slices.Equal(s.Documents, want) || s.DocumentsHash == "" {
+		t.Errorf("documents %v, together %q, %v", s.Documents, s.DocumentsHash, err)
 	}
 }

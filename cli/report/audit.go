@@ -25,7 +25,7 @@ type AuditHost struct {
 	Lines   []audit.Entry
 	Damaged int    // lines that are not what fleet writes, and are not shown
 	More    bool   // there are older ones
-	Seq     int64  // of its newest line
+	Seq     uint64 // of its newest line
 	Hash    string // of its newest line
 }
 
@@ -39,7 +39,7 @@ type (
 	}
 	auditHostDocument struct {
 		Host    string `json:"host"`
-		Seq     int64  `json:"seq"`
+		Seq     uint64 `json:"seq"`
 		Hash    string `json:"hash"`
 		More    bool   `json:"more"`
 		Damaged int    `json:"damaged"`

@@ -10,6 +10,7 @@ import (
 
 	"fleet/client"
 	"fleet/job"
+	"fleet/plugins/answers"
 )
 
 // Jobs are the changes of the last days, as hosts tell of them.
@@ -30,44 +31,39 @@ type listedJob struct {
 	Tally  map[string]int `json:"tally"` // state -> hosts
 }
 
-// JobList puts together what hosts answered to the action list of the plugin jobs.
-func JobList(asked Run) Jobs {
+// JobList puts together what hosts answered to the action list of the plugin jobs; lists[i] is that of Outcomes[i].
+func JobList(asked Run, lists []answers.Jobs) Jobs {
 	x := Jobs{exit: asked.Exit}
 	byID := map[string]*listedJob{}
-	for _, o := range asked.Outcomes {
+	for i, o := range asked.Outcomes {
 		if o.State != job.OK {
 			x.others = append(x.others, o)
 			continue
 		}
-		list, _ := o.Data["jobs"].([]any)
-		for _, raw := range list {
-			data, _ := raw.(map[string]any)
-			id := word(data, "id")
-			if !job.ValidID(id) {
+		for _, told := range lists[i].Jobs {
+			if !job.ValidID(told.ID) {
 				continue
 			}
-			j := byID[id]
+			j := byID[told.ID]
 			if j == nil {
-				j = &listedJob{ID: id, Tally: map[string]int{}}
-				byID[id] = j
+				j = &listedJob{ID: told.ID, Tally: map[string]int{}}
+				byID[told.ID] = j
 				x.list = append(x.list, j)
 			}
-			j.add(data)
+			j.add(told)
 		}
 	}
 	slices.SortFunc(x.list, func(a, b *listedJob) int { return -cmp.Compare(a.ID, b.ID) })
 	return x
 }
 
-func (j *listedJob) add(data map[string]any) {
-	j.Tally[word(data, "state")]++
-	if came := word(data, "came"); j.Came == "" || came != "" && came < j.Came {
+func (j *listedJob) add(told answers.Job) {
+	j.Tally[told.State]++
+	if came := told.Came.String(); j.Came == "" || came != "" && came < j.Came {
 		j.Came = came
 	}
 	if j.Plugin == "" {
-		j.Signer, j.Plugin, j.Action = word(data, "signer"), word(data, "plugin"), word(data, "action")
-		args, _ := data["args"].(map[string]any)
-		j.Args = portableData(args)
+		j.Signer, j.Plugin, j.Action, j.Args = told.Signer, told.Plugin, told.Action, portableData(told.Args)
 	}
 }
 

@@ -2,12 +2,12 @@ package report
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
 	"fleet/client"
 	"fleet/job"
+	"fleet/plugins/answers"
 	"fleet/plugins/plugin"
 )
 
@@ -22,27 +22,27 @@ type Past struct {
 	Run    Run       // as its own run would have been reported
 }
 
-// PastJob makes it of the answers to the action show of the plugin jobs. All of it is foreign text.
-func PastJob(id string, asked Run, declarations []plugin.Declaration) Past {
+// PastJob makes it of the answers to the action show of the plugin jobs; jobs[i] is that of Outcomes[i]. All of it is
+// foreign text.
+func PastJob(id string, asked Run, jobs []answers.Job, declarations []plugin.Declaration) Past {
 	p := Past{ID: id, Run: Run{Results: client.Results{
 		Jobs: []string{id}, Expected: asked.Expected, Rejected: asked.Rejected, Duplicates: asked.Duplicates, Took: asked.Took,
 	}}}
 	named := map[string]bool{}
-	for _, o := range asked.Outcomes {
+	for i, o := range asked.Outcomes {
 		if o.State == job.OK {
-			p.learn(o.Data, declarations)
-			targets, _ := o.Data["targets"].([]any)
-			for _, t := range targets {
-				named[fmt.Sprint(t)] = true
+			p.learn(jobs[i], declarations)
+			for _, t := range jobs[i].Targets {
+				named[t] = true
 			}
 		}
 	}
 	p.Named = len(named)
-	for _, o := range asked.Outcomes {
+	for i, o := range asked.Outcomes {
 		target := named[string(o.Node)]
 		switch o.State {
 		case job.OK:
-			p.Run.Outcomes = append(p.Run.Outcomes, pastOutcome(o))
+			p.Run.Outcomes = append(p.Run.Outcomes, pastOutcome(o, jobs[i]))
 		case job.Skipped:
 			if !target {
 				p.Run.NoMatch++
@@ -69,20 +69,16 @@ func silentOr(s job.State) job.State {
 }
 
 // learn takes what the job was from the first host that says it.
-func (p *Past) learn(data map[string]any, declarations []plugin.Declaration) {
+func (p *Past) learn(j answers.Job, declarations []plugin.Declaration) {
 	p.Known = true
-	if came, err := time.Parse(time.RFC3339, word(data, "came")); err == nil && (p.Came.IsZero() || came.Before(p.Came)) {
-		p.Came = came
+	if !j.Came.IsZero() && (p.Came.IsZero() || j.Came.Before(p.Came)) {
+		p.Came = j.Came.Time
 	}
-	if total, err := strconv.Atoi(fmt.Sprint(data["total"])); err == nil {
-		p.Total = max(p.Total, total)
-	}
-	if p.Run.Plugin != "" || word(data, "plugin") == "" {
+	p.Total = max(p.Total, int(j.Total))
+	if p.Run.Plugin != "" || j.Plugin == "" {
 		return
 	}
-	p.Signer, p.Run.Plugin, p.Run.Action.Name = word(data, "signer"), word(data, "plugin"), word(data, "action")
-	args, _ := data["args"].(map[string]any)
-	p.Run.Args = args
+	p.Signer, p.Run.Plugin, p.Run.Action.Name, p.Run.Args = j.Signer, j.Plugin, j.Action, j.Args
 	for _, d := range declarations {
 		if d.Name == p.Run.Plugin {
 			if a, ok := d.Action(p.Run.Action.Name); ok {
@@ -92,17 +88,16 @@ func (p *Past) learn(data map[string]any, declarations []plugin.Declaration) {
 	}
 }
 
-func pastOutcome(o client.Outcome) client.Outcome {
-	past := client.Outcome{Node: o.Node, Name: o.Name, State: job.State(word(o.Data, "state")), Message: word(o.Data, "message")}
-	past.Data, _ = o.Data["data"].(map[string]any)
-	switch kept, _ := o.Data["kept"].(bool); {
+func pastOutcome(o client.Outcome, j answers.Job) client.Outcome {
+	past := client.Outcome{Node: o.Node, Name: o.Name, State: job.State(j.State), Message: j.Message, Data: j.Data}
+	switch {
 	case past.State == "cancelled":
 		past.State, past.Reason, past.Message = job.Denied, job.ReasonCancelled, "cancelled before it came"
 	case past.State == job.Lost:
 		past.Message = "the node stopped before the action ended; check what it left"
 	case !past.State.Known():
 		past.Message, past.State = fmt.Sprintf("an unknown state %q: %s", past.State, past.Message), job.Silent
-	case !kept && past.State != job.Running:
+	case !j.Kept && past.State != job.Running:
 		past.Message = "its answer is no longer kept"
 	}
 	return past
@@ -123,11 +118,6 @@ func Lines(text string) string {
 		return strings.TrimSuffix(b.String(), "\n")
 	}
 	return b.String()
-}
-
-func word(data map[string]any, name string) string {
-	s, _ := data[name].(string)
-	return s
 }
 
 // Running is on how many hosts it still runs.

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"fleet/client"
 	"fleet/identity"
 	"fleet/job"
+	"fleet/plugins/answers"
 )
 
 // clockLimit is from when on a host's clock is named: jobs are refused at a minute, and logs are hard to compare much before.
@@ -18,7 +18,7 @@ const clockLimit = time.Second
 // Status is how a whole fleet does. Fill in the first part, then call Judge.
 type Status struct {
 	Name, ID string
-	Roster   DocumentStatus   // the newest version that the brokers hand out; zero: unknown
+	Roster   answers.Document // the newest version that the brokers hand out; zero: unknown
 	Members  []job.Member     // as a broker has them
 	Hosts    []HostStatus     // that answered
 	Others   []client.Outcome // that did not, or refused
@@ -31,21 +31,11 @@ type Status struct {
 	Faults  []Fault        // what is wrong beside Others, the gravest first
 }
 
-// HostStatus is one host's answer.
+// HostStatus is one host's answer. Its Name is that of the outcome.
 type HostStatus struct {
-	Name, Version, Kind, Connected string
-	Node                           identity.ID
-	Broker                         bool
-	Protocol, Clients              int64
-	Routes                         []string
-	Documents                      []DocumentStatus // the roster first; not all, if Count is more
-	Count                          int64            // of documents
-	DocumentsHash                  string           // of all of them
-	Expires                        string
-	Trouble                        []string
-	View                           string
-	Alive, Failed                  int64
-	Clock                          client.Clock
+	answers.Status
+	Node  identity.ID
+	Clock client.Clock
 }
 
 // BrokerStatus is one broker.
@@ -67,9 +57,6 @@ type ViewStatus struct {
 	Alive, Failed int64
 }
 
-// SeenAs is a host in another one's view.
-type SeenAs struct{ Name, Presence string }
-
 // Fault is something wrong, with the hosts it is about.
 type Fault struct {
 	Kind  string   `json:"kind"`
@@ -88,39 +75,15 @@ const (
 	faultBroker  = "broker"
 )
 
-// DecodeHost reads an answer of rpcutil's status. What is missing, or is not what it should be, is left at zero.
-func DecodeHost(o client.Outcome) HostStatus {
-	text := func(name string) string { s, _ := o.Data[name].(string); return s }
-	number := func(name string) int64 { n, _ := o.Data[name].(int64); return n }
-	h := HostStatus{
-		Name: o.Name, Node: o.Node, Version: text("version"), Kind: text("kind"), Connected: text("connected"), Protocol: number("protocol"), Clients: number("clients"),
-		Routes: textList(o.Data["routes"]), Documents: documents(o.Data["documents"]), Count: number("document_count"), DocumentsHash: text("documents_hash"),
-		Expires: text("expires"), Trouble: textList(o.Data["trouble"]), View: text("view"), Alive: number("alive"), Failed: number("failed"), Clock: o.Clock,
+// Answered adds the outcome of one host that was asked for its status.
+func (s *Status) Answered(o client.Outcome) {
+	status, ok := Read[answers.Status](&o)
+	if !ok {
+		s.Others = append(s.Others, o)
+		return
 	}
-	h.Broker, _ = o.Data["broker"].(bool)
-	return h
-}
-
-// DecodeView reads an answer of rpcutil's view: whom the host sees, by id.
-func DecodeView(data map[string]any) map[string]SeenAs {
-	view := map[string]SeenAs{}
-	for _, line := range textList(data["members"]) {
-		if f := strings.Fields(line); len(f) == 3 {
-			view[f[0]] = SeenAs{f[1], f[2]}
-		}
-	}
-	return view
-}
-
-func textList(v any) []string {
-	list, _ := v.([]any)
-	var out []string
-	for _, e := range list {
-		if s, ok := e.(string); ok {
-			out = append(out, s)
-		}
-	}
-	return out
+	status.Name = o.Name
+	s.Hosts = append(s.Hosts, HostStatus{status, o.Node, o.Clock})
 }
 
 // Wrong reports whether something is wrong beside hosts that did not answer.

@@ -11,20 +11,21 @@ import (
 	"fleet/client"
 	"fleet/identity"
 	"fleet/job"
+	"fleet/plugins/answers"
 )
 
-func rosterAt(version uint64, hash string) DocumentStatus {
-	return DocumentStatus{rosterName, version, hash}
+func rosterAt(version uint64, hash string) answers.Document {
+	return answers.Document{Name: rosterName, Version: version, Hash: hash}
 }
 
 // wholeFleet is n hosts that are well, the first three of them with brokers.
 func wholeFleet(n int) *Status {
 	s := &Status{Name: "acme", ID: "fleetid", Roster: rosterAt(3, "aa"), Took: 34 * time.Millisecond}
 	for i := 1; i <= n; i++ {
-		h := HostStatus{
-			Name: fmt.Sprintf("web%d", i), Node: identity.ID(fmt.Sprintf("n%d", i)), Version: "0.1.0", Kind: "member", Protocol: 1, Count: 1,
-			Documents: []DocumentStatus{rosterAt(3, "aa")}, View: "same", Alive: int64(n), Connected: "10.0.0.1:7421", Clock: client.Clock{Offset: time.Duration(i) * time.Microsecond, Within: time.Millisecond},
-		}
+		h := HostStatus{Node: identity.ID(fmt.Sprintf("n%d", i)), Clock: client.Clock{Offset: time.Duration(i) * time.Microsecond, Within: time.Millisecond}, Status: answers.Status{
+			About: answers.About{Name: fmt.Sprintf("web%d", i), Version: "0.1.0", Kind: "member"}, Protocol: 1, DocumentCount: 1,
+			Documents: []answers.Document{rosterAt(3, "aa")}, ViewSummary: answers.ViewSummary{ViewHash: "same", Alive: int64(n)}, Connected: "10.0.0.1:7421",
+		}}
 		m := job.Member{Node: h.Node, Name: h.Name, Presence: job.Alive, Role: identity.Member}
 		if i <= 3 {
 			h.Kind, h.Broker, h.Clients, m.Role, m.Broker = "peer", true, 4, identity.Peer, fmt.Sprintf("10.0.0.%d:7421", i)
@@ -98,19 +99,19 @@ func TestWhatIsWrong(t *testing.T) {
 			[]string{"web[7-8]: roster version 2 (bb) instead of 3 (aa)"}},
 		{"another roster of the same version", func(s *Status) { s.Hosts[6].Documents[0] = rosterAt(3, "cc") },
 			[]string{"web[1-6,8-9]: roster version 3 (aa) instead of 3 (cc)"}},
-		{"no roster", func(s *Status) { s.Hosts[6].Documents, s.Hosts[6].Count = nil, 0 }, []string{"web7: roster version none instead of 3 (aa)"}},
+		{"no roster", func(s *Status) { s.Hosts[6].Documents, s.Hosts[6].DocumentCount = nil, 0 }, []string{"web7: roster version none instead of 3 (aa)"}},
 		{"others among many documents", func(s *Status) {
 			for i := range s.Hosts {
-				s.Hosts[i].Count, s.Hosts[i].DocumentsHash = 40, "same"
+				s.Hosts[i].DocumentCount, s.Hosts[i].DocumentsHash = 40, "same"
 			}
 			s.Hosts[6].DocumentsHash = "other"
 		}, []string{"web7: not the same documents as most hosts have"}},
 		{"a newer roster than the broker's", func(s *Status) { s.Roster = rosterAt(2, "bb") }, nil},
 		{"a document", func(s *Status) {
 			for i := range s.Hosts {
-				s.Hosts[i].Documents, s.Hosts[i].Count = append(s.Hosts[i].Documents, DocumentStatus{"rotation/0", 10, "dd"}), 2
+				s.Hosts[i].Documents, s.Hosts[i].DocumentCount = append(s.Hosts[i].Documents, answers.Document{Name: "rotation/0", Version: 10, Hash: "dd"}), 2
 			}
-			s.Hosts[4].Documents[1] = DocumentStatus{"rotation/0", 9, "ee"}
+			s.Hosts[4].Documents[1] = answers.Document{Name: "rotation/0", Version: 9, Hash: "ee"}
 		}, []string{"web5: document rotation/0: version 9 (ee) instead of 10 (dd)"}},
 		{"a clock", func(s *Status) { s.Hosts[5].Clock.Offset = -3 * time.Second }, []string{"web6: its clock is 3s (within 1ms) behind this machine's"}},
 		{"a slow answer is no wrong clock", func(s *Status) {
@@ -131,7 +132,7 @@ func TestWhatIsWrong(t *testing.T) {
 		}, []string{"it runs a broker, but the mesh does not know it"}},
 		{"silent hosts", func(s *Status) {
 			s.Others = []client.Outcome{{Name: "web8", State: job.Silent, Message: "failed 3m ago"}, {Name: "web9", State: job.Silent, Message: "failed 3m ago"},
-				{Name: "web7", State: job.Denied, Reason: job.ReasonAction, Message: "this host has no action rpcutil status"}}
+				{Name: "web7", State: job.Denied, Reason: job.ReasonAction, Message: "this host has no action node status"}}
 			s.Hosts = s.Hosts[:6]
 		}, []string{"web[8-9]: silent: failed 3m ago", "web7: refused: its version of fleet is too old to report its status"}},
 		{"a silent broker", func(s *Status) {
@@ -159,12 +160,12 @@ func TestWhatIsWrong(t *testing.T) {
 
 // Views that differ are named by what differs; those that were only late are not.
 func TestViewsThatDiffer(t *testing.T) {
-	full := map[string]SeenAs{"n1": {"web1", "alive"}, "n2": {"web2", "alive"}, "n4": {"web4", "alive"}}
-	fewer := map[string]SeenAs{"n1": {"web1", "alive"}, "n2": {"web2", "failed"}, "n5": {"web5", "alive"}}
+	full := map[string]answers.Seen{"n1": {Name: "web1", Presence: "alive"}, "n2": {Name: "web2", Presence: "alive"}, "n4": {Name: "web4", Presence: "alive"}}
+	fewer := map[string]answers.Seen{"n1": {Name: "web1", Presence: "alive"}, "n2": {Name: "web2", Presence: "failed"}, "n5": {Name: "web5", Presence: "alive"}}
 	differing := func() *Status {
 		s := wholeFleet(9)
 		for _, i := range []int{2, 7, 8} {
-			s.Hosts[i].View, s.Hosts[i].Alive, s.Hosts[i].Failed = "other", 8, 1
+			s.Hosts[i].ViewHash, s.Hosts[i].Alive, s.Hosts[i].Failed = "other", 8, 1
 		}
 		s.Judge()
 		if len(s.Views) != 2 || s.Views[0].Name != "web1" || s.Views[1].Name != "web3" || s.Views[1].Brokers != 1 {
@@ -174,13 +175,13 @@ func TestViewsThatDiffer(t *testing.T) {
 	}
 	tests := []struct {
 		name  string
-		views map[identity.ID]map[string]SeenAs
+		views map[identity.ID]map[string]answers.Seen
 		want  []string
 	}{
-		{"they differ", map[identity.ID]map[string]SeenAs{"n1": full, "n3": fewer},
+		{"they differ", map[identity.ID]map[string]answers.Seen{"n1": full, "n3": fewer},
 			[]string{"web[3,8-9]: sees web2 as failed where web1 sees it alive; web5 as alive, which web1 does not know; nothing of web4, which web1 sees as alive"}},
-		{"they agree by now", map[identity.ID]map[string]SeenAs{"n1": full, "n3": full}, nil},
-		{"one is not told", map[identity.ID]map[string]SeenAs{"n1": full}, []string{"web[3,8-9]: sees 8 alive and 1 failed, where web1 sees 9 and 0"}},
+		{"they agree by now", map[identity.ID]map[string]answers.Seen{"n1": full, "n3": full}, nil},
+		{"one is not told", map[identity.ID]map[string]answers.Seen{"n1": full}, []string{"web[3,8-9]: sees 8 alive and 1 failed, where web1 sees 9 and 0"}},
 		{"none is told", nil, []string{"web[3,8-9]: sees 8 alive and 1 failed, where web1 sees 9 and 0"}},
 	}
 	for _, tt := range tests {
@@ -220,13 +221,16 @@ func TestStatusForPrograms(t *testing.T) {
 	}
 }
 
-// What a host sends is foreign: whatever it is, it is read as far as it makes sense.
-func TestDecodeHostTakesAnything(t *testing.T) {
-	h := DecodeHost(client.Outcome{Name: "web1", Data: map[string]any{"version": 1, "routes": "x", "roster": int64(-4), "trouble": []any{1, "a"}, "broker": "yes", "clients": "many"}})
-	if h.Version != "" || h.Routes != nil || h.Documents != nil || !slices.Equal(h.Trouble, []string{"a"}) || h.Broker || h.Clients != 0 {
-		t.Errorf("%+v", h)
+// What a host sends is foreign. Of an answer that cannot be read nothing counts, and its host is named.
+func TestAnUnreadableAnswerIsAFailure(t *testing.T) {
+	s := wholeFleet(2)
+	s.Answered(client.Outcome{Name: "web3", State: job.OK, Data: map[string]any{"version": "0.1.0", "clients": "many"}})
+	s.Answered(client.Outcome{Name: "web4", State: job.OK, Data: map[string]any{"name": "db1", "documents": []any{map[string]any{"name": rosterName, "version": int64(3), "hash": "aa"}}}})
+	if len(s.Hosts) != 3 || s.Hosts[2].Name != "web4" || len(s.Others) != 1 {
+		t.Fatalf("%+v, %+v", s.Hosts, s.Others)
 	}
-	if v := DecodeView(map[string]any{"members": []any{"a b c d", "a", 3, "id web1 alive"}}); len(v) != 1 || v["id"] != (SeenAs{"web1", "alive"}) {
-		t.Errorf("%v", v)
+	s.Judge()
+	if want := []string{"web3: failed: cannot read its answer: clients: is a string, not a int64; it may run another version of fleet"}; !slices.Equal(s.wrongLines(), want) {
+		t.Errorf("got %q", s.wrongLines())
 	}
 }

@@ -5,30 +5,31 @@ import (
 	"strconv"
 
 	"fleet/job"
+	"fleet/plugins/answers"
 )
 
 // The document for programs: fleet.status/v1. What all hosts have in common stands once; the hosts themselves with -v.
 type (
 	statusDocument struct {
-		Schema    string         `json:"schema"`
-		Fleet     string         `json:"fleet"`
-		ID        string         `json:"id"`
-		Answered  int            `json:"answered"`
-		Presence  map[string]int `json:"presence"`
-		Roles     map[string]int `json:"roles"`
-		Brokers   []statusBroker `json:"brokers"`
-		Versions  map[string]int `json:"versions"`  // of fleet -> hosts
-		Protocols map[string]int `json:"protocols"` // -> hosts
-		Roster    DocumentStatus `json:"roster"`    // the newest version
-		Rosters   map[string]int `json:"rosters"`   // version -> hosts
-		Clock     *statusClock   `json:"clock,omitempty"`
-		Views     []statusView   `json:"views"`
-		Wrong     []Fault        `json:"wrong"`
-		Others    []hostDocument `json:"no_answer"`
-		Rejected  int            `json:"unverified_replies"`
-		Hosts     []statusHost   `json:"hosts,omitempty"`
-		TookMS    float64        `json:"took_ms"`
-		Exit      int            `json:"exit"`
+		Schema    string           `json:"schema"`
+		Fleet     string           `json:"fleet"`
+		ID        string           `json:"id"`
+		Answered  int              `json:"answered"`
+		Presence  map[string]int   `json:"presence"`
+		Roles     map[string]int   `json:"roles"`
+		Brokers   []statusBroker   `json:"brokers"`
+		Versions  map[string]int   `json:"versions"`  // of fleet -> hosts
+		Protocols map[string]int   `json:"protocols"` // -> hosts
+		Roster    answers.Document `json:"roster"`    // the newest version
+		Rosters   map[string]int   `json:"rosters"`   // version -> hosts
+		Clock     *statusClock     `json:"clock,omitempty"`
+		Views     []statusView     `json:"views"`
+		Wrong     []Fault          `json:"wrong"`
+		Others    []hostDocument   `json:"no_answer"`
+		Rejected  int              `json:"unverified_replies"`
+		Hosts     []statusHost     `json:"hosts,omitempty"`
+		TookMS    float64          `json:"took_ms"`
+		Exit      int              `json:"exit"`
 	}
 	statusBroker struct {
 		Host     string   `json:"host"`
@@ -52,17 +53,17 @@ type (
 		Failed  int64  `json:"failed"`
 	}
 	statusHost struct {
-		Host      string           `json:"host"`
-		Node      string           `json:"node"`
-		Kind      string           `json:"kind"`
-		Version   string           `json:"version"`
-		Protocol  int64            `json:"protocol"`
-		Documents []DocumentStatus `json:"documents"`
-		Connected string           `json:"connected"`
-		Expires   string           `json:"certificate_until"`
-		OffsetMS  float64          `json:"clock_offset_ms"`
-		WithinMS  float64          `json:"clock_within_ms"`
-		View      string           `json:"view"`
+		Host      string             `json:"host"`
+		Node      string             `json:"node"`
+		Kind      string             `json:"kind"`
+		Version   string             `json:"version"`
+		Protocol  int64              `json:"protocol"`
+		Documents []answers.Document `json:"documents"`
+		Connected string             `json:"connected"`
+		Expires   string             `json:"certificate_until"`
+		OffsetMS  float64            `json:"clock_offset_ms"`
+		WithinMS  float64            `json:"clock_within_ms"`
+		View      string             `json:"view"`
 	}
 )
 
@@ -94,8 +95,8 @@ func (s *Status) document(v View) document {
 			whole.Clock = &statusClock{h.Name, milliseconds(h.Clock.Offset), milliseconds(h.Clock.Within)}
 		}
 		if v.Verbose {
-			whole.Hosts = append(whole.Hosts, statusHost{h.Name, string(h.Node), h.Kind, h.Version, h.Protocol, append([]DocumentStatus{}, h.Documents...), h.Connected,
-				h.Expires, milliseconds(h.Clock.Offset), milliseconds(h.Clock.Within), h.View})
+			whole.Hosts = append(whole.Hosts, statusHost{h.Name, string(h.Node), h.Kind, h.Version, h.Protocol, append([]answers.Document{}, h.Documents...), h.Connected,
+				h.Expires.String(), milliseconds(h.Clock.Offset), milliseconds(h.Clock.Within), h.ViewHash})
 		}
 	}
 	d := document{whole: whole, each: []any{whole}, header: []string{"kind", "hosts", "text"}, names: s.troubled()}

@@ -103,7 +103,7 @@ func (s *Status) brokerLine() string {
 func (s *Status) otherDocuments() string {
 	most := int64(0)
 	for _, h := range s.Hosts {
-		most = max(most, h.Count)
+		most = max(most, h.DocumentCount)
 	}
 	if most <= 1 {
 		return ""
@@ -146,7 +146,7 @@ func (s *Status) each(b *strings.Builder) {
 		if h.Broker {
 			at = "its own"
 		}
-		rows = append(rows, []string{h.Name, h.Kind, h.Version, h.document(rosterName).String(), signed(h.Clock.Offset), h.View, at})
+		rows = append(rows, []string{h.Name, h.Kind, h.Version, h.document(rosterName).String(), signed(h.Clock.Offset), h.ViewHash, at})
 	}
 	b.WriteString("\n" + columns(rows))
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"fleet/identity"
+	"fleet/plugins/answers"
 )
 
 // maxDifferences is how many hosts are named about which two views differ; the rest is counted.
@@ -16,14 +17,14 @@ const maxDifferences = 5
 func (s *Status) findViews() {
 	at := map[string]int{}
 	for _, h := range s.Hosts {
-		if h.View == "" {
+		if h.ViewHash == "" {
 			continue // a host that takes no part in gossip has none
 		}
-		i, ok := at[h.View]
+		i, ok := at[h.ViewHash]
 		if !ok {
 			i = len(s.Views)
-			at[h.View] = i
-			s.Views = append(s.Views, ViewStatus{Hash: h.View, Node: h.Node, Name: h.Name, Alive: h.Alive, Failed: h.Failed})
+			at[h.ViewHash] = i
+			s.Views = append(s.Views, ViewStatus{Hash: h.ViewHash, Node: h.Node, Name: h.Name, Alive: h.Alive, Failed: h.Failed})
 		}
 		v := &s.Views[i]
 		v.Hosts = append(v.Hosts, h.Name)
@@ -41,7 +42,7 @@ func (s *Status) findViews() {
 
 // Compare names how the other views differ from the first, by what a host of each said when it was asked a moment later.
 // Views that are the same by then have only been late.
-func (s *Status) Compare(views map[identity.ID]map[string]SeenAs) {
+func (s *Status) Compare(views map[identity.ID]map[string]answers.Seen) {
 	first := s.Views[0]
 	reference, known := views[first.Node]
 	agreed := s.Views[:1]
@@ -71,7 +72,7 @@ func told(differences []string) string {
 }
 
 // differ says how the second view differs from the first one's.
-func differ(first, second map[string]SeenAs, whose string) []string {
+func differ(first, second map[string]answers.Seen, whose string) []string {
 	var list []string
 	for _, id := range sortedKeys(second) {
 		switch was, ok := first[id]; {

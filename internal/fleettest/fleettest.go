@@ -20,6 +20,7 @@ import (
 	"fleet/node"
 	"fleet/plugins"
 	"fleet/plugins/jobs"
+	nodeplugin "fleet/plugins/node"
 	"fleet/plugins/plugin"
 	"fleet/plugins/rpcutil"
 )
@@ -189,7 +190,7 @@ func config(d *node.DataDir, dir string, port uint16, extra []plugin.Plugin, rea
 		Dir: d, Bind: loopback, BrokerPort: port,
 		Settle: 500 * time.Millisecond, Profile: gossip.Loopback, Facts: facts.Config{Dirs: []string{filepath.Join(dir, "facts.d")}},
 		Plugins: func(host plugins.Host) (*plugins.Set, error) {
-			return plugins.New(append([]plugin.Plugin{rpcutil.New(host), jobs.New(host)}, extra...)...)
+			return plugins.New(append([]plugin.Plugin{rpcutil.New(host, host), nodeplugin.New(host, host), jobs.New(host)}, extra...)...)
 		},
 		Version: "test", Ready: ready, Log: log,
 	}

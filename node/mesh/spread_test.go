@@ -40,7 +40,7 @@ func TestNodesMoveToTheBrokerTheyPrefer(t *testing.T) {
 				runs[m.Node] = true
 			}
 		}
-		run, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "status", Timeout: 30 * time.Second}, nil)
+		run, err := c.Run(t.Context(), client.Request{Plugin: "node", Action: "status", Timeout: 30 * time.Second}, nil)
 		if err != nil || len(urls) != 3 || len(run.Outcomes) != 8 {
 			return false, fmt.Sprintf("%d of 8 hosts, brokers %v, %v", len(run.Outcomes), urls, err)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"fleet/job"
 	"fleet/node/journal"
+	"fleet/plugins/answers"
 	"fleet/plugins/jobs"
 	"fleet/plugins/plugin"
 )
@@ -33,9 +34,9 @@ const (
 )
 
 // Jobs tells which changes came here.
-func (r Records) Jobs(limit int) ([]jobs.Job, error) {
+func (r Records) Jobs(limit int) ([]answers.Job, error) {
 	list, err := r.history.Changes(limit)
-	out := make([]jobs.Job, len(list))
+	out := make([]answers.Job, len(list))
 	for i, k := range list {
 		out[i] = jobOf(k)
 		out[i].Targets = nil
@@ -44,7 +45,7 @@ func (r Records) Jobs(limit int) ([]jobs.Job, error) {
 }
 
 // Job tells of one job: of a change by the journal, of a read as long as its answer is in memory.
-func (r Records) Job(id string) (j jobs.Job, known bool, err error) {
+func (r Records) Job(id string) (j answers.Job, known bool, err error) {
 	k, found, err := r.history.Change(id)
 	if err != nil {
 		return j, false, err
@@ -65,15 +66,16 @@ func (r Records) Job(id string) (j jobs.Job, known bool, err error) {
 	}
 	j.State, j.Kept, j.Message, j.Data = string(reply.State), true, reply.Message, reply.Data
 	if j.Ended.IsZero() {
-		j.Ended = reply.SentAt()
+		j.Ended = answers.At(reply.SentAt())
 	}
 	return j, true, nil
 }
 
 // jobOf is what the journal alone tells.
-func jobOf(k journal.Known) jobs.Job {
-	j := jobs.Job{
-		ID: k.ID, Signer: k.Signer, Plugin: k.Plugin, Action: k.Action, Args: k.Args, Targets: k.Targets, Total: k.Total, Came: k.Came, Ended: k.Ended, State: k.State,
+func jobOf(k journal.Known) answers.Job {
+	j := answers.Job{
+		ID: k.ID, Signer: k.Signer, Plugin: k.Plugin, Action: k.Action, Args: k.Args, Targets: k.Targets, Total: int64(k.Total),
+		Came: answers.At(k.Came), Ended: answers.At(k.Ended), State: k.State,
 	}
 	switch {
 	case k.Cancelled:
@@ -87,28 +89,28 @@ func jobOf(k journal.Known) jobs.Job {
 }
 
 // Cancel stops a job that runs, or sees to it that one that has not come never runs.
-func (r Records) Cancel(id string) (jobs.Stop, jobs.Job, error) {
+func (r Records) Cancel(id string) (jobs.Stop, answers.Job, error) {
 	now := time.Now()
 	if r.r.running.cancel(id) {
-		return jobs.Told, jobs.Job{}, nil
+		return jobs.Told, answers.Job{}, nil
 	}
 	barred, err := r.history.Cancel(id, now.Add(job.MaxLife+job.MaxSkew), now)
 	if barred || err != nil {
-		return jobs.Barred, jobs.Job{}, err
+		return jobs.Barred, answers.Job{}, err
 	}
 	k, _, err := r.history.Change(id)
 	if err == nil && k.Running { // it is being judged
 		r.r.running.cancelEarly(id)
-		return jobs.Told, jobs.Job{}, nil
+		return jobs.Told, answers.Job{}, nil
 	}
 	return jobs.Ended, jobOf(k), err
 }
 
 // Output is what an action printed, for who asks later.
-func (r Records) Output(id string, offset int64, limit int) (jobs.Output, bool, error) {
+func (r Records) Output(id string, offset int64, limit int) (answers.Output, bool, error) {
 	if r.r.config.Outputs == nil {
-		return jobs.Output{}, false, nil
+		return answers.Output{}, false, nil
 	}
 	o, known, err := r.r.config.Outputs.Output(id, offset, limit)
-	return jobs.Output{Text: plugin.Readable(o.Text), Next: o.Next, Size: o.Size, Running: r.r.running.has(id)}, known, err
+	return answers.Output{Text: plugin.Readable(o.Text), Next: o.Next, Size: o.Size, Running: r.r.running.has(id)}, known, err
 }

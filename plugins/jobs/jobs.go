@@ -5,24 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"time"
 
+	"fleet/plugins/answers"
 	"fleet/plugins/plugin"
 )
-
-// Job is what a host knows of one.
-type Job struct {
-	ID                     string
-	Signer, Plugin, Action string // "" of reads: of these only the answer is kept
-	Args                   map[string]any
-	Targets                []string // node ids of some that the job named; all hosts together name all
-	Total                  int      // how many it named
-	Came, Ended            time.Time
-	State                  string // see the declaration
-	Kept                   bool   // Message and Data are those of its answer
-	Message                string
-	Data                   map[string]any
-}
 
 // Stop is what cancelling a job did.
 type Stop int
@@ -38,24 +24,16 @@ const (
 // disk. What they return is the caller's.
 type Host interface {
 	// Job returns what is known of a job, without Targets where there are none.
-	Job(id string) (j Job, known bool, err error)
+	Job(id string) (j answers.Job, known bool, err error)
 	// Jobs returns the newest changes first, without Targets, Message and Data.
-	Jobs(limit int) ([]Job, error)
+	Jobs(limit int) ([]answers.Job, error)
 	// Cancel stops a job; how it stood is returned too.
-	Cancel(id string) (Stop, Job, error)
+	Cancel(id string) (Stop, answers.Job, error)
 	// Output returns what an action printed from offset on, at most limit bytes; false where nothing is kept.
-	Output(id string, offset int64, limit int) (Output, bool, error)
+	Output(id string, offset int64, limit int) (answers.Output, bool, error)
 }
 
-// Output is a piece of what an action printed, cut behind a line where there is more.
-type Output struct {
-	Text    string
-	Next    int64 // where the next piece begins
-	Size    int64 // of all that is there now
-	Running bool  // there may be more later
-}
-
-// Plugin tells of the jobs of one host.
+// Plugin reports on the jobs of one host.
 type Plugin struct{ host Host }
 
 // New returns the plugin for a host. It asks the host nothing yet.
@@ -88,15 +66,15 @@ func (p Plugin) list(limit int) plugin.Result {
 	if err != nil {
 		return plugin.Failf("the journal cannot be read: %v", err)
 	}
-	list, size := []any{}, 0
+	var shown answers.Jobs
+	size := 0
 	for _, j := range jobs {
-		one := shown(j)
-		if size += length(one); size > maxData {
+		if size += length(answers.Data(j)); size > maxData {
 			break
 		}
-		list = append(list, one)
+		shown.Jobs = append(shown.Jobs, j)
 	}
-	return plugin.Result{State: plugin.OK, Message: fmt.Sprintf("%d changes", len(list)), Data: map[string]any{"jobs": list}}
+	return answers.OK(fmt.Sprintf("%d changes", len(shown.Jobs)), shown)
 }
 
 func (p Plugin) show(id string) plugin.Result {
@@ -107,25 +85,14 @@ func (p Plugin) show(id string) plugin.Result {
 	case !known:
 		return plugin.Skipf("this job is not known here")
 	}
-	data := shown(j)
-	data["message"], data["kept"] = j.Message, j.Kept
-	if len(j.Data) > 0 {
-		if length(j.Data) <= maxData {
-			data["data"] = j.Data
-		} else {
-			data["message"] = strings.TrimSpace(j.Message + " (its outputs are too long to be told again)")
-		}
+	if length(j.Data) > maxData {
+		j.Data, j.Message = nil, strings.TrimSpace(j.Message+" (its outputs are too long to be sent again)")
 	}
-	targets := make([]any, len(j.Targets))
-	for i, t := range j.Targets {
-		targets[i] = t
-	}
-	data["targets"], data["total"] = targets, j.Total
 	message := j.State
 	if j.Message != "" {
 		message += ": " + j.Message
 	}
-	return plugin.Result{State: plugin.OK, Message: message, Data: data}
+	return answers.OK(message, j)
 }
 
 // length is about how long data is in an answer: as JSON, which is rather longer. What cannot be written is too long.
@@ -145,23 +112,7 @@ func (p Plugin) output(id string, offset int64) plugin.Result {
 	case !known:
 		return plugin.Skipf("no output of this job is kept here")
 	}
-	return plugin.Result{State: plugin.OK, Message: fmt.Sprintf("%d to %d of %d bytes", offset, o.Next, o.Size), Data: map[string]any{
-		"text": o.Text, "next": o.Next, "size": o.Size, "running": o.Running,
-	}}
-}
-
-// shown is what both actions tell of a job.
-func shown(j Job) map[string]any {
-	data := map[string]any{"id": j.ID, "state": j.State}
-	if j.Plugin != "" {
-		data["signer"], data["plugin"], data["action"], data["args"] = j.Signer, j.Plugin, j.Action, j.Args
-	}
-	for name, t := range map[string]time.Time{"came": j.Came, "ended": j.Ended} {
-		if !t.IsZero() {
-			data[name] = t.UTC().Format(time.RFC3339)
-		}
-	}
-	return data
+	return answers.OK(fmt.Sprintf("%d to %d of %d bytes", offset, o.Next, o.Size), o)
 }
 
 func (p Plugin) cancel(id string) plugin.Result {
@@ -171,7 +122,7 @@ func (p Plugin) cancel(id string) plugin.Result {
 	}
 	switch did {
 	case Told:
-		return plugin.Result{State: plugin.OK, Message: "told to stop; fleet job show tells how it ended"}
+		return plugin.Result{State: plugin.OK, Message: "told to stop; fleet job show says how it ended"}
 	case Barred:
 		return plugin.Result{State: plugin.OK, Message: "has not come here, and will not run if it does"}
 	default:

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"fleet/plugins/answers"
 	"fleet/plugins/plugin"
 )
 
@@ -22,53 +23,55 @@ const (
 
 var (
 	noon    = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
-	restart = Job{
+	restart = answers.Job{
 		ID: known, Signer: "ann", Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, Targets: []string{"a"}, Total: 1,
-		Came: noon, Ended: noon.Add(time.Second), State: "ok", Kept: true, Message: "restarted", Data: map[string]any{"state": "running"},
+		Came: answers.At(noon), Ended: answers.At(noon.Add(time.Second)), State: "ok", Kept: true, Message: "restarted", Data: map[string]any{"state": "running"},
 	}
 	errDisk = errors.New("no disk")
 )
 
 type fakeHost struct{}
 
-func (fakeHost) Job(id string) (Job, bool, error) {
+func (fakeHost) Job(id string) (answers.Job, bool, error) {
 	switch id {
 	case known:
 		return restart, true, nil
 	case read:
-		return Job{ID: read, State: "running"}, true, nil
+		return answers.Job{ID: read, State: "running"}, true, nil
 	case broken:
-		return Job{}, false, errDisk
+		return answers.Job{}, false, errDisk
 	case long:
-		return Job{ID: long, State: "ok", Kept: true, Message: "m", Data: map[string]any{"x": strings.Repeat("x", maxData)}}, true, nil
+		return answers.Job{ID: long, State: "ok", Kept: true, Message: "m", Data: map[string]any{"x": strings.Repeat("x", maxData)}}, true, nil
 	}
-	return Job{}, false, nil
+	return answers.Job{}, false, nil
 }
 
-func (fakeHost) Jobs(limit int) ([]Job, error) {
+func (fakeHost) Jobs(limit int) ([]answers.Job, error) {
 	if limit == 7 {
 		return nil, errDisk
 	}
-	return []Job{restart}[:min(limit, 1)], nil
+	short := restart
+	short.Targets, short.Total, short.Kept, short.Message, short.Data = nil, 0, false, "", nil
+	return []answers.Job{short}[:min(limit, 1)], nil
 }
 
-func (fakeHost) Cancel(id string) (Stop, Job, error) {
+func (fakeHost) Cancel(id string) (Stop, answers.Job, error) {
 	switch id {
 	case known:
 		return Ended, restart, nil
 	case read:
-		return Told, Job{}, nil
+		return Told, answers.Job{}, nil
 	case broken:
-		return Ended, Job{}, errDisk
+		return Ended, answers.Job{}, errDisk
 	}
-	return Barred, Job{}, nil
+	return Barred, answers.Job{}, nil
 }
 
-func (fakeHost) Output(id string, offset int64, limit int) (Output, bool, error) {
+func (fakeHost) Output(id string, offset int64, limit int) (answers.Output, bool, error) {
 	if id == broken {
-		return Output{}, false, errDisk
+		return answers.Output{}, false, errDisk
 	}
-	return Output{Text: "line\n", Next: offset + 5, Size: int64(limit), Running: true}, id == known, nil
+	return answers.Output{Text: "line\n", Next: offset + 5, Size: int64(limit), Running: true}, id == known, nil
 }
 
 func TestActions(t *testing.T) {
@@ -76,7 +79,7 @@ func TestActions(t *testing.T) {
 		"id": known, "signer": "ann", "plugin": "service", "action": "restart", "args": map[string]any{"service": "nginx"}, "state": "ok",
 		"came": "2026-11-27T12:00:00Z", "ended": "2026-11-27T12:00:01Z",
 	}
-	whole := map[string]any{"message": "restarted", "kept": true, "data": map[string]any{"state": "running"}, "targets": []any{"a"}, "total": 1}
+	whole := map[string]any{"message": "restarted", "kept": true, "data": map[string]any{"state": "running"}, "targets": []any{"a"}, "total": int64(1)}
 	for k, v := range shownRestart {
 		whole[k] = v
 	}
@@ -94,12 +97,13 @@ func TestActions(t *testing.T) {
 		{"list", limit(201), plugin.Failed, "limit: 201 is not a number of jobs from 1 to 200", nil},
 		{"list", limit(7), plugin.Failed, "the journal cannot be read: no disk", nil},
 		{"show", id(known), plugin.OK, "ok: restarted", whole},
-		{"show", id(read), plugin.OK, "running", map[string]any{"id": read, "state": "running", "message": "", "kept": false, "targets": []any{}, "total": 0}},
-		{"show", id(long), plugin.OK, "ok: m", map[string]any{"id": long, "state": "ok", "message": "m (its outputs are too long to be told again)", "kept": true, "targets": []any{}, "total": 0}},
+		{"show", id(read), plugin.OK, "running", map[string]any{"id": read, "state": "running"}},
+		{"show", id(long), plugin.OK, "ok: m (its outputs are too long to be sent again)",
+			map[string]any{"id": long, "state": "ok", "message": "m (its outputs are too long to be sent again)", "kept": true}},
 		{"show", id(broken), plugin.Failed, "the journal cannot be read: no disk", nil},
 		{"show", id(unknown), plugin.Skipped, "this job is not known here", nil},
 		{"cancel", id(known), plugin.Unchanged, "had ended: ok", nil},
-		{"cancel", id(read), plugin.OK, "told to stop; fleet job show tells how it ended", nil},
+		{"cancel", id(read), plugin.OK, "told to stop; fleet job show says how it ended", nil},
 		{"cancel", id(barred), plugin.OK, "has not come here, and will not run if it does", nil},
 		{"cancel", id(broken), plugin.Failed, "no disk", nil},
 		{"output", plugin.Args{"id": known, "offset": int64(7)}, plugin.OK, "7 to 12 of 131072 bytes",

@@ -204,11 +204,11 @@ func (v evr) String() string {
 
 // fits says whether want names this version: in full, or without the epoch, or without the release, or without both.
 func (v evr) fits(want string) bool {
-	w := parseEVR(want)
+	want = parseEVR(want).String()
 	noEpoch, noRelease, bare := v, v, v
 	noEpoch.epoch, noRelease.release = "", ""
 	bare.epoch, bare.release = "", ""
-	return w == v || w == noEpoch || w == noRelease || w == bare
+	return want == v.String() || want == noEpoch.String() || want == noRelease.String() || want == bare.String()
 }
 
 func allDigits(s string) bool {

@@ -1,10 +1,11 @@
-package rpcutil
+package node
 
 import (
 	"context"
 	"fmt"
 	"time"
 
+	"fleet/plugins/answers"
 	"fleet/plugins/plugin"
 )
 
@@ -18,22 +19,17 @@ const (
 
 func auditAction() plugin.Action {
 	return plugin.Action{
-		Name: "audit", Description: "Tell what the node decided and did: the newest lines of its audit", Kind: plugin.Read, Timeout: 30 * time.Second,
+		Name: "audit", Description: "Report what the node decided and did: the newest lines of its audit", Kind: plugin.Read, Timeout: 30 * time.Second,
 		Inputs: []plugin.Input{
 			{Name: "job", Prompt: "Job", Description: "only lines of the job with this id", Type: plugin.String, Optional: true, Pattern: "[0-9A-Z]{26}", MaxLength: 26},
 			{Name: "since", Prompt: "Since", Description: "only lines of the last so many seconds", Type: plugin.Integer, Optional: true},
 			{Name: "limit", Prompt: "Limit", Description: fmt.Sprintf("the newest so many lines, at most %d", maxAuditLines), Type: plugin.Integer, Default: int64(usualAuditLines)},
 		},
-		Outputs: []plugin.Output{
-			{Name: "lines", Label: "Lines", Description: "The lines exactly as they stand in the file, oldest first"},
-			{Name: "more", Label: "More", Description: "Whether there are older ones that fit"},
-			{Name: "seq", Label: "Seq", Description: "The number of the audit's newest line; note it elsewhere, and a cut can be told"},
-			{Name: "hash", Label: "Hash", Description: "The SHA-256 of that line"},
-		},
+		Outputs: answers.Outputs[answers.AuditPage](),
 	}
 }
 
-func (p *Plugin) audit(ctx context.Context, args plugin.Args) plugin.Result {
+func (p Plugin) audit(ctx context.Context, args plugin.Args) plugin.Result {
 	q := AuditQuery{Job: args.String("job"), Limit: int(args.Int("limit")), Bytes: maxAuditBytes}
 	if q.Limit < 1 || q.Limit > maxAuditLines {
 		return plugin.Failf("limit: %d is not a number of lines from 1 to %d", q.Limit, maxAuditLines)
@@ -49,7 +45,5 @@ func (p *Plugin) audit(ctx context.Context, args plugin.Args) plugin.Result {
 	if err != nil {
 		return plugin.Failf("the audit cannot be read: %v", err)
 	}
-	return ok(fmt.Sprintf("%d lines of %d", len(page.Lines), page.Seq), map[string]any{
-		"lines": texts(page.Lines), "more": page.More, "seq": int64(page.Seq), "hash": page.Hash,
-	})
+	return answers.OK(fmt.Sprintf("%d lines of %d", len(page.Lines), page.Seq), page)
 }

@@ -1,4 +1,4 @@
-package rpcutil
+package node
 
 import (
 	"context"
@@ -6,18 +6,19 @@ import (
 	"testing"
 	"time"
 
+	"fleet/plugins/answers"
 	"fleet/plugins/plugin"
 )
 
-func (h *fakeHost) Audit(_ context.Context, q AuditQuery) (AuditPage, error) {
+func (fakeHost) Audit(_ context.Context, q AuditQuery) (answers.AuditPage, error) {
 	if q.Job == "broken" {
-		return AuditPage{}, errors.New("no disk")
+		return answers.AuditPage{}, errors.New("no disk")
 	}
 	since := ""
 	if !q.Since.IsZero() {
 		since = " since " + time.Since(q.Since).Round(time.Second).String()
 	}
-	return AuditPage{Lines: []string{q.Job + since}, More: q.Limit == 1, Seq: 9, Hash: "ab"}, nil
+	return answers.AuditPage{Lines: []string{q.Job + since}, More: q.Limit == 1, Seq: 9, Hash: "ab"}, nil
 }
 
 func TestAudit(t *testing.T) {
@@ -39,7 +40,7 @@ func TestAudit(t *testing.T) {
 		{plugin.Args{"limit": int64(5), "job": "broken"}, plugin.Failed, "the audit cannot be read: no disk", "", false},
 	}
 	for _, tt := range tests {
-		got := New(&fakeHost{}).Run(t.Context(), plugin.Call{Action: "audit", Args: tt.args})
+		got := New(fakeHost{}, fakeHost{}).Run(t.Context(), plugin.Call{Action: "audit", Args: tt.args})
 		if got.State != tt.state || got.Message != tt.message {
 			t.Errorf("%v: got %s %q", tt.args, got.State, got.Message)
 		}
