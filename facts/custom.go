@@ -18,7 +18,7 @@ import (
 type fragment struct {
 	file  string
 	facts map[string]any
-	err   error
+	err   error // with facts: what was left out of them
 }
 
 // loadCustom reads all facts.d directories. Files are read side by side, since executables take their time, and then
@@ -57,7 +57,6 @@ func merge(files []fragment) (map[string]any, []Problem) {
 	for _, f := range files {
 		if f.err != nil {
 			problems = append(problems, Problem{f.file, f.err.Error()})
-			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(f.facts)) {
 			if loser, twice := from[name]; twice {

@@ -43,7 +43,7 @@ func TestCustomFiles(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"a.toml": "from_toml = 1\n", "b.json": `{"from_json": 1.5}`, "c.yaml": "from_yaml: true\n", "d.YML": "from_yml: {deep: [1]}\n",
-		"e.txt": "from_text=x\n", "f.txt": "broken\n", "g.json": `{"x":`, "h.conf": "a=1\n", "README": "hello",
+		"e.txt": "from_text=x\n", "f.txt": "broken\nbeside_it=1\n", "g.json": `{"x":`, "h.conf": "a=1\n", "README": "hello",
 		".hidden.txt": "no=1\n", "i.txt~": "no=1\n", "j.txt.dpkg-old": "no=1\n", "k.yaml.rpmsave": "no: 1\n", "l.yaml.rpmnew": "no: 1\n", "#m.txt#": "no=1",
 		"sub/n.txt": "no=1\n",
 	} {
@@ -59,7 +59,7 @@ func TestCustomFiles(t *testing.T) {
 	}
 	got, problems := collectDir(t, 0, filepath.Join(dir, "none"), dir)
 	want := map[string]any{"from_toml": int64(1), "from_json": 1.5, "from_yaml": true, "from_yml": map[string]any{"deep": []any{int64(1)}},
-		"from_text": "x", "executable_data": "is still data"}
+		"from_text": "x", "beside_it": "1", "executable_data": "is still data"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -110,21 +110,23 @@ func TestExecutables(t *testing.T) {
 		"10-daemon":   "#!/bin/sh\nsleep 60 &\necho daemon=1\n",
 		"11-notexec":  "\x7fnot a program\n",
 		"11-yaml-esc": "#!/bin/sh\nprintf 'a: [\\033[31m\\nb'\n",
+		"11-noisy.sh": "#!/bin/sh\necho Loading modules...\necho noisy=1\n",
 		"12-stdin.py": "#!/bin/sh\nread line || echo stdin=closed\n",
 	} {
 		write(t, filepath.Join(dir, name), text, 0o755)
 	}
 	got, problems := collectDir(t, 3*time.Second, dir)
-	want := map[string]any{"exec_json": int64(1), "exec_text": "0", "exec_yaml": []any{int64(1)}, "join": "", "cwd": "/", "stdin": "closed"}
+	want := map[string]any{"exec_json": int64(1), "exec_text": "0", "exec_yaml": []any{int64(1)}, "join": "", "cwd": "/", "noisy": "1", "stdin": "closed"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	checkProblems(t, problems,
 		"06-fails failed: exit status 3; stderr: no ?[31mluck",
-		"07-prose is not a YAML mapping",
+		"07-prose line 1: \"hello there\" is no fact",
 		"08-hangs was killed after 3s",
 		"09-floods printed more than 256 KiB and was killed",
 		"10-daemon left a process behind, which was killed",
+		`11-noisy.sh line 1: "Loading modules..." is not name=value; the other lines were taken`,
 		"11-notexec cannot be started: exec format error",
 		"11-yaml-esc ",
 	)

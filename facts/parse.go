@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 )
 
-// A parser reads the text of one custom fact file. It refuses the whole file for one fault: half a file of facts is
-// worse than a Problem that says in which line to look.
+// A parser reads the text of one custom fact file. Structured formats are refused as a whole for one fault: half a
+// structure is worse than a Problem that says in which line to look. Where each line is a fact of its own, there are facts
+// beside the error, which names the lines that are none.
 type parser func(data []byte) (map[string]any, error)
 
 // parserFor says how a data file is read, by its suffix; nil means that the suffix is not one of a data file.
@@ -54,62 +54,6 @@ func parseTOML(data []byte) (map[string]any, error) {
 		return nil, err
 	}
 	return foldNames(v.(map[string]any))
-}
-
-// parseText reads key=value lines; blank lines and those that begin with # are left out. Values stay text.
-func parseText(data []byte) (map[string]any, error) {
-	if !utf8.Valid(data) {
-		return nil, errors.New("is not valid UTF-8")
-	}
-	m := map[string]any{}
-	n := 0
-	for line := range strings.Lines(string(trimBOM(data))) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		key, value, ok := strings.Cut(line, "=")
-		if !ok {
-			return nil, fmt.Errorf("line %d: %.60q is not name=value", n, line)
-		}
-		key, value = strings.ToLower(strings.TrimSpace(key)), strings.TrimSpace(value)
-		if err := errors.Join(checkKey(key), checkString(value)); err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
-		}
-		if _, twice := m[key]; twice {
-			return nil, fmt.Errorf("line %d: %q is there twice", n, key)
-		}
-		if len(m) == maxValues {
-			return nil, errTooMany
-		}
-		m[key] = value
-	}
-	return m, nil
-}
-
-// parseOutput reads what an executable printed: JSON if it begins with {, key=value if the first line with something in
-// it has its = before any colon, else YAML.
-func parseOutput(data []byte) (map[string]any, error) {
-	data = bytes.TrimSpace(trimBOM(data))
-	if len(data) == 0 {
-		return map[string]any{}, nil
-	}
-	if data[0] == '{' {
-		return parseJSON(data)
-	}
-	for line := range bytes.Lines(data) {
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 || line[0] == '#' {
-			continue
-		}
-		equals, colon := bytes.IndexByte(line, '='), bytes.IndexByte(line, ':')
-		if equals > 0 && (colon < 0 || equals < colon) {
-			return parseText(data)
-		}
-		break
-	}
-	return parseYAML(data)
 }
 
 // foldNames puts the names of the facts, not those inside them, in lower case, as Facter does.

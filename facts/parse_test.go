@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,9 +18,12 @@ func TestParse(t *testing.T) {
 		{"text", parseText, "# a comment\n\nhagroup=c\r\n Rack = 12 \nurl=http://x/?a=b\nempty=\n",
 			map[string]any{"hagroup": "c", "rack": "12", "url": "http://x/?a=b", "empty": ""}, ""},
 		{"text with a BOM", parseText, "\xef\xbb\xbfa=1", map[string]any{"a": "1"}, ""},
-		{"text without =", parseText, "a=1\nnonsense here\n", nil, `line 2: "nonsense here" is not name=value`},
-		{"text, no name", parseText, "=1\n", nil, "line 1: has a fact without a name"},
-		{"text twice", parseText, "a=1\nA=2\n", nil, `line 2: "a" is there twice`},
+		{"text without =", parseText, "a=1\nnonsense here\nb=2\n", map[string]any{"a": "1", "b": "2"}, `line 2: "nonsense here" is not name=value; the other lines were taken`},
+		{"text, only nonsense", parseText, "nonsense here\n", map[string]any{}, `line 1: "nonsense here" is not name=value`},
+		{"text, much nonsense", parseText, strings.Repeat("nonsense\n", 9) + "a=1", map[string]any{"a": "1"}, `line 5: "nonsense" is not name=value; and 4 more; the other lines were taken`},
+		{"text, no name", parseText, "=1\nb=2", map[string]any{"b": "2"}, "line 1: has a fact without a name"},
+		{"text twice", parseText, "a=1\nA=2\n", map[string]any{"a": "2"}, `line 1: "a" is there again in line 2, which wins`},
+		{"text, too many", parseText, manyLines(maxValues + 1), nil, "too many values"},
 		{"text, not UTF-8", parseText, "a=\xff\n", nil, "UTF-8"},
 		{"json", parseJSON, `{"Role": "web", "n": 3, "f": 1.5, "big": 18446744073709551616, "yes": true, "none": null, "deep": {"List": [1, "a", {}]}}`,
 			map[string]any{"role": "web", "n": int64(3), "f": 1.5, "big": 18446744073709551616.0, "yes": true, "none": nil,
@@ -58,14 +62,26 @@ func TestParse(t *testing.T) {
 		{"output text", parseOutput, "# hi\na=b: c\nd=e\n", map[string]any{"a": "b: c", "d": "e"}, ""},
 		{"output yaml", parseOutput, "a: b=c\n", map[string]any{"a": "b=c"}, ""},
 		{"output nothing", parseOutput, " \n", map[string]any{}, ""},
-		{"output prose", parseOutput, "command not found\n", nil, "not a YAML mapping"},
+		{"output prose", parseOutput, "command not found\n", map[string]any{}, `line 1: "command not found" is no fact`},
+		{"output, prose before text", parseOutput, "Loading modules...\nrole=web\n", map[string]any{"role": "web"}, `line 1: "Loading modules..." is not name=value; the other`},
+		{"output, a warning before text", parseOutput, "\nWarning: low disk\nrole=web\n", map[string]any{"role": "web"}, `line 2: "Warning: low disk" is not name=value; the other`},
+		{"output, prose after text", parseOutput, "role=web\ndone", map[string]any{"role": "web"}, `line 2: "done" is not`},
+		{"output, prose before YAML", parseOutput, "Loading modules\n---\nrole: web\nlist:\n- a=b\n- c\n", map[string]any{"role": "web", "list": []any{"a=b", "c"}}, `line 1: "Loading modules" is no fact; the other`},
+		{"output, prose in YAML", parseOutput, "role: web\nDone.\nrack: 3\n", map[string]any{"role": "web", "rack": int64(3)}, `line 2: "Done." is no fact`},
+		{"output, prose around JSON", parseOutput, "Loading: modules\n{\n \"role\": {\"a\": 1}\n}\nDone.\n", map[string]any{"role": map[string]any{"a": int64(1)}}, `line 1: "Loading: modules" is no fact; line 5: "Done." is no fact`},
+		{"output, YAML in braces", parseOutput, "---\n{a: 1}", map[string]any{"a": int64(1)}, ""},
+		{"output, JSON below a comment", parseOutput, "# facts\n{\"a\": 1}", map[string]any{"a": int64(1)}, ""},
+		{"output, broken JSON after prose", parseOutput, "Loading\n{\"a\": nope}", nil, "line 2: invalid character"},
+		{"output, broken JSON", parseOutput, "{\"a\": nope\nb=1", nil, "line 1: "},
+		{"output, broken YAML", parseOutput, "a: 1\nb: [\n", nil, "line "},
+		{"output, YAML with an alias", parseOutput, "a: &x [1]\nb: *x\n", nil, "line 1: has anchor"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := tt.parse([]byte(tt.in))
 			if tt.faulty != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.faulty) {
-					t.Fatalf("got %v, %v; want an error with %q", got, err, tt.faulty)
+				if err == nil || !strings.Contains(err.Error(), tt.faulty) || !reflect.DeepEqual(got, tt.want) {
+					t.Fatalf("got %#v, %v; want %#v and an error with %q", got, err, tt.want, tt.faulty)
 				}
 				return
 			}
@@ -74,4 +90,12 @@ func TestParse(t *testing.T) {
 			}
 		})
 	}
+}
+
+func manyLines(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "f%d=1\n", i)
+	}
+	return b.String()
 }
