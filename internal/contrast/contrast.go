@@ -57,8 +57,12 @@ func New(hosts []Host, about []string) *Index {
 			differs[k] = differs[k] || !restates(v, about[i])
 		}
 	}
-	for k := range x.columns {
-		if !differs[k] {
+	for k, column := range x.columns {
+		same := len(column) == 1
+		for _, who := range column {
+			same = same && len(who) == len(hosts) // what all hosts have tells none of them apart
+		}
+		if same || !differs[k] {
 			delete(x.columns, k)
 		}
 	}
