@@ -59,7 +59,11 @@ func completable(e *env) []spot {
 		list = append(list, p)
 	})
 	for _, d := range e.declarations {
-		for _, lead := range [][]string{{"run", d.Name}, {d.Name}} {
+		leads := [][]string{{"run", d.Name}}
+		if commandFor(d) {
+			leads = append(leads, []string{d.Name})
+		}
+		for _, lead := range leads {
 			var actions [][2]string
 			for _, a := range d.Actions {
 				actions = append(actions, [2]string{a.Name, lowerFirst(a.Description)})

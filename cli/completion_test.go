@@ -26,6 +26,8 @@ func TestBashCompletion(t *testing.T) {
 		{"plugins are verbs", "fleet serv", "service"},
 		{"plugins", "fleet run pack", "package"},
 		{"actions", "fleet run service re", "restart reload"},
+		{"a command goes before a plugin of its name", "fleet node ins", "install"},
+		{"whose actions are under run", "fleet run node st", "status"},
 		{"actions without run", "fleet service st", "status start stop"},
 		{"arguments", "fleet package install v", "version="},
 		{"an action behind its value", "fleet service nginx resta", "restart"},

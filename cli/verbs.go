@@ -90,6 +90,12 @@ func commands(e *env) []command {
 	return table
 }
 
+// commandFor reports whether the plugin's name is a command, for which the word run may be left out. The plugin node is
+// none: `fleet node` runs the agent.
+func commandFor(d plugin.Declaration) bool {
+	return !slices.ContainsFunc(commands(&env{}), func(c command) bool { return c.name == d.Name })
+}
+
 // verbs builds all of them.
 func verbs(e *env) []verb {
 	var all []verb
