@@ -26,6 +26,7 @@ var unchanging = map[string]string{
 	"internal/wire.peeker":  "CBOR mode, safe for concurrent use",
 	"node/journal.claims":   "a bucket's name, as bytes",
 	"node/journal.results":  "a bucket's name, as bytes",
+	"node/journal.self":     "a bucket's name, as bytes",
 }
 
 // mayExit are the files that may end the process.

@@ -17,6 +17,7 @@ import (
 	"fleet/identity"
 	"fleet/internal/logkey"
 	"fleet/node"
+	"fleet/node/journal"
 	"fleet/node/metrics"
 	"fleet/plugins"
 
@@ -157,7 +158,7 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 		Seeds: o.seeds, Pinned: o.pinned, Facts: o.facts, FactsEvery: o.every,
 		Policy: policyPath, AuditOptional: o.auditOptional, Detached: runner, Outbound: o.outbound,
 		Plugins:    func(h plugins.Host) (*plugins.Set, error) { return plugins.Builtin(h, o.log) },
-		Configured: o.place.nameNow, Version: Version(), Booted: bootTime(), Log: o.log,
+		Configured: o.place.nameNow, Version: Version(), Boot: boot(), Log: o.log,
 		Profile: o.pace, Metrics: o.metric,
 		Ready: func() { o.log.Info("ready", logkey.Name, n.Name()); o.tell.ready(); o.ready() },
 	})
@@ -253,18 +254,20 @@ func findToken(join string, getenv func(string) string) (text, from string, err 
 	return text, joinPath, nil
 }
 
-// bootTime is when this machine booted, or the zero time where the kernel does not tell.
-func bootTime() time.Time {
+// boot is how long this machine has run: as the kernel says now, and from then on by the clock that nobody sets.
+func boot() journal.Boot {
 	raw, err := os.ReadFile("/proc/uptime")
 	if err != nil {
-		return time.Time{}
+		return journal.Boot{}
 	}
 	first, _, _ := strings.Cut(string(raw), " ")
 	up, err := strconv.ParseFloat(first, 64)
 	if err != nil {
-		return time.Time{}
+		return journal.Boot{}
 	}
-	return time.Now().Add(-time.Duration(up * float64(time.Second)))
+	read := time.Now()
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return journal.Boot{ID: strings.TrimSpace(string(id)), Up: func() time.Duration { return time.Duration(up*float64(time.Second)) + time.Since(read) }}
 }
 
 func setMetrics(to *string, v any) error {

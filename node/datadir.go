@@ -14,6 +14,7 @@ import (
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/internal/atomicfile"
+	"fleet/node/journal"
 )
 
 // A data directory holds, each file of mode 0600:
@@ -25,7 +26,8 @@ import (
 //	issuing.key   peers only
 //	documents/    replicated signed documents
 //	audit/        what was decided and done, see package audit
-//	journal.db, reads.ring, lock
+//	journal.db, reads.ring, refused.ring   see package journal
+//	lock
 //	members.json, presence.json, brokers.json   see package mesh
 const (
 	nodeFile    = "node.json"
@@ -190,6 +192,9 @@ func readSeal(path string) (identity.SealKey, error) {
 func (d *DataDir) nodeKey() (identity.PrivateKey[identity.Node], error) {
 	key, err := identity.ReadKey[identity.Node](d.file(keyFile))
 	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if err := journal.Create(d.path, time.Now()); err != nil { // it is born with the key: a key without a journal has lost it
 		return key, err
 	}
 	key = identity.NewKey[identity.Node]()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/node/journal"
 )
 
 // Found makes the first host of a fleet: a peer with a fresh key, certified by issuer, and a fresh gossip key. roster is
@@ -14,6 +15,9 @@ func Found(dir *DataDir, root identity.PublicKey[identity.Root], issuer identity
 	rand.Read(m.GossipKeys[0])
 	var err error
 	if m.Chain, err = issuer.Issue(identity.NodeIdentity{Key: m.Key.Public(), Seal: m.Seal.Public(), Name: name, Role: identity.Peer}, now); err != nil {
+		return m, err
+	}
+	if err := journal.Create(dir.path, now); err != nil {
 		return m, err
 	}
 	return m, dir.Save(m, [][]byte{roster})

@@ -50,7 +50,7 @@ type Config struct {
 	Configured func() string // the name this host would join with now, to tell that it was renamed; may be nil
 	Version    string        // of fleet, as shown in the inventory
 	Metrics    string        // where to show metrics and health, see metrics.Check; "": nowhere
-	Booted     time.Time     // when this machine booted
+	Boot       journal.Boot  // how long this machine has run
 	Ready      func()        // called when it first listens for jobs; may be nil
 	Log        *slog.Logger
 }
@@ -87,7 +87,7 @@ type Node struct {
 }
 
 // New opens all that a node keeps on disk and collects its facts. It takes some 50 ms and fails if the directory is
-// damaged, another process holds the journal, or the certificate has run out.
+// damaged, another process holds it, or the certificate has run out.
 func New(c Config) (*Node, error) {
 	n := &Node{config: c, log: c.Log, started: time.Now()}
 	if err := n.loadIdentity(); err != nil {
@@ -105,7 +105,8 @@ func New(c Config) (*Node, error) {
 	if n.plugins, err = c.Plugins(host{n}); err != nil {
 		return nil, err
 	}
-	if n.journal, err = journal.Open(c.Dir.path, c.Booted, n.started); err != nil {
+	n.journal, err = journal.Open(journal.Config{Dir: c.Dir.path, Boot: c.Boot, Life: job.MaxLife, Skew: job.MaxSkew, Now: time.Now, Log: n.log})
+	if err != nil {
 		return nil, err
 	}
 	if n.mesh, err = mesh.New(n.meshConfig()); err != nil {
@@ -216,7 +217,7 @@ func (n *Node) cleanLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			if err := n.journal.Forget(now); err != nil {
+			if err := n.journal.Forget(); err != nil {
 				n.uncleaned.Add(1)
 				n.log.Warn("cannot remove old entries from the journal", logkey.Error, err)
 			}

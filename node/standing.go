@@ -49,6 +49,7 @@ func (n *Node) trouble() []string {
 		list = append(list, "its certificate is by an issuing key that was replaced")
 	}
 	list = append(list, n.documentTrouble()...)
+	list = append(list, n.journal.Trouble()...)
 	for _, c := range n.mesh.Conflicts() {
 		list = append(list, fmt.Sprintf("the node id %s is claimed from two addresses", c.ID))
 	}

@@ -7,19 +7,23 @@
 //  3. signature
 //  4. fleet
 //  5. time
-//  6. claim
+//  6. not seen before
 //  7. targets and filter
 //  8. policy
 //  9. action exists
 //  10. arguments
 //  11. mode
-//  12. audit
+//  12. claim
+//  13. audit
 //
-// Steps 1 to 3 drop what does not hold, without an answer. From there on whatever stops the job is told to its signer. The claim
-// (6) is the journal's: of the jobs of one id it lets the first go on, and a change is on disk then. From the claim on nothing
-// has happened but that; the targets, the filter, the policy, the action and its arguments only look. A job in match mode ends at 11:
-// it would run. The line of a change that may run is on disk (12) before Judge returns; where it cannot be written, the change is
-// refused. Every other way out writes its line too (ends.go).
+// Steps 1 to 3 drop what does not hold, without an answer. From there on whatever stops the job is told to its signer, and the same
+// bytes are stopped again when they come again, whatever has become of the host. Bytes, and not the id: a job that lacked a second
+// signature runs once it comes with it.
+//
+// Of the jobs of one id the journal lets only the first go on (6), and holds the others off until it is decided about. The
+// targets, the filter, the policy, the action and its arguments only look. A job in match mode ends at 11: it would run. The
+// claim of a change that may run is on disk (12) and so is its line in the audit (13) before Judge returns; where one of them cannot
+// be written, the change is refused. Every other way out writes its line too (ends.go).
 //
 // The runner takes a Passed, and only the last line of Judge makes one: forgetting to verify does not compile.
 package gate

@@ -3,6 +3,7 @@ package gate
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fleet/job"
@@ -20,18 +21,44 @@ func (g *Gate) drop(signed []byte, why Dropped, err error) Decision {
 	return Decision{Verdict: Drop, Err: err, Dropped: why}
 }
 
-// refuse is for a job that verified and may not run here. The signer is told why.
+// refuse is for a job that verified and may not run here. The signer is told why. It is the end of these bytes: they do not run
+// when they come again. One of another fleet never can.
 func (g *Gate) refuse(d Decision, reason job.Reason, format string, args ...any) Decision {
 	d.Reason, d.Message = reason, fmt.Sprintf(format, args...)
+	if reason != job.ReasonFleet && !(d.Claimed && d.Change) { // a claim on disk is one
+		g.Journal.Refuse(d.known, journal.Refusal{Reason: string(reason), Message: d.Message})
+		d.Claimed = false
+	}
 	return g.end(d, Refuse, audit.Refuse)
 }
 
-// seen is for a copy of a job that was claimed before.
+// noMatch is for a job that is not for this host. A change stays so, whatever becomes of the host; where its list of targets says so
+// there is nothing to remember. A read is claimed.
+func (g *Gate) noMatch(d Decision) Decision {
+	switch {
+	case !d.known.Change:
+	case len(d.Job.Targets) > 0 && !slices.Contains(d.Job.Targets, g.Self().ID):
+		g.Journal.Release(d.Job.ID)
+	default:
+		g.Journal.Refuse(d.known, journal.Refusal{})
+	}
+	return g.end(d, NoMatch, audit.NoMatch)
+}
+
+// seen is for a copy of a job that came before: it is answered by how that one stands.
 func (g *Gate) seen(d Decision, claim journal.Claim) Decision {
 	d.Verdict, d.Claim = Seen, claim
 	e := d.Entry(audit.Repeated)
 	e.Args = nil
 	g.Audit.AddLimited(e)
+	if why := claim.Refused; why != nil {
+		d.Verdict, d.Reason, d.Message = Refuse, job.Reason(why.Reason), why.Message
+		if why.Reason == "" {
+			d.Verdict = NoMatch
+		} else if why.Message == "" {
+			d.Message = "was refused here before; send a new one"
+		}
+	}
 	return d
 }
 

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,12 +47,14 @@ type Plugins interface {
 	Action(plugin, action string) (plugin.Action, bool)
 }
 
-// Journal remembers which jobs were claimed; see package journal.
+// Journal remembers which jobs came; see package journal.
 type Journal interface {
-	ClaimChange(id string, expires, now time.Time) (journal.Claim, error)
-	ClaimRead(id string, issued, expires, now time.Time) (journal.Claim, error)
-	// Find says how a job stands that was claimed before, and claims nothing.
-	Find(id string) (journal.Claim, bool)
+	// Begin says how a job stands, and holds one that is the first of its id. A read is claimed by that.
+	Begin(j journal.Job, now time.Time) (journal.Claim, error)
+	ClaimChange(j journal.Job, now time.Time) error       // one that is held; durably
+	Refuse(j journal.Job, why journal.Refusal)            // the same does not run later; a job that is held is let go of
+	Release(id string)                                    // lets go of a job that is held, as if it had not come
+	Find(j journal.Job) (claim journal.Claim, known bool) // how a job stands, without holding it
 }
 
 // Audit is where decisions are written down; see package audit. An error means that the line is not there.
@@ -90,7 +93,8 @@ type Decision struct {
 	Reason    job.Reason // why refused, for programs
 	Message   string     // why refused, for people
 	Claim     journal.Claim
-	Change    bool     // the claim is durable, and waits for a result
+	Claimed   bool     // the journal waits for a result; where Change is set, on disk
+	Change    bool     // it changes something, if it runs
 	By        string   // the line of policy that decided, for people; "" where it was not asked
 	CoSigners []string // admins who signed the job too, and might run it
 
@@ -99,6 +103,8 @@ type Decision struct {
 	Signer identity.AdminEntry
 	Shown  plugin.Args // the job's arguments as they may be logged: none that is secret
 	Passed Passed      // set when Verdict is Pass
+
+	known journal.Job // the job as the journal knows it
 }
 
 // Passed is a job that may run here, now, once. Only Judge makes one that is not empty.
@@ -140,32 +146,31 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
 	if j.Fleet != g.Root.ID() {
 		return g.refuse(d, job.ReasonFleet, "job is for fleet %s and this host is in %s", j.Fleet, g.Root.ID())
 	}
-	// 5. time; a copy of a job that was claimed in time is answered by how that one stands, also when the copy is late: nobody
-	// may be told that a job has expired which has run
-	change := j.Mode == job.Run && exists && action.Kind == plugin.Change
+	// 5. time; a copy of a job that came in time is answered by how that one stands, also when the copy is late: nobody may be
+	// told that a job has expired which has run
+	d.Change = j.Mode == job.Run && exists && action.Kind == plugin.Change
+	d.known = g.known(roster, unverified, j, exists)
 	if reason, err := checkTime(j, now); err != nil {
-		if claim, claimed := g.Journal.Find(j.ID); claimed {
-			d.Change = change
+		if claim, known := g.Journal.Find(d.known); known {
 			return g.seen(d, claim)
 		}
 		return g.refuse(d, reason, "%v", err)
 	}
-	// 6. claim: only the first of an id goes on
-	claim, err := g.claim(j, change, now)
-	if err != nil {
+	// 6. not seen before: only the first of an id goes on, and nothing that was refused
+	if d.Claim, err = g.Journal.Begin(d.known, now); err != nil {
 		return g.refuse(d, job.ReasonJournal, "%v", err)
 	}
-	if d.Change = change; !claim.First {
-		return g.seen(d, claim)
+	if !d.Claim.First {
+		return g.seen(d, d.Claim)
 	}
-	d.Claim = claim
+	d.Claimed = !d.known.Change
 	// 7. targets and filter
 	match, err := g.selects(ctx, j)
 	if err != nil {
 		return g.refuse(d, job.ReasonFilter, "%v", err)
 	}
 	if !match {
-		return g.end(d, NoMatch, audit.NoMatch)
+		return g.noMatch(d)
 	}
 	// 8. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
 	args, badArgs := g.arguments(j, action)
@@ -194,7 +199,14 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
 	if j.Mode == job.Match {
 		return g.end(d, WouldRun, audit.WouldRun)
 	}
-	// 12. audit: the line of a change is on disk before it runs; a read's only line is written when it has ended
+	// 12. claim: that of a change is on disk before it runs
+	if d.Change {
+		if err := g.Journal.ClaimChange(d.known, now); err != nil {
+			return g.refuse(d, job.ReasonJournal, "%v", err)
+		}
+	}
+	d.Claimed = true
+	// 13. audit: so is its line; a read's only line is written when it has ended
 	if d.Change {
 		if err := g.write(d, audit.Run); err != nil && !g.AuditOptional {
 			return g.refuse(d, job.ReasonAudit, "%v; this host changes nothing until it can: free some space there", err)
@@ -279,11 +291,20 @@ func checkTime(j job.Job, now time.Time) (job.Reason, error) {
 	return "", nil
 }
 
-func (g *Gate) claim(j job.Job, change bool, now time.Time) (journal.Claim, error) {
-	if change {
-		return g.Journal.ClaimChange(j.ID, j.ExpiresAt(), now)
+// known is the job as the journal knows it. What this host has no action for may be a change. Who approved it belongs to what came,
+// so that a job which lacked a signature can come again with it; what else is appended does not, or anybody could vary it.
+func (g *Gate) known(roster identity.Roster, u job.Unverified, j job.Job, exists bool) journal.Job {
+	hash := u.Hash()
+	parts := [][]byte{hash[:]}
+	for _, second := range u.Approvers(roster) {
+		parts = append(parts, second.Key.Bytes())
 	}
-	return g.Journal.ClaimRead(j.ID, j.IssuedAt(), j.ExpiresAt(), now)
+	slices.SortFunc(parts[1:], bytes.Compare)
+	action, _ := g.Plugins.Action(j.Plugin, j.Action)
+	return journal.Job{
+		ID: j.ID, Signer: journal.MarkOf(j.Signer.Bytes()), Bytes: journal.MarkOf(parts...),
+		Change: j.Mode == job.Run && (!exists || action.Kind == plugin.Change), Issued: j.IssuedAt(), Expires: j.ExpiresAt(),
+	}
 }
 
 // selects says whether the job is for this host: all that the signer named must hold.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -20,38 +21,75 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // world is one host's gate and an admin who may do everything.
 type world struct {
-	gate  *Gate
-	root  identity.PrivateKey[identity.Root]
-	admin identity.PrivateKey[identity.Admin]
-	self  identity.NodeIdentity
-	audit *notes
+	t       testing.TB
+	gate    *Gate
+	root    identity.PrivateKey[identity.Root]
+	admin   identity.PrivateKey[identity.Admin]
+	second  identity.PrivateKey[identity.Admin] // of ben
+	rules   []identity.Rule
+	self    identity.NodeIdentity
+	audit   *notes
+	dir     string
+	now     time.Time
+	journal *journal.Journal
 }
 
-func newWorld(t testing.TB) world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := world{audit: &notes{}, root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin]()}
+	w := &world{t: t, audit: &notes{}, root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin](), second: identity.NewKey[identity.Admin](),
+		rules: []identity.Rule{{Action: "service.*"}, {Action: "nothing.*"}}, dir: t.TempDir(), now: now}
 	w.self = identity.NodeIdentity{Name: "web1", ID: identity.NewKey[identity.Node]().Public().ID()}
-	j, err := journal.Open(t.TempDir(), now.Add(-time.Hour), now)
-	if err != nil {
+	if err := journal.Create(w.dir, now); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { j.Close() })
 	w.gate = &Gate{
 		Root: w.root.Public(), Self: func() identity.NodeIdentity { return w.self }, Since: now.Add(-time.Hour),
 		Roster: func() identity.Roster {
 			return identity.Roster{Version: 1, Fleet: "acme",
-				Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public(), Roles: []string{"ops"}}},
-				Roles:  []identity.RoleEntry{{Name: "ops", Rules: []identity.Rule{{Action: "service.*"}, {Action: "nothing.*"}}}}}
+				Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public(), Roles: []string{"ops"}}, {Name: "ben", Key: w.second.Public(), Roles: []string{"ops"}}},
+				Roles:  []identity.RoleEntry{{Name: "ops", Rules: w.rules}}}
 		},
-		Host: host{}, Plugins: actions{}, Journal: j, Now: func() time.Time { return now },
+		Host: host{}, Plugins: actions{}, Now: func() time.Time { return w.now },
 		Policy: func() (policy.File, error) { return policy.File{}, nil }, Fleet: func() int { return 9 },
 		DuplicateKey: func() string { return "" }, Audit: w.audit,
 	}
+	w.open()
+	t.Cleanup(func() { w.journal.Close() })
 	return w
 }
 
+// open opens the host's journal.
+func (w *world) open() {
+	var err error
+	w.journal, err = journal.Open(journal.Config{
+		Dir: w.dir, Boot: journal.Boot{ID: "one", Up: func() time.Duration { return time.Hour }}, Life: job.MaxLife, Skew: job.MaxSkew,
+		Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.gate.Journal = w.journal
+}
+
+// restart starts the agent again: what it knows is what is on disk.
+func (w *world) restart() {
+	w.journal.Close()
+	w.open()
+}
+
+// anything is a host that has every action, with whatever arguments.
+type anything struct{}
+
+func (anything) Action(_, a string) (plugin.Action, bool) {
+	kind := plugin.Change
+	if a == "status" {
+		kind = plugin.Read
+	}
+	return plugin.Action{Name: a, Kind: kind, Inputs: []plugin.Input{{Name: "service", Type: plugin.String}, {Name: "force", Type: plugin.Boolean, Optional: true}}}, true
+}
+
 // job is a good job; change makes it a worse one.
-func (w world) job(t testing.TB, change func(*job.Job)) []byte {
+func (w *world) job(t testing.TB, change func(*job.Job)) []byte {
 	t.Helper()
 	j := job.Job{ID: job.NewID(now), Fleet: w.root.Public().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
 		Mode: job.Run, Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, SealTo: make([]byte, identity.SealSize)}
@@ -88,7 +126,7 @@ func TestTheFleetIsCountedForTargetsOnly(t *testing.T) {
 type actions struct{}
 
 func (actions) Action(p, a string) (plugin.Action, bool) {
-	kinds := map[string]plugin.Kind{"service restart": plugin.Change, "service status": plugin.Read, "package purge": plugin.Change}
+	kinds := map[string]plugin.Kind{"service restart": plugin.Change, "service status": plugin.Read, "package purge": plugin.Change, "package status": plugin.Read}
 	kind, ok := kinds[p+" "+a]
 	return plugin.Action{Name: a, Kind: kind, Inputs: []plugin.Input{{Name: "service", Type: plugin.String, Pattern: "[a-z]+"}}}, ok
 }
@@ -230,29 +268,117 @@ func TestACopyIsSeen(t *testing.T) {
 	}
 }
 
-// A copy must be seen even when the first was not for this host: what changed since must not let it in.
-func TestACopyIsSeenAlsoWhenTheFirstDidNotMatch(t *testing.T) {
+// grown is the host after another class was given to it, and its facts were changed.
+type grown struct{ host }
+
+func (grown) Fact(string) (any, bool) { return "a", true }
+
+// Refused, or not for this host, is an end: whatever becomes of the host, the same bytes do not run when they come again. And it is no
+// more than that: another job runs.
+func TestRefusedIsAnEnd(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*job.Job)
+		mend   func(w *world) // afterwards it could run
+		want   Verdict
+		reason job.Reason
+	}{
+		{"not for this host", func(j *job.Job) { j.Filter = filter.Filter{Facts: []string{"hagroup=a"}} }, func(w *world) { w.gate.Host = grown{} }, NoMatch, ""},
+		{"no such action", func(j *job.Job) { j.Plugin = "nothing" }, func(w *world) { w.gate.Plugins = anything{} }, Refuse, job.ReasonAction},
+		{"a clock behind", func(j *job.Job) { shift(j, 2*time.Minute) }, func(w *world) { w.now = now.Add(2 * time.Minute) }, Refuse, job.ReasonClock},
+		{"a clock ahead", func(j *job.Job) { shift(j, -2*time.Minute) }, func(w *world) { w.now = now.Add(-2 * time.Minute) }, Refuse, job.ReasonExpired},
+		{"no room", nil, func(w *world) { w.gate.Journal = w.journal }, Refuse, job.ReasonJournal},
+		{"policy", func(j *job.Job) { j.Plugin, j.Action = "package", "purge" }, func(w *world) {
+			w.rules = []identity.Rule{{Action: "service.*"}, {Action: "package.*"}, {Action: "nothing.*"}}
+		}, Refuse, job.ReasonPolicy},
+		{"second key", nil, func(w *world) {
+			w.rules = []identity.Rule{{Action: "service.*"}, {Action: "package.*"}, {Action: "nothing.*"}}
+		}, Refuse, job.ReasonSecond},
+		{"arguments", func(j *job.Job) { j.Args["force"] = true }, func(w *world) { w.gate.Plugins = anything{} }, Refuse, job.ReasonArguments},
+		{"a read, by policy", func(j *job.Job) { j.Plugin, j.Action = "package", "status" }, func(w *world) {
+			w.rules = []identity.Rule{{Action: "service.*"}, {Action: "package.*"}, {Action: "nothing.*"}}
+		}, Refuse, job.ReasonPolicy},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			if tt.reason == job.ReasonJournal {
+				w.gate.Journal = full{w.journal}
+			}
+			if tt.reason == job.ReasonSecond {
+				w.rules = []identity.Rule{{Action: "service.*", Second: 1}}
+			}
+			signed, other := w.job(t, tt.change), w.job(t, tt.change)
+			first := w.gate.Judge(t.Context(), signed)
+			if first.Verdict != tt.want || first.Reason != tt.reason {
+				t.Fatalf("%v %s %q", first.Verdict, first.Reason, first.Message)
+			}
+			tt.mend(w)
+			for _, again := range []string{"at once", "after a restart"} {
+				d := w.gate.Judge(t.Context(), signed)
+				if d.Verdict != tt.want || d.Reason != tt.reason || again == "at once" && d.Message != first.Message {
+					t.Errorf("%s: %v %s %q", again, d.Verdict, d.Reason, d.Message)
+				}
+				w.restart()
+			}
+			if d := w.gate.Judge(t.Context(), other); d.Verdict != Pass {
+				t.Errorf("another job: %v %s %q", d.Verdict, d.Reason, d.Message)
+			}
+		})
+	}
+}
+
+// A job that lacks a signature burns nothing: it runs once when it comes with it, whoever sent it without before, and however it was
+// dressed up.
+func TestAJobRunsOnceItIsComplete(t *testing.T) {
+	for _, action := range []string{"restart", "status"} {
+		w := newWorld(t)
+		w.rules = []identity.Rule{{Action: "service.*", Second: 1}}
+		alone := w.job(t, func(j *job.Job) { j.Action = action })
+		stranger, err := job.Approve(alone, identity.NewKey[identity.Admin]())
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := job.Approve(alone, w.second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, signed := range [][]byte{alone, stranger, alone} {
+			if d := w.gate.Judge(t.Context(), signed); d.Verdict != Refuse || d.Reason != job.ReasonSecond {
+				t.Errorf("%s: %v %s %q", action, d.Verdict, d.Reason, d.Message)
+			}
+		}
+		if d := w.gate.Judge(t.Context(), whole); d.Verdict != Pass {
+			t.Errorf("%s: with both: %v %s %q", action, d.Verdict, d.Reason, d.Message)
+		}
+		for _, signed := range [][]byte{whole, alone} {
+			if d := w.gate.Judge(t.Context(), signed); d.Verdict != Seen || !d.Claim.Running {
+				t.Errorf("%s: afterwards: %v %s %q", action, d.Verdict, d.Reason, d.Message)
+			}
+		}
+	}
+}
+
+// A change for other hosts, by its list, writes nothing here and takes no room.
+func TestAChangeForOthersIsNotRemembered(t *testing.T) {
 	w := newWorld(t)
-	signed := w.job(t, func(j *job.Job) { j.Filter = filter.Filter{Facts: []string{"hagroup=a"}} })
-	if d := w.gate.Judge(t.Context(), signed); d.Verdict != NoMatch {
-		t.Fatalf("%+v", d)
+	signed := w.job(t, func(j *job.Job) { j.Targets = []identity.ID{identity.NewKey[identity.Node]().Public().ID()} })
+	for range 2 {
+		if d := w.gate.Judge(t.Context(), signed); d.Verdict != NoMatch || d.Claimed {
+			t.Errorf("%+v", d)
+		}
 	}
-	if d := w.gate.Judge(t.Context(), signed); d.Verdict != Seen {
-		t.Fatalf("%+v", d)
+	if _, known := w.journal.Find(journal.Job{ID: w.gate.Judge(t.Context(), signed).Job.ID}); known {
+		t.Error("it is remembered")
 	}
 }
 
-type full struct{}
+// full is a journal on a full disk.
+type full struct{ *journal.Journal }
 
-func (full) ClaimChange(string, time.Time, time.Time) (journal.Claim, error) {
-	return journal.Claim{}, fmt.Errorf("%w: no space left on device", journal.ErrFull)
+func (full) ClaimChange(journal.Job, time.Time) error {
+	return fmt.Errorf("%w: no space left on device", journal.ErrFull)
 }
-
-func (full) ClaimRead(string, time.Time, time.Time, time.Time) (journal.Claim, error) {
-	return journal.Claim{First: true}, nil
-}
-
-func (full) Find(string) (journal.Claim, bool) { return journal.Claim{}, false }
 
 // A copy that is late, or for a host whose clock is off, of a job that was claimed in time: it ran, and must not be told to
 // have expired.
@@ -277,8 +403,8 @@ func TestALateCopyOfAClaimedJobIsNotExpired(t *testing.T) {
 
 func TestWithoutAJournalNothingIsChanged(t *testing.T) {
 	w := newWorld(t)
-	w.gate.Journal = full{}
-	if d := w.gate.Judge(t.Context(), w.job(t, nil)); d.Verdict != Refuse || d.Reason != job.ReasonJournal || d.Change {
+	w.gate.Journal = full{w.journal}
+	if d := w.gate.Judge(t.Context(), w.job(t, nil)); d.Verdict != Refuse || d.Reason != job.ReasonJournal || d.Claimed {
 		t.Errorf("change: %+v", d)
 	}
 	if d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.Action = "status" })); d.Verdict != Pass {

@@ -34,31 +34,32 @@ type Known struct {
 	Result  []byte // the signed reply; nil: there is none, or no room was left for it
 }
 
-// record is a claim as it lies in the database: when it may be forgotten, Unix seconds, 8 bytes big endian, and the entry as JSON.
-func record(until time.Time, e Entry) ([]byte, error) {
+// record is a claim as it lies in the database: when it may be forgotten, by the journal's own clock in nanoseconds, and when the job
+// expires, in Unix milliseconds, 8 bytes big endian each, and the entry as JSON.
+func record(until time.Duration, expires time.Time, e Entry) ([]byte, error) {
 	raw, err := json.Marshal(e)
-	return append(seconds(until), raw...), err
+	head := binary.BigEndian.AppendUint64(nil, uint64(until))
+	return append(binary.BigEndian.AppendUint64(head, uint64(expires.UnixMilli())), raw...), err
 }
 
-// readRecord reads what record wrote. Releases before this one wrote no entry.
-func readRecord(raw []byte) (until time.Time, e Entry, err error) {
-	if len(raw) < 8 {
-		return until, e, errors.New("a claim in the journal is damaged")
+// readRecord reads what record wrote.
+func readRecord(raw []byte) (until time.Duration, expires time.Time, e Entry, err error) {
+	if len(raw) < 16 {
+		return 0, expires, e, errors.New("a claim in the journal is damaged")
 	}
-	until = time.Unix(int64(binary.BigEndian.Uint64(raw)), 0)
-	if len(raw) > 8 {
-		if err = json.Unmarshal(raw[8:], &e); err != nil {
-			err = fmt.Errorf("a claim in the journal is damaged: %w", err)
-		}
+	until, expires = time.Duration(binary.BigEndian.Uint64(raw)), time.UnixMilli(int64(binary.BigEndian.Uint64(raw[8:])))
+	if err = json.Unmarshal(raw[16:], &e); err != nil {
+		err = fmt.Errorf("a claim in the journal is damaged: %w", err)
 	}
-	return until, e, err
+	return until, expires, e, err
 }
 
 // Change returns what is known of one change.
 func (j *Journal) Change(id string) (k Known, found bool, err error) {
-	err = j.db.View(func(tx *bbolt.Tx) error {
-		raw := tx.Bucket(claims).Get([]byte(id))
+	err = j.store.view(func(tx *bbolt.Tx) error {
+		raw := get(tx, claims, id)
 		if raw == nil {
+			k = Known{ID: id, Running: j.isRunning(id)} // it is being judged
 			return nil
 		}
 		found = true
@@ -71,7 +72,10 @@ func (j *Journal) Change(id string) (k Known, found bool, err error) {
 // Changes returns those that ran here, or were cancelled, the newest first, at most limit, without their results.
 func (j *Journal) Changes(limit int) ([]Known, error) {
 	var list []Known
-	err := j.db.View(func(tx *bbolt.Tx) error {
+	err := j.store.view(func(tx *bbolt.Tx) error {
+		if tx.Bucket(claims) == nil {
+			return nil
+		}
 		c := tx.Bucket(claims).Cursor()
 		for id, raw := c.Last(); id != nil && len(list) < limit; id, raw = c.Prev() {
 			k, ran, err := j.known(tx, string(id), raw)
@@ -89,8 +93,8 @@ func (j *Journal) Changes(limit int) ([]Known, error) {
 
 // known reads one claim; ran says whether there is something to tell: one that was not for this host, or was refused, has no entry.
 func (j *Journal) known(tx *bbolt.Tx, id string, raw []byte) (k Known, ran bool, err error) {
-	k = Known{ID: id, Result: clone(tx.Bucket(results).Get([]byte(id))), Running: j.isRunning(id)}
-	_, k.Entry, err = readRecord(raw)
+	k = Known{ID: id, Result: result(tx, id), Running: j.isRunning(id)}
+	_, _, k.Entry, err = readRecord(raw)
 	return k, k.Cancelled || k.Plugin != "", err
 }
 
@@ -137,45 +141,47 @@ func (e Entry) bounded() Entry {
 // Start notes what a claimed change is, before it begins. Of long arguments it keeps the beginning.
 func (j *Journal) Start(id string, e Entry) error {
 	e = e.bounded()
-	return j.db.Update(func(tx *bbolt.Tx) error { return note(tx, id, func(old *Entry) { *old = e }) })
+	return j.store.update(func(c *change) error { return c.note(id, func(old *Entry) { *old = e }) })
 }
 
 // note changes the entry of a claim.
-func note(tx *bbolt.Tx, id string, change func(*Entry)) error {
-	raw := tx.Bucket(claims).Get([]byte(id))
+func (c *change) note(id string, change func(*Entry)) error {
+	raw := c.get(id)
 	if raw == nil {
-		return nil // forgotten meanwhile
+		return nil // lost meanwhile
 	}
-	until, e, err := readRecord(raw)
+	until, expires, e, err := readRecord(raw)
 	if err != nil {
 		return err
 	}
 	change(&e)
-	if raw, err = record(until, e); err != nil {
+	if raw, err = record(until, expires, e); err != nil {
 		return err
 	}
-	return tx.Bucket(claims).Put([]byte(id), raw)
+	return c.put(id, raw)
 }
 
 // Resume says that this process takes a change up that an earlier one began.
 func (j *Journal) Resume(id string) { j.begin(id) }
 
-// Cancel claims a change that has not come, so that it never runs here, and remembers that until the time given; Claim.Entry
-// says so to who brings it. It reports false where the change is here already.
-func (j *Journal) Cancel(id string, until, now time.Time) (bool, error) {
-	first := false
-	err := j.db.Update(func(tx *bbolt.Tx) error {
-		if first = tx.Bucket(claims).Get([]byte(id)) == nil; !first {
-			return nil
+// Cancel claims a change that has not come, so that it never runs here; Claim.Entry says so to who brings it. It reports false where
+// the change is here already.
+func (j *Journal) Cancel(id string, now time.Time) (bool, error) {
+	err := j.store.update(func(c *change) error {
+		if c.get(id) != nil || j.isRunning(id) {
+			return errNothing
 		}
-		raw, err := record(until, Entry{Came: now, Ended: now, Cancelled: true})
+		raw, err := record(j.store.clock.age()+Keep, now.Add(j.alive()), Entry{Came: now, Ended: now, Cancelled: true})
 		if err != nil {
 			return err
 		}
-		return tx.Bucket(claims).Put([]byte(id), raw)
+		return c.put(id, raw)
 	})
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrFull, err)
+	if errors.Is(err, errNothing) {
+		return false, nil
 	}
-	return first, nil
+	if err != nil {
+		return false, j.full(err)
+	}
+	return true, nil
 }

@@ -2,7 +2,6 @@ package journal
 
 import (
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,26 +10,14 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-var noon = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
-
-func opened(t testing.TB, dir string) *Journal {
-	t.Helper()
-	j, err := Open(dir, noon.Add(-time.Hour), noon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { j.Close() })
-	return j
-}
-
 // What a change is, and how it ended, is told later, also across a restart and when its result had to go.
 func TestWhatIsKnownOfAChange(t *testing.T) {
-	dir := t.TempDir()
-	j := opened(t, dir)
-	restart := Entry{Signer: "ann", Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, Targets: []string{"a", "b"}, Came: noon}
+	m := newMachine(t)
+	j := m.open()
+	restart := Entry{Signer: "ann", Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, Targets: []string{"a", "b"}, Came: now}
 	for _, id := range []string{"01A", "01B", "01C", "01D"} {
-		if c, err := j.ClaimChange(id, noon.Add(time.Minute), noon); err != nil || !c.First {
-			t.Fatal(c, err)
+		if !m.first(j, signed(id, now)) {
+			t.Fatal(id)
 		}
 	}
 	for _, id := range []string{"01A", "01B", "01C"} { // 01D was for others
@@ -39,11 +26,11 @@ func TestWhatIsKnownOfAChange(t *testing.T) {
 		}
 	}
 	for id, state := range map[string]string{"01A": "ok", "01D": ""} {
-		if err := j.EndChange(id, []byte("reply"), state, noon.Add(time.Second)); err != nil {
+		if err := j.EndChange(id, []byte("reply"), state, now.Add(time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	j.EndChange("01B", []byte("another"), "failed", noon.Add(time.Second))
+	j.EndChange("01B", []byte("another"), "failed", now.Add(time.Second))
 	seen := func() (out []string) {
 		list, err := j.Changes(9)
 		if err != nil {
@@ -58,7 +45,7 @@ func TestWhatIsKnownOfAChange(t *testing.T) {
 		t.Error(got)
 	}
 	j.Close()
-	j = opened(t, dir)
+	j = m.open()
 	if got := seen()[0]; got != "01Cfalseann2 false true" {
 		t.Error(got)
 	}
@@ -67,11 +54,11 @@ func TestWhatIsKnownOfAChange(t *testing.T) {
 	}
 	k, found, err := j.Change("01A")
 	want := restart
-	want.Ended, want.State = noon.Add(time.Second), "ok"
+	want.Ended, want.State = now.Add(time.Second), "ok"
 	if err != nil || !found || string(k.Result) != "reply" || !reflect.DeepEqual(k.Entry, want) {
 		t.Errorf("%+v, %v, %v", k, found, err)
 	}
-	if err := j.db.Update(func(tx *bbolt.Tx) error { return shrink(tx, len("reply"+"another")) }); err != nil {
+	if err := j.store.update(func(c *change) error { return shrink(c.tx, 16+len("reply"+"another")) }); err != nil {
 		t.Fatal(err)
 	}
 	if k, _, _ := j.Change("01A"); k.Result != nil || k.State != "ok" {
@@ -80,7 +67,7 @@ func TestWhatIsKnownOfAChange(t *testing.T) {
 	if k, _, _ := j.Change("01B"); string(k.Result) != "another" {
 		t.Errorf("%+v", k)
 	}
-	if c, _ := j.ClaimChange("01A", noon, noon); c.First || c.Result != nil || c.Entry.State != "ok" {
+	if c, _ := j.Begin(signed("01A", now), now); c.First || c.Result != nil || c.Entry.State != "ok" {
 		t.Errorf("%+v", c)
 	}
 	if _, found, err := j.Change("01Z"); found || err != nil {
@@ -90,20 +77,22 @@ func TestWhatIsKnownOfAChange(t *testing.T) {
 
 // A change that is cancelled before it comes is claimed by that, until it cannot come any more.
 func TestCancelledBeforeItComes(t *testing.T) {
-	j := opened(t, t.TempDir())
-	if first, err := j.Cancel("01A", noon.Add(time.Hour), noon); err != nil || !first {
+	m := newMachine(t)
+	j := m.open()
+	if first, err := j.Cancel("01A", now); err != nil || !first {
 		t.Fatal(first, err)
 	}
-	if first, err := j.Cancel("01A", noon.Add(time.Hour), noon); err != nil || first {
+	if first, err := j.Cancel("01A", now); err != nil || first {
 		t.Error(first, err)
 	}
-	if c, err := j.ClaimChange("01A", noon.Add(time.Minute), noon); err != nil || c.First || !c.Entry.Cancelled {
+	if c, err := j.Begin(signed("01A", now), now); err != nil || c.First || !c.Entry.Cancelled {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if list, _ := j.Changes(9); len(list) != 1 || !list[0].Cancelled {
 		t.Errorf("%+v", list)
 	}
-	if err := j.Forget(noon.Add(2 * time.Hour)); err != nil {
+	m.pass(Keep + time.Second)
+	if err := j.Forget(); err != nil {
 		t.Fatal(err)
 	}
 	if list, _ := j.Changes(9); len(list) != 0 {
@@ -111,51 +100,41 @@ func TestCancelledBeforeItComes(t *testing.T) {
 	}
 }
 
-// The release before this one wrote claims without entries; damage is said, and a damaged claim is one all the same.
-func TestOldAndDamagedClaims(t *testing.T) {
-	dir := t.TempDir()
-	j := opened(t, dir)
-	err := j.db.Update(func(tx *bbolt.Tx) error {
-		b := tx.Bucket(claims)
-		b.Put([]byte("01A"), seconds(noon.Add(time.Hour)))
-		return b.Put([]byte("01B"), append(seconds(noon.Add(time.Hour)), '{'))
-	})
-	if err != nil {
+// A claim whose entry cannot be read is one all the same, and that it cannot be read is said.
+func TestADamagedEntry(t *testing.T) {
+	m := newMachine(t)
+	j := m.open()
+	if err := j.store.update(func(c *change) error { return c.put("01B", []byte("{")) }); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"01A", "01B"} {
-		if c, err := j.ClaimChange(id, noon, noon); err != nil || c.First {
-			t.Errorf("%s: %+v, %v", id, c, err)
-		}
-	}
-	if k, found, err := j.Change("01A"); !found || err != nil || k.Plugin != "" {
-		t.Error(k, found, err)
+	if c, err := j.Begin(signed("01B", now), now); err != nil || c.First {
+		t.Errorf("%+v, %v", c, err)
 	}
 	if _, _, err := j.Change("01B"); err == nil {
 		t.Error("damage is not said")
 	}
 	if _, err := j.Changes(9); err == nil || !strings.Contains(err.Error(), "damaged") {
-		t.Error(err, filepath.Base(dir))
+		t.Error(err)
 	}
 }
 
 func FuzzReadRecord(f *testing.F) {
-	raw, err := record(noon, Entry{Signer: "ann", Came: noon})
+	raw, err := record(Keep, now, Entry{Signer: "ann", Came: now})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(raw)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		until, e, err := readRecord(raw)
+		until, expires, e, err := readRecord(raw)
 		if err != nil {
 			return
 		}
-		again, err := record(until, e)
+		again, err := record(until, expires, e)
 		if err != nil {
 			t.Skip() // a time that JSON cannot write
 		}
-		if _, _, err := readRecord(again); err != nil {
+		if _, _, _, err := readRecord(again); err != nil {
 			t.Error(err)
 		}
 	})
@@ -163,7 +142,8 @@ func FuzzReadRecord(f *testing.F) {
 
 // A claim is short whatever the job lists, and yet the hosts that ran it can name those that did not answer.
 func TestAClaimIsShort(t *testing.T) {
-	j := opened(t, t.TempDir())
+	m := newMachine(t)
+	j := m.open()
 	targets := make([]string, 500)
 	for i := range targets {
 		targets[i] = fmt.Sprintf("%026d", i)
@@ -173,14 +153,12 @@ func TestAClaimIsShort(t *testing.T) {
 		args[fmt.Sprint("n", i)] = strings.Repeat("y", 500)
 	}
 	for id, args := range map[string]map[string]any{"01A": {"service": "nginx"}, "01B": {"script": args["script"]}, "01C": args} {
-		if _, err := j.ClaimChange(id, noon.Add(time.Minute), noon); err != nil {
-			t.Fatal(err)
-		}
-		e := Entry{Signer: "ann", Plugin: "service", Action: "restart", Args: args, Targets: Nearest(targets, targets[490]), Total: len(targets), Came: noon}
+		m.first(j, signed(id, now))
+		e := Entry{Signer: "ann", Plugin: "service", Action: "restart", Args: args, Targets: Nearest(targets, targets[490]), Total: len(targets), Came: now}
 		if err := j.Start(id, e); err != nil {
 			t.Fatal(err)
 		}
-		j.db.View(func(tx *bbolt.Tx) error {
+		j.store.view(func(tx *bbolt.Tx) error {
 			if n := len(tx.Bucket(claims).Get([]byte(id))); n > 3<<10 {
 				t.Errorf("%s: a claim of %d bytes", id, n)
 			}

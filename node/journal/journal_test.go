@@ -12,143 +12,151 @@ import (
 	"fleet/job"
 )
 
-var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-func open(t *testing.T, dir string) *Journal {
-	t.Helper()
-	j, err := Open(dir, now.Add(-time.Hour), now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { j.Close() })
-	return j
-}
-
 func TestAChangeIsClaimedOnceAlsoAcrossRestarts(t *testing.T) {
-	dir, id, ends := t.TempDir(), job.NewID(now), now.Add(time.Minute)
-	j := open(t, dir)
-	c, err := j.ClaimChange(id, ends, now)
-	if err != nil || !c.First {
-		t.Fatalf("first claim: %+v, %v", c, err)
+	m := newMachine(t)
+	one, j := signed(job.NewID(now), now), m.open()
+	if !m.first(j, one) {
+		t.Fatal("the first is not the first")
 	}
-	if c, _ = j.ClaimChange(id, ends, now); c.First || !c.Running {
+	if c, _ := m.claim(j, one); c.First || !c.Running {
 		t.Fatalf("copy while it runs: %+v", c)
 	}
 	j.Close()
 
-	j = open(t, dir) // the node died in mid-action
-	if c, _ = j.ClaimChange(id, ends, now); c.First || c.Running || c.Result != nil {
+	j = m.open() // the node died in mid-action
+	if c, _ := m.claim(j, one); c.First || c.Running || c.Result != nil {
 		t.Fatalf("copy after a restart: %+v", c)
 	}
-	if err := j.EndChange(id, []byte("signed reply"), "ok", now); err != nil {
+	if err := j.EndChange(one.ID, []byte("signed reply"), "ok", now); err != nil {
 		t.Fatal(err)
 	}
 	j.Close()
 
-	j = open(t, dir)
-	if c, _ = j.ClaimChange(id, ends, now); c.First || string(c.Result) != "signed reply" {
+	j = m.open()
+	if c, _ := m.claim(j, one); c.First || string(c.Result) != "signed reply" {
 		t.Fatalf("copy after the end: %+v", c)
 	}
 }
 
 func TestAReadIsClaimedOnceAlsoAcrossRestarts(t *testing.T) {
-	dir, id, ends := t.TempDir(), job.NewID(now), now.Add(time.Minute)
-	j := open(t, dir)
-	c, err := j.ClaimRead(id, now, ends, now)
-	if err != nil || !c.First {
-		t.Fatalf("first claim: %+v, %v", c, err)
+	m := newMachine(t)
+	one, j := read(job.NewID(now), now), m.open()
+	if !m.first(j, one) {
+		t.Fatal("the first is not the first")
 	}
-	if c, _ = j.ClaimRead(id, now, ends, now); c.First || !c.Running {
+	if c, _ := m.claim(j, one); c.First || !c.Running {
 		t.Fatalf("copy while it runs: %+v", c)
 	}
-	j.EndRead(id)
-	if c, _ = j.ClaimRead(id, now, ends, now); c.First || c.Running {
+	j.EndRead(one.ID)
+	if c, _ := m.claim(j, one); c.First || c.Running {
 		t.Fatalf("copy after the end: %+v", c)
 	}
 	j.Close()
-	if c, _ = open(t, dir).ClaimRead(id, now, ends, now); c.First {
+	m.wall = m.wall.Add(2 * time.Hour) // a look under a wrong clock
+	m.open().Close()
+	m.wall = m.wall.Add(-2 * time.Hour)
+	if m.first(m.open(), one) {
 		t.Fatal("a read ran again after a restart")
 	}
 }
 
-func TestAReadFromBeforeTheBootIsRefused(t *testing.T) {
-	j := open(t, t.TempDir())
-	_, err := j.ClaimRead(job.NewID(now), now.Add(-2*time.Hour), now.Add(time.Minute), now)
-	if !errors.Is(err, ErrBeforeBoot) {
-		t.Fatalf("got %v", err)
+// A change that is held, and not claimed, is not known after a restart, and nothing was written.
+func TestAChangeIsHeldUntilItIsClaimed(t *testing.T) {
+	m := newMachine(t)
+	one, j := signed(job.NewID(now), now), m.open()
+	if c, err := j.Begin(one, now); err != nil || !c.First {
+		t.Fatal(c, err)
+	}
+	if c, _ := j.Begin(one, now); c.First || !c.Running {
+		t.Errorf("a copy: %+v", c)
+	}
+	if first, err := j.Cancel(one.ID, now); first || err != nil {
+		t.Error("it was cancelled as if it had not come:", err)
+	}
+	if k, _, _ := j.Change(one.ID); !k.Running {
+		t.Errorf("%+v", k)
+	}
+	j.Release(one.ID)
+	if !m.first(j, one) {
+		t.Error("it was let go of, and is not the first")
 	}
 }
 
 func TestAFloodOfReadsCannotMakeItForget(t *testing.T) {
-	j := open(t, t.TempDir())
-	first := job.NewID(now)
-	for i := range slots {
-		id := first
-		if i > 0 {
-			id = job.NewID(now)
-		}
-		if c, err := j.ClaimRead(id, now, now.Add(time.Minute), now); err != nil || !c.First {
-			t.Fatalf("claim %d: %+v, %v", i, c, err)
+	m := newMachine(t)
+	j, first := m.open(), read(job.NewID(now), now)
+	m.first(j, first)
+	for range maxReads - 1 {
+		if !m.first(j, read(job.NewID(now), now)) {
+			t.Fatal("not the first")
 		}
 	}
-	if _, err := j.ClaimRead(job.NewID(now), now, now.Add(time.Minute), now); !errors.Is(err, ErrFull) {
+	if _, err := m.claim(j, read(job.NewID(now), now)); !errors.Is(err, ErrFull) {
 		t.Fatalf("one too many: %v", err)
 	}
-	if c, _ := j.ClaimRead(first, now, now.Add(time.Minute), now); c.First {
+	m.wall = m.wall.Add(30 * time.Second) // a clock that jumps frees nothing
+	if _, err := m.claim(j, read(job.NewID(now), now)); !errors.Is(err, ErrFull) {
+		t.Fatalf("one too many after a jump: %v", err)
+	}
+	if m.first(j, first) {
 		t.Fatal("the first was forgotten")
 	}
-	later := now.Add(2 * time.Minute)
-	if c, err := j.ClaimRead(job.NewID(later), later, later.Add(time.Minute), later); err != nil || !c.First {
-		t.Fatalf("after they expired: %+v, %v", c, err)
+	m.pass(2 * time.Minute)
+	if !m.first(j, read(job.NewID(m.wall), m.wall)) {
+		t.Fatal("after they expired")
+	}
+	j.Close()
+	if !m.first(m.open(), read(job.NewID(m.wall), m.wall)) {
+		t.Fatal("after a restart")
 	}
 }
 
 func TestASecondProcessIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	open(t, dir)
-	if _, err := Open(dir, now, now); !errors.Is(err, ErrLocked) {
+	m := newMachine(t)
+	m.open()
+	if _, err := Open(m.config()); !errors.Is(err, ErrLocked) {
 		t.Fatalf("got %v", err)
 	}
 }
 
 func TestForgetDropsOnlyWhatIsOver(t *testing.T) {
-	j := open(t, t.TempDir())
-	id := job.NewID(now)
-	j.ClaimChange(id, now.Add(time.Minute), now)
-	j.EndChange(id, []byte("r"), "ok", now)
+	m := newMachine(t)
+	j, one := m.open(), signed(job.NewID(now), now)
+	m.first(j, one)
+	j.EndChange(one.ID, []byte("r"), "ok", now)
 	for _, step := range []struct {
-		after time.Duration
-		first bool
-	}{{Keep - time.Second, false}, {Keep + time.Second, true}} {
-		at := now.Add(step.after)
-		if err := j.Forget(at); err != nil {
+		pass  time.Duration
+		known bool
+	}{{Keep - time.Second, true}, {2 * time.Second, false}} {
+		m.pass(step.pass)
+		if err := j.Forget(); err != nil {
 			t.Fatal(err)
 		}
-		if c, _ := j.ClaimChange(id, at.Add(time.Minute), at); c.First != step.first {
-			t.Errorf("after %s: %+v", step.after, c)
+		if k, known, _ := j.Change(one.ID); known != step.known {
+			t.Errorf("%+v", k)
 		}
 	}
 }
 
 // The ring is made again if the disk was full when it was made, and never trusted at another size.
 func TestACutRingIsMadeAgain(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "reads.ring"), []byte("cut"), 0o600); err != nil {
+	m := newMachine(t)
+	if err := os.WriteFile(filepath.Join(m.dir, readsFile), []byte("cut"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j := open(t, dir)
-	if c, err := j.ClaimRead(job.NewID(now), now, now.Add(time.Minute), now); err != nil || !c.First {
-		t.Fatalf("%+v, %v", c, err)
+	if !m.first(m.open(), read(job.NewID(now), now)) {
+		t.Fatal("not the first")
 	}
-	if info, _ := os.Stat(filepath.Join(dir, "reads.ring")); info.Size() != slots*slotSize {
+	if info, _ := os.Stat(filepath.Join(m.dir, readsFile)); info.Size() != maxReads*slotSize {
 		t.Errorf("size %d", info.Size())
 	}
 }
 
 func TestAnIdOfAnotherLengthIsRefused(t *testing.T) {
-	j := open(t, t.TempDir())
+	m := newMachine(t)
+	j := m.open()
 	for _, id := range []string{"", "x", strings.Repeat("x", idSize+1)} {
-		if _, err := j.ClaimRead(id, now, now.Add(time.Minute), now); err == nil {
+		if _, err := m.claim(j, read(id, now)); err == nil {
 			t.Errorf("id %q was taken", id)
 		}
 	}
@@ -157,20 +165,14 @@ func TestAnIdOfAnotherLengthIsRefused(t *testing.T) {
 func BenchmarkClaim(b *testing.B) {
 	for _, kind := range []string{"read", "change"} {
 		b.Run(kind, func(b *testing.B) {
-			j, err := Open(b.TempDir(), time.Time{}, now)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer j.Close()
+			m := newMachine(b)
+			j := m.open()
 			for i := 0; b.Loop(); i++ {
-				id, at := fmt.Sprintf("%026d", i), now.Add(time.Duration(i)*time.Second)
-				if kind == "read" {
-					_, err = j.ClaimRead(id, at, at.Add(time.Second), at)
-				} else {
-					_, err = j.ClaimChange(id, at.Add(time.Second), at)
-				}
-				if err != nil {
-					b.Fatal(err)
+				m.pass(time.Second)
+				one := signed(fmt.Sprintf("%026d", i), m.wall)
+				one.Change, one.Expires = kind == "change", m.wall.Add(time.Millisecond)
+				if c, err := m.claim(j, one); err != nil || !c.First {
+					b.Fatal(c, err)
 				}
 			}
 		})

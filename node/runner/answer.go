@@ -58,7 +58,9 @@ func (a *answer) end(r job.Reply) {
 		a.r.running.end(a.decision.Job.ID)
 	}
 	switch id := a.decision.Job.ID; {
-	case !a.decision.Claim.First: // refused before it was claimed: one of the same id may be running
+	case !a.decision.Claim.First: // a copy, or refused before it was looked at: one of the same id may be running
+	case !a.decision.Claimed:
+		a.r.recent.put(id, signed) // for who asks for it; a copy is stopped by the gate
 	case a.decision.Change:
 		if err := a.r.config.Journal.EndChange(id, signed, string(r.State), time.Now().UTC()); err != nil {
 			a.r.counts.add(JournalErrors, "")
@@ -82,7 +84,7 @@ func (a *answer) again() {
 	}
 	claim := a.decision.Claim
 	kept := claim.Result
-	if kept == nil {
+	if kept == nil && !claim.Running { // while it runs there may be a refusal from before it had all its signatures
 		kept = a.r.recent.get(a.decision.Job.ID)
 	}
 	switch e := claim.Entry; {

@@ -112,7 +112,7 @@ func (r *Runner) answerToLeft(l detached.Left) (*answer, error) {
 		return nil, err
 	}
 	d := gate.Decision{Job: j, Hash: u.Hash(), Signer: identity.AdminEntry{Name: l.Call.Signer, Key: key}, Change: true}
-	d.Claim.First = true
+	d.Claim.First, d.Claimed = true, true
 	a := r.answerTo(d, l.Signed, time.UnixMilli(l.Call.Came))
 	a.log.Info("job is resumed")
 	return a, nil

@@ -89,6 +89,9 @@ func newLossyHost(w *lossyWorld, i int) *lossyHost {
 	if h.self, err = identity.VerifyChain(w.root.Public(), h.creds.Chain, time.Now()); err != nil {
 		w.t.Fatal(err)
 	}
+	if err := journal.Create(h.dir, time.Now()); err != nil {
+		w.t.Fatal(err)
+	}
 	h.stands(job.Alive, 0)
 	r := w.rand(h.name)
 	upTo := func(d time.Duration) time.Duration { return 1 + time.Duration(r.Int64N(int64(d))) }
@@ -172,7 +175,11 @@ func (h *lossyHost) boot() {
 	}
 	p, log := &lossyProcess{conn: inProcess(h.w.t, h.w.far), dead: make(chan struct{})}, slog.New(slog.DiscardHandler)
 	var err error
-	if p.journal, err = journal.Open(h.dir, h.booted, h.now()); err != nil {
+	booted := h.booted
+	p.journal, err = journal.Open(journal.Config{
+		Dir: h.dir, Boot: journal.Boot{ID: booted.String(), Up: func() time.Duration { return h.now().Sub(booted) }}, Life: job.MaxLife, Skew: job.MaxSkew, Now: h.now, Log: log,
+	})
+	if err != nil {
 		h.w.t.Fatal(err)
 	}
 	if p.audit, err = audit.Open(filepath.Join(h.dir, "audit"), log); err != nil {
@@ -314,21 +321,24 @@ type lossyJournal struct {
 	dead chan struct{}
 }
 
-func (j lossyJournal) ClaimChange(id string, expires, now time.Time) (journal.Claim, error) {
+func (j lossyJournal) ClaimChange(one journal.Job, now time.Time) error {
 	j.h.reaches(beforeClaim, job.Run, j.dead)
-	c, err := j.Journal.ClaimChange(id, expires, now)
-	if c.First {
-		j.h.count(j.h.claims, id)
+	err := j.Journal.ClaimChange(one, now)
+	if err == nil {
+		j.h.count(j.h.claims, one.ID)
 		j.h.reaches(afterClaim, job.Run, j.dead)
 	}
-	return c, err
+	return err
 }
 
-func (j lossyJournal) ClaimRead(id string, issued, expires, now time.Time) (journal.Claim, error) {
+func (j lossyJournal) Begin(one journal.Job, now time.Time) (journal.Claim, error) {
+	if one.Change {
+		return j.Journal.Begin(one, now)
+	}
 	j.h.reaches(beforeClaim, job.Match, j.dead)
-	c, err := j.Journal.ClaimRead(id, issued, expires, now)
+	c, err := j.Journal.Begin(one, now)
 	if c.First {
-		j.h.count(j.h.claims, id)
+		j.h.count(j.h.claims, one.ID)
 		j.h.reaches(afterClaim, job.Match, j.dead)
 	}
 	return c, err

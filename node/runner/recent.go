@@ -19,10 +19,11 @@ func (r *recent) put(id string, signed []byte) {
 	if r.reply == nil {
 		r.reply = map[string][]byte{}
 	}
-	if _, ok := r.reply[id]; ok {
-		return // the first answer stays
+	old, known := r.reply[id]
+	if !known {
+		r.order = append(r.order, id)
 	}
-	r.reply[id], r.order, r.bytes = signed, append(r.order, id), r.bytes+len(signed)
+	r.reply[id], r.bytes = signed, r.bytes+len(signed)-len(old) // a job that was refused may run with another signature
 	for len(r.order) > maxReplies || r.bytes > r.limit {
 		r.bytes -= len(r.reply[r.order[0]])
 		delete(r.reply, r.order[0])

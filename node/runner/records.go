@@ -15,7 +15,7 @@ type History interface {
 	Change(id string) (k journal.Known, found bool, err error)
 	Changes(limit int) ([]journal.Known, error)
 	// Cancel sees to it that a change which has not come never runs; false where it is here already.
-	Cancel(id string, until, now time.Time) (bool, error)
+	Cancel(id string, now time.Time) (bool, error)
 }
 
 // Records tell of the jobs of this host, for the plugin jobs.
@@ -94,7 +94,7 @@ func (r Records) Cancel(id string) (jobs.Stop, answers.Job, error) {
 	if r.r.running.cancel(id) {
 		return jobs.Told, answers.Job{}, nil
 	}
-	barred, err := r.history.Cancel(id, now.Add(job.MaxLife+job.MaxSkew), now)
+	barred, err := r.history.Cancel(id, now)
 	if barred || err != nil {
 		return jobs.Barred, answers.Job{}, err
 	}

@@ -24,29 +24,12 @@ type claim struct {
 // cleanEvery is how often claims that have run out are dropped.
 const cleanEvery = time.Minute
 
-// ClaimChange implements gate.Journal.
-func (m *memory) ClaimChange(id string, expires, now time.Time) (journal.Claim, error) {
-	return m.claim(id, expires, now)
-}
-
-// ClaimRead implements gate.Journal.
-func (m *memory) ClaimRead(id string, _, expires, now time.Time) (journal.Claim, error) {
-	return m.claim(id, expires, now)
-}
-
-// Find implements gate.Journal.
-func (m *memory) Find(id string) (journal.Claim, bool) {
+// Begin implements gate.Journal, as the next four do.
+func (m *memory) Begin(j journal.Job, now time.Time) (journal.Claim, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c, seen := m.claims[id]
-	return journal.Claim{Running: c.running, Result: c.reply}, seen
-}
-
-func (m *memory) claim(id string, expires, now time.Time) (journal.Claim, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if c, seen := m.claims[id]; seen {
-		return journal.Claim{Running: c.running, Result: c.reply}, nil
+	if c, seen := m.claims[j.ID]; seen {
+		return c.told(), nil
 	}
 	if m.claims == nil {
 		m.claims = map[string]claim{}
@@ -59,9 +42,32 @@ func (m *memory) claim(id string, expires, now time.Time) (journal.Claim, error)
 			}
 		}
 	}
-	m.claims[id] = claim{until: expires, running: true}
+	m.claims[j.ID] = claim{until: j.Expires, running: true}
 	return journal.Claim{First: true}, nil
 }
+
+// ClaimChange has nothing to do: what is begun is claimed.
+func (m *memory) ClaimChange(journal.Job, time.Time) error { return nil }
+
+// Refuse does not remember: no action comes and no policy changes on hosts that do not exist.
+func (m *memory) Refuse(j journal.Job, _ journal.Refusal) { m.Release(j.ID) }
+
+// Release lets go of a job.
+func (m *memory) Release(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.claims, id)
+}
+
+// Find says how a job stands.
+func (m *memory) Find(j journal.Job) (journal.Claim, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, seen := m.claims[j.ID]
+	return c.told(), seen
+}
+
+func (c claim) told() journal.Claim { return journal.Claim{Running: c.running, Result: c.reply} }
 
 // Start implements runner.Journal, as the next three do. Nobody asks such a host for its jobs later.
 func (m *memory) Start(string, journal.Entry) error { return nil }

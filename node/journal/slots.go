@@ -1,0 +1,95 @@
+package journal
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"sync/atomic"
+)
+
+// slotSize is that of a slot in a file, with its checksum. It divides a disk's sector, so that none is ever half written.
+const slotSize = 64
+
+const slotRoom = slotSize - 4
+
+// slots is a file of fixed size that was written out whole when it was made: what is written later needs no room on the disk. What
+// cannot be written is remembered in memory all the same, by who uses it.
+type slots struct {
+	file   *os.File
+	failed atomic.Pointer[error] // why the file is not there, or the last write failed
+}
+
+func (s *slots) fail(err error) error {
+	s.failed.Store(&err)
+	return err
+}
+
+// trouble is why what is remembered is not on disk, or nil.
+func (s *slots) trouble() error { return *s.failed.Load() }
+
+// openSlots opens a file of n slots, or makes it, and returns their content; nil for one that is free. fresh says that there was no
+// such file, and damaged that something in it is not what was written.
+func openSlots(path string, n int) (s *slots, content [][]byte, fresh, damaged bool) {
+	s, content = &slots{}, make([][]byte, n)
+	size := n * slotSize
+	raw, err := os.ReadFile(path)
+	fresh, damaged = errors.Is(err, fs.ErrNotExist), err != nil || len(raw) != size
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if s.fail(err) == nil {
+		s.file = f
+	}
+	if damaged { // or new. Zeros are written out, so that later writes need no room
+		if f != nil {
+			_, err = f.WriteAt(make([]byte, size), 0)
+			s.fail(errors.Join(err, f.Truncate(int64(size)), f.Sync()))
+		}
+		return s, content, fresh, !fresh
+	}
+	for i := range content {
+		one := raw[i*slotSize:][:slotSize]
+		switch body := one[:slotRoom]; {
+		case zero(one):
+		case binary.BigEndian.Uint32(one[slotRoom:]) == crc32.ChecksumIEEE(body):
+			content[i] = body
+		default:
+			damaged = true
+		}
+	}
+	return s, content, false, damaged
+}
+
+func zero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
+
+// write writes a slot, which survives the end of this process.
+func (s *slots) write(i int, body []byte) {
+	if s.file == nil {
+		return
+	}
+	one := make([]byte, slotSize)
+	if len(body) > 0 {
+		copy(one[:slotRoom], body)
+		binary.BigEndian.PutUint32(one[slotRoom:], crc32.ChecksumIEEE(one[:slotRoom]))
+	}
+	_, err := s.file.WriteAt(one, int64(i*slotSize))
+	s.fail(err)
+}
+
+// sync sees to it that what was written survives a crash of the machine.
+func (s *slots) sync() {
+	if s.file == nil {
+		return
+	}
+	if err := s.file.Sync(); err != nil {
+		s.fail(err)
+	}
+}
+
+func (s *slots) close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
