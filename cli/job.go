@@ -187,6 +187,9 @@ func (e *env) showPast(p report.Past, o lookOptions, interrupted bool) error {
 			hints: []string{"to see recent changes: fleet job list; answers to reads are kept only until the node stops"}}
 	}
 	end := endingOf(p.Run.Results)
+	if p.Unnamed() > 0 && end == endFine {
+		end = endSilent
+	}
 	if interrupted {
 		end = endInterrupted
 	}

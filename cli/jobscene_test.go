@@ -3,6 +3,7 @@ package cli
 import (
 	"fleet/client"
 	"fleet/job"
+	"fleet/plugins/answers"
 )
 
 const pastID = "01M8ECYHY3CMGEQK924NP89792"
@@ -41,6 +42,12 @@ func jobsScene() *scene {
 		{name: "web6", does: map[string]client.Outcome{"jobs list": list("failed"), "jobs show": past("failed", "", false, nil),
 			"jobs cancel": says(job.Unchanged, "had ended: failed", nil)}},
 	}}
+}
+
+// unnamedScene is a host that knows of a job for three hosts, and names only itself.
+func unnamedScene() *scene {
+	j := answers.Job{ID: pastID, State: "ok", Signer: "ann", Plugin: "service", Action: "restart", Kept: true, Targets: []string{"node0"}, Total: 3}
+	return &scene{hosts: []sceneHost{{name: "web1", does: map[string]client.Outcome{"jobs show": says(job.OK, "ok", answers.Data(j))}}}}
 }
 
 // forgottenScene is hosts that know of no job.

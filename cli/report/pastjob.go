@@ -131,6 +131,9 @@ func (p Past) Running() int {
 	return n
 }
 
+// Unnamed is how many of its targets no host that answered could name. They did not answer.
+func (p Past) Unnamed() int { return max(0, p.Total-p.Named) }
+
 // Title is the job in one line. It may hold foreign text.
 func (p Past) Title() string {
 	if !p.Known {
@@ -143,8 +146,8 @@ func (p Past) Title() string {
 	if !p.Came.IsZero() {
 		parts = append(parts, p.Came.Local().Format(Stamp))
 	}
-	if p.Total > p.Named {
-		parts = append(parts, fmt.Sprintf("%d of its %d targets are not known to any host that answered", p.Total-p.Named, p.Total))
+	if n := p.Unnamed(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d of its %d targets are not known to any host that answered", n, p.Total))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -98,9 +98,11 @@ func (j *Journal) known(tx *bbolt.Tx, id string, raw []byte) (k Known, ran bool,
 	return k, k.Cancelled || k.Plugin != "", err
 }
 
-// Nearest are the targets of a job that the host self remembers: those that follow it in the list, which goes round. So a claim is
-// short whatever the list, and together the hosts that know the job name all of it, unless 16 in a row are silent.
+// Nearest are the targets of a job that the host self remembers: those that follow it by id, from the last on to the first.
+// So a claim is short whatever the list, and together the hosts that know the job name all of it, unless 16 in a row are
+// silent. Ids are random, so the hosts of a rack that lost its power do not follow one another.
 func Nearest[ID ~string](targets []ID, self ID) []string {
+	targets = slices.Sorted(slices.Values(targets))
 	at := max(slices.Index(targets, self), 0)
 	out := make([]string, 0, nearest)
 	for i := range min(nearest, len(targets)) {
