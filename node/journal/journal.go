@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -72,7 +73,7 @@ func Create(dir string, now time.Time) error {
 const refusedFile, readsFile = "refused.ring", "reads.ring"
 
 func newStore(c Config) *store {
-	s := &store{path: filepath.Join(c.Dir, dbFile), now: c.Now, clock: clock{boot: c.Boot, opened: time.Now()}}
+	s := &store{path: filepath.Join(c.Dir, dbFile), now: c.Now, file: os.OpenFile, clock: clock{boot: c.Boot, opened: time.Now()}}
 	s.log = func(message string, err error) {
 		switch {
 		case c.Log == nil:

@@ -38,7 +38,8 @@ type Refusal struct {
 // refusals remembers what was refused, so that the same does not run later. There is no clock in it: one is remembered until the
 // room is needed. Then the one that expires first has to go, of the signer who has most, and from then on nothing of that signer
 // passes that expires no later: so a flood costs only who signed it, and opens no way for what was refused. In the file a slot has
-// when it expires (Unix milliseconds, 8 bytes), signer, mark and reason; one without a mark is a signer's bound.
+// when it expires (Unix milliseconds, 8 bytes), signer, mark and reason; one without a mark is a signer's bound, or that of all
+// where it has no signer: then there were more signers than slots.
 type refusals struct {
 	mu     sync.Mutex
 	slots  *slots
@@ -100,8 +101,12 @@ func (r *refusals) find(j Job) (Refusal, bool) {
 const tooMany = "seen"
 
 func (r *refusals) beyond(j Job) bool {
-	i, bounded := r.bound[j.Signer]
-	return bounded && j.Expires.UnixMilli() <= r.list[i].expires
+	for _, signer := range []Mark{j.Signer, {}} {
+		if i, bounded := r.bound[signer]; bounded && j.Expires.UnixMilli() <= r.list[i].expires {
+			return true
+		}
+	}
+	return false
 }
 
 // add remembers a refusal; the first one stays. That of a change is on disk when it returns, if it can be.
@@ -143,15 +148,34 @@ func (r *refusals) makeRoom() int {
 			most = signer
 		}
 	}
-	i := r.takeFirst(most)
 	at, bounded := r.bound[most]
+	if r.count[most] < 2 && !(bounded && r.count[most] == 1) {
+		return r.boundAll()
+	}
+	i := r.takeFirst(most)
 	expires := r.list[i].expires
-	if !bounded {
+	if !bounded { // the bound takes the first one's slot
 		at, i = i, r.takeFirst(most)
 		expires = r.list[i].expires
 	}
 	r.keep(at, refused{expires: max(expires, r.list[at].expires), signer: most})
 	return i
+}
+
+// boundAll makes one bound of all that is remembered, and returns an empty slot.
+func (r *refusals) boundAll() int {
+	all := refused{signer: Mark{}}
+	for i, one := range r.list {
+		all.expires = max(all.expires, one.expires)
+		r.list[i] = refused{}
+		r.slots.write(i, nil)
+	}
+	clear(r.byMark)
+	clear(r.count)
+	clear(r.bound)
+	r.keep(0, all)
+	r.used = 2
+	return 1
 }
 
 // takeFirst takes out the refusal of a signer that expires first.

@@ -56,6 +56,7 @@ func openSlots(path string, n int) (s *slots, content [][]byte, fresh, damaged b
 			content[i] = body
 		default:
 			damaged = true
+			s.write(i, nil)
 		}
 	}
 	return s, content, false, damaged

@@ -35,6 +35,7 @@ type store struct {
 	path string
 	now  func() time.Time
 	log  func(message string, err error)
+	file func(path string, flag int, mode os.FileMode) (*os.File, error) // os.OpenFile, but in tests
 
 	mu       sync.Mutex // one transaction at a time: nobody waits within bbolt for one that a fault has ended
 	db       *bbolt.DB  // nil: it cannot even be read
@@ -50,7 +51,7 @@ var errNothing = errors.New("nothing to write")
 
 // create makes a database without a claim. There must be none.
 func (s *store) create(lost string) error {
-	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.file(s.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -102,10 +103,10 @@ func (s *store) openFile() error {
 	if info.Mode().Perm()&0o077 != 0 || info.Mode().Perm()&0o600 != 0o600 {
 		os.Chmod(s.path, 0o600) // what cannot be done shows in a moment
 	}
-	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+	f, err := s.file(s.path, os.O_RDWR, 0)
 	if errors.Is(err, syscall.EROFS) {
 		s.readOnly = err
-		f, err = os.Open(s.path)
+		f, err = s.file(s.path, os.O_RDONLY, 0)
 	}
 	if err != nil {
 		return err
