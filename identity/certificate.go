@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -88,6 +89,10 @@ func (i Issuer) Fits() bool {
 // Issue makes the certificate of the node with n's Key, Seal, Name, Role and Labels. It holds for NodeLife; the caller has
 // decided that this host may have it.
 func (i Issuer) Issue(n NodeIdentity, now time.Time) (Chain, error) {
+	return i.issueFor(n, now, NodeLife)
+}
+
+func (i Issuer) issueFor(n NodeIdentity, now time.Time, life time.Duration) (Chain, error) {
 	if err := n.check(); err != nil {
 		return Chain{}, err
 	}
@@ -104,7 +109,7 @@ func (i Issuer) Issue(n NodeIdentity, now time.Time) (Chain, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: n.Name}, URIs: uris,
-		NotBefore: now.Add(-backdate), NotAfter: now.Add(NodeLife),
+		NotBefore: now.Add(-backdate), NotAfter: now.Add(life),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
@@ -161,6 +166,9 @@ func verifyLeaf(fleet FleetID, issuing *x509.Certificate, der []byte, now time.T
 	}
 	if err := inTime(cert, now); err != nil {
 		return none, fmt.Errorf("certificate of %q: %w", cert.Subject.CommonName, err)
+	}
+	if cert.NotAfter.Sub(cert.NotBefore) > backdate+NodeLife {
+		return none, fmt.Errorf("certificate of %q holds until %s, longer than any that fleet issues", cert.Subject.CommonName, cert.NotAfter.UTC().Format(time.RFC3339))
 	}
 	key, err := PublicKeyOf[Node](leafKey)
 	if err != nil {
@@ -221,6 +229,26 @@ func inTime(c *x509.Certificate, now time.Time) error {
 	case now.After(c.NotAfter):
 		return fmt.Errorf("expired on %s, and this host's clock says %s; if the clock is right, admit the host again with a new token",
 			c.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// Matches is an error if n is not the identity that a host knows to be its own. A peer issues certificates, at admission
+// and renewal, but does not decide who a host is: only the time and the issuing key are its to choose.
+func (n NodeIdentity) Matches(own NodeIdentity) error {
+	switch {
+	case n.Fleet != own.Fleet:
+		return fmt.Errorf("another fleet, %s instead of %s", n.Fleet, own.Fleet)
+	case n.ID != own.ID:
+		return fmt.Errorf("another node, %s instead of %s", n.ID, own.ID)
+	case n.Name != own.Name:
+		return fmt.Errorf("another name, %q instead of %q", n.Name, own.Name)
+	case n.Role != own.Role:
+		return fmt.Errorf("another role, %s instead of %s", n.Role, own.Role)
+	case !maps.Equal(n.Labels, own.Labels):
+		return fmt.Errorf("other labels, %v instead of %v", n.Labels, own.Labels)
+	case !bytes.Equal(n.Seal, own.Seal):
+		return errors.New("another sealing key")
 	}
 	return nil
 }

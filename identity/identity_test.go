@@ -152,6 +152,7 @@ func TestChainsThatDoNotHold(t *testing.T) {
 	w, other, key := newWorld(t), newWorld(t), NewKey[Node]()
 	good, _ := w.issuer.Issue(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member}, now)
 	foreign, _ := other.issuer.Issue(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member}, now)
+	ancient, _ := w.issuer.issueFor(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member}, now, NodeLife+time.Hour)
 	forged := Chain{Leaf: bytes.Clone(good.Leaf), Issuing: good.Issuing}
 	forged.Leaf[len(forged.Leaf)-1] ^= 1 // the last byte of the signature
 	tests := []struct {
@@ -165,6 +166,7 @@ func TestChainsThatDoNotHold(t *testing.T) {
 		{"leaf as issuer", Chain{Leaf: good.Leaf, Issuing: good.Leaf}, now, "another fleet"},
 		{"issuer as leaf", Chain{Leaf: good.Issuing, Issuing: good.Issuing}, now, "not signed by its issuing CA"},
 		{"expired", good, now.Add(NodeLife + time.Second), "expired on"},
+		{"holds for years", ancient, now, "longer than any that fleet issues"},
 		{"clock far behind", good, now.Add(-25 * time.Hour), "set this host's clock"},
 		{"garbage", Chain{Leaf: []byte("x"), Issuing: good.Issuing}, now, "node certificate"},
 		{"too large", Chain{Leaf: make([]byte, maxCertDER+1), Issuing: good.Issuing}, now, "too large"},

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -93,8 +92,11 @@ func accept(a identity.Admission, token identity.Token, key identity.PrivateKey[
 	if err != nil {
 		return Membership{}, nil, fmt.Errorf("the certificate that came: %w", err)
 	}
-	if me.ID != key.Public().ID() || me.Name != name || !bytes.Equal(me.Seal, seal.Public()) {
-		return Membership{}, nil, errors.New("the certificate that came is for another host")
+	own := identity.NodeIdentity{
+		Fleet: token.Root.ID(), ID: key.Public().ID(), Name: name, Role: token.Record.Role, Labels: token.Record.Labels, Seal: seal.Public(),
+	}
+	if err := me.Matches(own); err != nil {
+		return Membership{}, nil, fmt.Errorf("the certificate that came is for %w; the peer that issued it may be in wrong hands", err)
 	}
 	if len(a.Documents) == 0 {
 		return Membership{}, nil, errors.New("no roster came")

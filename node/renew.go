@@ -119,8 +119,12 @@ func (n *Node) useChain(chain identity.Chain) error {
 	if err != nil {
 		return err
 	}
-	if id.ID != n.me.Key.Public().ID() {
-		return fmt.Errorf("certificate is for %s and not for this node", id.Name)
+	own := n.identity()
+	if err := id.Matches(own); err != nil {
+		return fmt.Errorf("the renewed certificate is for %w; the peer that issued it may be in wrong hands", err)
+	}
+	if id.NotAfter.Before(own.NotAfter) {
+		return fmt.Errorf("the renewed certificate ends on %s, before the one it replaces", id.NotAfter.UTC().Format(time.RFC3339))
 	}
 	n.keys.mu.Lock()
 	defer n.keys.mu.Unlock()

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -144,4 +145,45 @@ func FuzzRenewalAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A peer that answers a renewal with another identity for this host is refused, and nothing is stored.
+func TestARenewalExtendsTimeAndNothingElse(t *testing.T) {
+	now := time.Now()
+	n := solitary(t, now)
+	before, disk := n.identity(), n.keys.disk.Chain
+	for name, change := range map[string]func(*identity.NodeIdentity){
+		"another sealing key": func(id *identity.NodeIdentity) { id.Seal = identity.NewSealKey().Public() },
+		"another role":        func(id *identity.NodeIdentity) { id.Role = identity.Member },
+		"other labels":        func(id *identity.NodeIdentity) { id.Labels = map[string]string{"env": "dev"} },
+		"another name":        func(id *identity.NodeIdentity) { id.Name = "web2" },
+		"another node":        func(id *identity.NodeIdentity) { id.Key = identity.NewKey[identity.Node]().Public() },
+	} {
+		id := before
+		change(&id)
+		chain, err := n.issuer().Issue(id, now.Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := n.useChain(chain); err == nil || !strings.Contains(err.Error(), "is for "+name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if after := n.identity(); !reflect.DeepEqual(after, before) || !reflect.DeepEqual(n.keys.disk.Chain, disk) {
+		t.Errorf("%+v became %+v", before, after)
+	}
+	earlier, err := n.issuer().Issue(before, now.Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.useChain(earlier); err == nil || !strings.Contains(err.Error(), "before the one it replaces") {
+		t.Errorf("a certificate that ends earlier: %v", err)
+	}
+	good, err := n.issuer().Issue(before, now.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.useChain(good); err != nil || !n.identity().NotAfter.After(before.NotAfter) {
+		t.Errorf("a good one: %v", err)
+	}
 }
