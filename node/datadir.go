@@ -76,6 +76,9 @@ func OpenDataDir(path string) (*DataDir, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, syscall.EROFS) { // who was here before can be here again, and be asked
+		f, err = os.Open(filepath.Join(path, lockFile))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}

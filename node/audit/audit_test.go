@@ -430,3 +430,42 @@ func BenchmarkAdd(b *testing.B) {
 		}
 	}
 }
+
+// On a disk that is read-only when the agent starts no line can be written, and that is said; when it can be written again the chain goes
+// on where it was left, with how many are missing.
+func TestAReadOnlyDisk(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Open(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Add(Entry{Event: Decided})
+	l.Close()
+
+	l = &Log{dir: dir, log: slog.New(slog.DiscardHandler), maxFile: MaxFile, write: (*os.File).Write, floods: map[Event]*flood{}}
+	l.create = func(name string, flag int, _ os.FileMode) (*os.File, error) {
+		return nil, &os.PathError{Op: "open", Path: name, Err: syscall.EROFS}
+	}
+	if err := l.begin(); !errors.Is(err, syscall.EROFS) {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := l.AddDurable(Entry{Event: Decided}); !errors.Is(err, syscall.EROFS) {
+			t.Error(err)
+		}
+	}
+	if l.Lost() != 3 {
+		t.Error(l.Lost())
+	}
+	l.create = os.OpenFile
+	if err := l.AddDurable(Entry{Event: Decided}); err != nil || l.Lost() != 0 {
+		t.Error(err, l.Lost())
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, logName))
+	if lines := strings.Count(string(raw), "\n"); err != nil || lines != 3 || !strings.Contains(string(raw), `"count":3`) {
+		t.Errorf("%s %v", raw, err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"fleet/internal/logkey"
@@ -30,9 +31,10 @@ type Log struct {
 	log     *slog.Logger
 	maxFile int64
 	write   func(*os.File, []byte) (int, error) // a field so that tests can fill the disk
+	create  func(name string, flag int, mode os.FileMode) (*os.File, error)
 
 	mu     sync.Mutex
-	file   *os.File
+	file   *os.File // nil: the disk is read-only
 	size   int64 // of file, up to its last whole line
 	torn   bool  // a piece of a line may stand behind size
 	head   *os.File
@@ -45,21 +47,31 @@ type Log struct {
 }
 
 // Open opens or makes the audit in dir and finds where its chain was left. Where that is not where it should be, the first
-// lines say so (Gap). It fails if dir cannot be made or read.
+// lines say so (Gap). It fails if dir cannot be made or read; on a read-only disk it goes on, and no line can be written until that
+// has ended.
 func Open(dir string, log *slog.Logger) (*Log, error) {
-	l := &Log{dir: dir, log: log, maxFile: MaxFile, write: (*os.File).Write, floods: map[Event]*flood{}}
+	l := &Log{dir: dir, log: log, maxFile: MaxFile, write: (*os.File).Write, create: os.OpenFile, floods: map[Event]*flood{}}
+	if err := l.begin(); err != nil && !errors.Is(err, syscall.EROFS) {
+		return nil, err
+	}
+	return l, nil
+}
+
+// begin opens the files and writes down what is not as it was left.
+func (l *Log) begin() error {
 	notes, err := l.open()
 	if err != nil {
 		l.closeFiles()
-		return nil, fmt.Errorf("open audit in %s: %w", dir, err)
+		l.file, l.head = nil, nil
+		return fmt.Errorf("open audit in %s: %w", l.dir, err)
 	}
 	for _, note := range notes {
-		log.Warn("the audit log is not as this node left it", logkey.Error, note)
-		if err := l.AddDurable(Entry{Event: Gap, Message: note}); err != nil {
-			break // said by Add; the next line that can be written counts it
+		l.log.Warn("the audit log is not as this node left it", logkey.Error, note)
+		if err := l.put(Entry{Event: Gap, Message: note}, true); err != nil {
+			break // said by put; the next line that can be written counts it
 		}
 	}
-	return l, nil
+	return nil
 }
 
 // Add writes one line, with one write(2). After a crash of the whole machine the newest such lines may be missing.
@@ -81,7 +93,13 @@ var errClosed = errors.New("audit is closed")
 func (l *Log) put(e Entry, durable bool) error {
 	err := errClosed
 	if !l.closed {
-		err = l.putLost()
+		err = nil
+		if l.file == nil {
+			err = l.begin()
+		}
+		if err == nil {
+			err = l.putLost()
+		}
 	}
 	if err == nil {
 		err = l.append(e, durable)
@@ -238,6 +256,10 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.tellFloods(time.Time{})
+	if l.file == nil {
+		l.closed = true
+		return nil
+	}
 	err := errors.Join(l.putLost(), l.file.Sync(), l.head.Sync())
 	l.closed = true
 	return errors.Join(err, l.closeFiles())

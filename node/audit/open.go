@@ -63,11 +63,11 @@ func (l *Log) open() (notes []string, err error) {
 	if err != nil {
 		notes = append(notes, err.Error())
 	}
-	l.file, err = os.OpenFile(filepath.Join(l.dir, logName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	l.file, err = l.create(filepath.Join(l.dir, logName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if l.head, err = os.OpenFile(filepath.Join(l.dir, headName), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if l.head, err = l.create(filepath.Join(l.dir, headName), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, err
 	}
 	cut, err := l.cutTorn()

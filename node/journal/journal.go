@@ -367,7 +367,7 @@ func (j *Journal) troubles() (list []string) {
 	}
 	for name, slots := range map[string]*slots{"what it was asked": j.reads.slots, "what it refused": j.refusals.slots} {
 		if err := slots.trouble(); err != nil {
-			list = append(list, fmt.Sprintf("%s is not remembered across its next restart: %v", name, err))
+			list = append(list, fmt.Sprintf("%s is in memory only and would not outlast a restart: %v", name, err))
 		}
 	}
 	slices.Sort(list)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"syscall"
@@ -325,7 +326,11 @@ func (s *store) close() error {
 func guarded(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		if r := recover(); r != nil {
+		switch r := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = fmt.Errorf("%w: it is shorter than it was, or its pages lead nowhere (%w)", errDamaged, r)
+		default:
 			err = fmt.Errorf("%w: %v", errDamaged, r)
 		}
 	}()

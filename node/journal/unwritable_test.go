@@ -161,3 +161,26 @@ func TestAFileOfAnotherUser(t *testing.T) {
 		t.Error(m.aside())
 	}
 }
+
+// What is remembered while its file cannot be opened is in it once it can be.
+func TestSlotsThatCannotBeOpened(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "not there", "slots")
+	s, _, fresh, damaged := openSlots(path, 8)
+	if !fresh || damaged || s.trouble() == nil {
+		t.Fatal(fresh, damaged, s.trouble())
+	}
+	s.write(3, []byte("three"))
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.write(5, []byte("five"))
+	s.sync()
+	if err := s.trouble(); err != nil {
+		t.Error(err)
+	}
+	s.close()
+	_, content, fresh, damaged := openSlots(path, 8)
+	if fresh || damaged || !bytes.HasPrefix(content[3], []byte("three")) || !bytes.HasPrefix(content[5], []byte("five")) || content[4] != nil {
+		t.Error(fresh, damaged, content)
+	}
+}
