@@ -37,7 +37,7 @@ var mayImport = map[string]string{
 	"node/runner":            "identity internal/logkey internal/wire job node/audit node/detached node/gate node/journal plugins/answers plugins/jobs plugins/plugin",
 	"node/sim":               "identity internal/logkey internal/wait job node/audit node/gate node/journal node/mesh node/runner plugins plugins/plugin policy",
 	"node/metrics":           "",
-	"node/checkup":           "gossip identity node node/mesh",
+	"node/checkup":           "gossip identity node node/journal node/mesh",
 	"broker":                 "identity internal/logkey job",
 	"gossip":                 "internal/atomicfile internal/logkey internal/wait",
 	"policy":                 "identity internal/lazyregexp job/filter",

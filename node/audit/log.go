@@ -35,8 +35,8 @@ type Log struct {
 
 	mu     sync.Mutex
 	file   *os.File // nil: the disk is read-only
-	size   int64 // of file, up to its last whole line
-	torn   bool  // a piece of a line may stand behind size
+	size   int64    // of file, up to its last whole line
+	torn   bool     // a piece of a line may stand behind size
 	head   *os.File
 	seq    uint64
 	last   hash  // of the line with seq

@@ -71,6 +71,7 @@ func Host(ctx context.Context, c Config) []Finding {
 	h := &host{Config: c}
 	h.directory()
 	h.membership()
+	h.journal()
 	h.disk()
 	h.token()
 	h.ports()

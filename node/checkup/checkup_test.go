@@ -293,3 +293,28 @@ func TestOwnPorts(t *testing.T) {
 	found = look(t, dir, func(c *checkup.Config) { c.GossipPort = port(held) })
 	expect(t, found, "port "+strings.Split(held.Addr().String(), ":")[1]+"/tcp", checkup.OK, "by the node running here")
 }
+
+// The journal is looked at from the outside: of a node that runs, of one that does not, damaged, moved aside, gone.
+func TestTheJournal(t *testing.T) {
+	f := fleettest.New(t)
+	first := f.First()
+	path := filepath.Join(first.Dir, "journal.db")
+	expect(t, look(t, first.Dir, nil), "journal", checkup.OK, "all jobs that were written are there")
+	first.Start()
+	f.Await(f.Client(), 1)
+	expect(t, look(t, first.Dir, nil), "journal", checkup.OK, "in use by the node running here")
+	first.Stop()
+	if err := os.Truncate(path, 5000); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, look(t, first.Dir, nil), "journal", checkup.Bad, "cut off")
+	first.Start()
+	f.Await(f.Client(), 1)
+	expect(t, look(t, first.Dir, nil), "journal", checkup.Bad, "begun anew; kept of it: journal.db.damaged-")
+	first.Stop()
+	aside, _ := filepath.Glob(path + ".damaged-*")
+	for _, file := range append(aside, path) {
+		os.Remove(file)
+	}
+	expect(t, look(t, first.Dir, nil), "journal", checkup.Bad, "it is gone")
+}

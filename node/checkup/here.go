@@ -14,6 +14,7 @@ import (
 
 	"fleet/identity"
 	"fleet/node"
+	"fleet/node/journal"
 )
 
 // The checks that need no network.
@@ -112,6 +113,38 @@ func (h *host) membership() {
 	default:
 		h.add("roster", OK, "", "version %d on this host admits it", h.roster.Version)
 	}
+}
+
+// journal looks at what keeps a job from running twice. A node that runs says the rest in fleet status.
+func (h *host) journal() {
+	const check, begins = "journal", "the node goes on with a new one, and for 62 minutes refuses changes that were signed before"
+	if !h.in {
+		return
+	}
+	aside, held, err := journal.Look(h.Data)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		h.add(check, Bad, doRoot, "%v", err)
+	case errors.Is(err, fs.ErrNotExist):
+		h.add(check, Bad, "start the node: "+begins, "it is gone: %v", err)
+	case err != nil:
+		h.add(check, Bad, "check the disk (dmesg), then start the node: it keeps the file, and "+begins, "journal.db: %v", err)
+	case len(aside) > 0:
+		h.add(check, Bad, "check the disk (dmesg); fleet status says whether the host still refuses older changes; remove the files when you have no more use for them",
+			"it was damaged and begun anew; kept of it: %s", strings.Join(baseNames(aside), ", "))
+	case held:
+		h.add(check, OK, "", "in use by the node running here")
+	default:
+		h.add(check, OK, "", "all jobs that were written are there")
+	}
+}
+
+func baseNames(paths []string) []string {
+	out := make([]string, len(paths))
+	for i, p := range paths {
+		out[i] = filepath.Base(p)
+	}
+	return out
 }
 
 func (h *host) disk() {

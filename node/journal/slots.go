@@ -21,7 +21,7 @@ type slots struct {
 	path   string
 	size   int
 	file   *os.File
-	later  map[int][]byte // what is to be written once there is a file
+	later  map[int][]byte        // what is to be written once there is a file
 	failed atomic.Pointer[error] // why the file is not there, or the last write failed
 }
 

@@ -361,3 +361,20 @@ func syncDir(path string) error {
 	defer d.Close()
 	return d.Sync()
 }
+
+// Look looks at the journal of a host from the outside, and changes nothing: which files were moved aside as damaged, the oldest first, and
+// what is wrong with the one in use. Of a node that runs the latter is the node's to say: held is true, and err says only that there is none.
+func Look(dir string) (aside []string, held bool, err error) {
+	path := filepath.Join(dir, dbFile)
+	aside, _ = filepath.Glob(path + asideMark + "*")
+	f, err := os.Open(path)
+	if err != nil {
+		return aside, false, err
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil {
+		return aside, true, nil
+	}
+	_, err = inspect(f)
+	return aside, false, err
+}
