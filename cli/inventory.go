@@ -10,7 +10,7 @@ import (
 
 // sections are the parts of an inventory, in the order in which one wants to know.
 var sections = [...]report.Section{
-	{Output: "configured", Head: "Renamed to", Note: "the name it joined with counts; to change that, on the host: fleet node rename NAME"},
+	{Output: "configured", Head: "Own name", Note: "from its host name or config, but the name it joined with counts; to change that, on the host: fleet node rename NAME"},
 	{Output: "id", Head: "Node"}, {Output: "kind", Head: "Kind"}, {Output: "broker", Head: "Broker", As: report.AsYesNo}, {Output: "version", Head: "Version"},
 	{Output: "started", Head: "Started", As: report.AsTime}, {Output: "uptime", Head: "Up", As: report.AsSpan}, {Output: "taken", Head: "Facts taken", As: report.AsTime},
 	{Output: "labels", Head: "Labels, attested"}, {Output: "classes", Head: "Classes"}, {Output: "plugins", Head: "Plugins"},

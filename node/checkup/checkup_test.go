@@ -114,7 +114,7 @@ func TestAHostThatIsIn(t *testing.T) {
 	}
 
 	t.Run("it was renamed", func(t *testing.T) {
-		for name, says := range map[string]string{"db1": "this host is now called db1, but joined as web2, and that name counts; to change it: fleet node rename db1", "web2": "", "": ""} {
+		for name, says := range map[string]string{"db1": "its host name or config says db1, but it joined as web2, and that name counts; to change it: fleet node rename db1", "web2": "", "": ""} {
 			found := look(t, member.Dir, func(c *checkup.Config) { c.Name = name })
 			if says != "" {
 				expect(t, found, "name", checkup.OK, says)

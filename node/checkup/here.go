@@ -91,7 +91,7 @@ func (h *host) membership() {
 	}
 	h.add("fleet", OK, "", "%s, a %s of the fleet %s, node %s", h.self.Name, h.self.Role, h.me.Root.ID(), h.self.ID)
 	if h.Name != "" && h.Name != h.self.Name {
-		h.add("name", OK, "", "this host is now called %s, but joined as %s, and that name counts; to change it: fleet node rename %s", h.Name, h.self.Name, h.Name)
+		h.add("name", OK, "", "its host name or config says %s, but it joined as %s, and that name counts; to change it: fleet node rename %s", h.Name, h.self.Name, h.Name)
 	}
 	left := h.self.NotAfter.Sub(h.Now()).Round(time.Minute)
 	switch {
