@@ -3,6 +3,7 @@
 // fleet of its own in a directory of its own; without a name all of them run, one after another:
 //
 //	commands   whole processes of the client, while a fleet of real processes grows
+//	startup    page faults and CPU time of short commands and of an idle node
 //	converge   time until a ping reports a new host, a crash, a host that is back
 //	idle       CPU time, bytes and memory of idle nodes
 //	stampede   many hosts started at once with one token

@@ -54,6 +54,7 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"commands", "whole processes of the client at growing sizes, beside their floors", benchCommands},
+		{"startup", "page faults and CPU time of a short command and of an idle node", benchStartup},
 		{"converge", "how long a join, a crash and a broker's crash take to be known", benchConverge},
 		{"idle", "CPU, bytes and memory of a node that has nothing to do", benchIdle},
 		{"stampede", "many hosts started at once with one token", benchStampede},

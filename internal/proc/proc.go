@@ -17,17 +17,35 @@ const tick = 10 * time.Millisecond
 // CPU is the user and system time that a process has used, fields 14 and 15 of its stat (proc(5)). It fails where the process
 // has ended and on other systems.
 func CPU(pid int) (time.Duration, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields, err := stat(pid)
 	if err != nil {
 		return 0, err
-	}
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // behind its name, which may hold blanks
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("process %d has no times", pid)
 	}
 	user, err := strconv.ParseInt(fields[11], 10, 64)
 	system, err2 := strconv.ParseInt(fields[12], 10, 64)
 	return time.Duration(user+system) * tick, errors.Join(err, err2)
+}
+
+// Faults is how many page faults of a process were served without the disk, field 10 of its stat. It fails as CPU does.
+func Faults(pid int) (int64, error) {
+	fields, err := stat(pid)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(fields[7], 10, 64)
+}
+
+// stat is fields 3 to 15 or more of a process's stat.
+func stat(pid int) ([]string, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // behind its name, which may hold blanks
+	if len(fields) < 13 {
+		return nil, fmt.Errorf("process %d has no times", pid)
+	}
+	return fields, nil
 }
 
 // Memory is a size in bytes from a process's status (proc(5)): VmRSS is what is resident, RssAnon what of that is its own and no

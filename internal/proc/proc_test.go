@@ -17,6 +17,14 @@ func TestOfThisProcess(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	faults, err := Faults(os.Getpid())
+	touched := make([]byte, 8<<20)
+	for i := 0; i < len(touched); i += os.Getpagesize() {
+		touched[i] = 1
+	}
+	if more, err2 := Faults(os.Getpid()); err != nil || err2 != nil || more <= faults {
+		t.Errorf("%d page faults, after touching new memory %d: %v, %v", faults, more, err, err2)
+	}
 	if _, err := Memory(os.Getpid(), "VmNothing"); err == nil {
 		t.Error("a field that there is not")
 	}
