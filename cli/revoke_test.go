@@ -188,7 +188,7 @@ func (m members) Run(context.Context, client.Request, func(client.Progress)) (cl
 func TestANameThatSeveralKeysHadIsNotGuessed(t *testing.T) {
 	old, young, stranger := identity.NewKey[identity.Node]().Public().ID(), identity.NewKey[identity.Node]().Public().ID(), identity.NewKey[identity.Node]().Public().ID()
 	list := members{
-		{Node: old, Name: "web1", Presence: job.Gone, Role: identity.Member}, {Node: young, Name: "WEB1", Presence: job.Alive, Role: identity.Member},
+		{Node: old, Name: "web1", Presence: job.MemberFailed, Role: identity.Member}, {Node: young, Name: "WEB1", Presence: job.Alive, Role: identity.Member},
 	}
 	e := &env{connect: func(context.Context, connection) (asker, error) { return list, nil }}
 	_, err := e.whichNode(t.Context(), connection{}, "web1")

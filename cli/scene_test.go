@@ -18,12 +18,12 @@ import (
 // scene is a small fleet that answers from memory: hosts with facts, and what each says to an action. It keeps what it
 // was asked, because what is sent is what matters.
 type scene struct {
-	hosts    []sceneHost
-	members  []job.Member
-	asked    []string // what was sent, one line a job
-	twins    []client.DuplicateKey
-	cancel   context.CancelFunc // called while job number cancelAt is asked, as Ctrl-C would
-	cancelAt int
+	hosts      []sceneHost
+	members    []job.Member
+	asked      []string // what was sent, one line a job
+	duplicates []client.DuplicateKey
+	cancel     context.CancelFunc // called while job number cancelAt is asked, as Ctrl-C would
+	cancelAt   int
 }
 
 type sceneHost struct {
@@ -107,7 +107,7 @@ func (s *scene) ask(ctx context.Context, r client.Request, answer func(sceneHost
 	if err != nil {
 		return client.Run{}, err
 	}
-	run := client.Run{JobID: fmt.Sprintf("01JDEMO%019d", len(s.asked)), Took: 96 * time.Millisecond, Expected: len(s.hosts), Duplicates: s.twins}
+	run := client.Run{JobID: fmt.Sprintf("01JDEMO%019d", len(s.asked)), Took: 96 * time.Millisecond, Expected: len(s.hosts), Duplicates: s.duplicates}
 	for i, h := range s.hosts {
 		id := identity.ID(fmt.Sprintf("node%d", i))
 		if r.Targets != nil && !slices.ContainsFunc(r.Targets, func(t client.Target) bool { return t.Node == id }) {
@@ -156,14 +156,14 @@ func scenes() map[string]*scene {
 		{name: "db1.example.com", facts: group(2), does: map[string]client.Outcome{"rpcutil ping": says(job.OK, "", nil), "package status": pkg("absent")}},
 		{name: "web3.example.com", gone: true},
 	}}
-	cloned := &scene{hosts: four.hosts[:2], twins: []client.DuplicateKey{{Node: "node1", Name: "web2.example.com", Addrs: []string{"10.0.0.2", "10.0.0.9"}}}}
+	cloned := &scene{hosts: four.hosts[:2], duplicates: []client.DuplicateKey{{Node: "node1", Name: "web2.example.com", Addrs: []string{"10.0.0.2", "10.0.0.9"}}}}
 	missing := &scene{
 		hosts: []sceneHost{
 			{name: "web1", does: map[string]client.Outcome{"node forget": says(job.OK, "forgotten", nil)}},
 			{name: "web2", does: map[string]client.Outcome{"node forget": says(job.Unchanged, "not known here", nil)}},
 			{name: "web3", gone: true},
 		},
-		members: []job.Member{{Node: "node0", Name: "web1", Presence: job.Alive}, {Node: "node1", Name: "web2", Presence: job.Alive}, {Node: "node2", Name: "web3", Presence: job.Gone}},
+		members: []job.Member{{Node: "node0", Name: "web1", Presence: job.Alive}, {Node: "node1", Name: "web2", Presence: job.Alive}, {Node: "node2", Name: "web3", Presence: job.MemberFailed}},
 	}
 	nine, typo, hostile, mixed := &scene{}, &scene{}, &scene{}, &scene{}
 	for i := range 9 {

@@ -63,7 +63,7 @@ func unwellScene() *scene {
 		s.hosts = append(s.hosts, sceneHost{name: fmt.Sprintf("web%d", i+1), does: map[string]client.Outcome{
 			"node status": statusAnswer(i, 6, change), "node view": says(job.OK, "", answers.Data(view))}})
 	}
-	s.members = append(s.members, sceneMember(6, job.Gone), sceneMember(7, job.Left))
+	s.members = append(s.members, sceneMember(6, job.MemberFailed), sceneMember(7, job.Left))
 	s.hosts = append(s.hosts, sceneHost{name: "web7", gone: true})
 	return s
 }

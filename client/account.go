@@ -28,7 +28,7 @@ func (g *gathering) know(members []job.Member) {
 	g.replaced = map[identity.ID]bool{}
 	for _, m := range members {
 		// A failed host whose name a living one has was replaced: the living one answers for the name.
-		if g.replaced[m.Node] = m.Presence == job.Gone && living[m.Name]; !g.replaced[m.Node] && m.Presence != job.Left {
+		if g.replaced[m.Node] = m.Presence == job.MemberFailed && living[m.Name]; !g.replaced[m.Node] && m.Presence != job.Left {
 			g.met[m.Node] = met{name: m.Name}
 		}
 	}
@@ -39,7 +39,7 @@ func (g *gathering) know(members []job.Member) {
 		}
 	}
 	for id, a := range g.accepted {
-		if a.failed++; g.members[id].Presence != job.Gone {
+		if a.failed++; g.members[id].Presence != job.MemberFailed {
 			a.failed = 0
 		}
 		g.accepted[id] = a
@@ -155,7 +155,7 @@ func (g *gathering) waitsFor(id identity.ID) bool {
 	if gone, away := g.away[id]; away && time.Since(gone) < returning {
 		return true
 	}
-	if listed && m.Presence == job.Gone && accepts {
+	if listed && m.Presence == job.MemberFailed && accepts {
 		return a.failed < forgotten
 	}
 	if listed || g.members == nil {
@@ -231,12 +231,12 @@ func (g *gathering) missing(id identity.ID, name string, interrupted error) Outc
 	switch {
 	case g.revoked(id):
 		o.Message = "revoked: the host is shut out of the fleet and its answers are ignored"
-	case known && m.Presence == job.Gone:
+	case known && m.Presence == job.MemberFailed:
 		o.Message = fmt.Sprintf("failed %s ago, last seen %s", ago(m.Since), time.UnixMilli(m.LastSeen).Format("2006-01-02 15:04:05 MST"))
 	case known && m.Presence == job.Left:
 		o.Message = fmt.Sprintf("left the fleet %s ago", ago(m.Since))
 	case known && !accepts && !job.Understands(m.Protocol):
-		o.State, o.Reason, o.Message = job.Denied, job.ReasonProtocol, job.Apart(m.Protocol)
+		o.State, o.Reason, o.Message = job.Denied, job.ReasonProtocol, job.Incompatible(m.Protocol)
 	case g.members == nil:
 		o.Message = fmt.Sprintf("no answer within %s; no broker returned its state", waited)
 	case !known:

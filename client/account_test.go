@@ -77,7 +77,7 @@ func TestWhoAcceptedIsBelievedBeforeHearsay(t *testing.T) {
 		time.Sleep(500 * time.Millisecond) // longer than web1 takes, and until it has been called failed
 		ok(a)
 	})
-	w.is(back.id(), back.name, job.Gone)
+	w.is(back.id(), back.name, job.MemberFailed)
 	run, err := w.run(t.Context(), request())
 	want := map[string]job.State{"web1": job.OK, "back": job.OK}
 	if s := states(run); err != nil || !maps.Equal(s, want) {
@@ -94,7 +94,7 @@ func TestAHostThatLeavesAfterItsEnd(t *testing.T) {
 			ok(a)
 		}
 	})
-	w.is(identity.NewKey[identity.Node]().Public().ID(), "dead", job.Gone)
+	w.is(identity.NewKey[identity.Node]().Public().ID(), "dead", job.MemberFailed)
 	for name, end := range map[string]job.Kind{"other": job.NoMatch, "web2": job.Result} {
 		w.host(name, func(a asked) {
 			if end == job.NoMatch {
@@ -116,8 +116,8 @@ func TestAReplacedHostIsNotMissed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.host("web1", ok)
-	w.is(identity.NewKey[identity.Node]().Public().ID(), "web1", job.Gone)
-	w.is(identity.NewKey[identity.Node]().Public().ID(), "web2", job.Gone) // nobody has its name
+	w.is(identity.NewKey[identity.Node]().Public().ID(), "web1", job.MemberFailed)
+	w.is(identity.NewKey[identity.Node]().Public().ID(), "web2", job.MemberFailed) // nobody has its name
 	run, err := w.run(t.Context(), request())
 	want := map[string]job.State{"web1": job.OK, "web2": job.Silent}
 	if s := states(run); err != nil || !maps.Equal(s, want) || len(run.Outcomes) != 2 {

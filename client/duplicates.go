@@ -27,8 +27,8 @@ func (d DuplicateKey) Warning() string {
 func (g *gathering) duplicates() []DuplicateKey {
 	var list []DuplicateKey
 	for id, m := range g.members {
-		if len(m.Twin) > 0 && !g.revoked(id) {
-			list = append(list, DuplicateKey{Node: id, Name: m.Name, Addrs: m.Twin})
+		if len(m.Duplicate) > 0 && !g.revoked(id) {
+			list = append(list, DuplicateKey{Node: id, Name: m.Name, Addrs: m.Duplicate})
 		}
 	}
 	slices.SortFunc(list, func(a, b DuplicateKey) int {

@@ -13,15 +13,15 @@ func TestTwinsAreNamedAndLeftOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.host("web1", ok)
-	twin := w.host("web2", ok)
-	w.twin(twin.id(), "10.0.0.2", "10.0.0.9")
-	named := func(what string, twins []client.DuplicateKey) {
+	duplicate := w.host("web2", ok)
+	w.duplicate(duplicate.id(), "10.0.0.2", "10.0.0.9")
+	named := func(what string, duplicates []client.DuplicateKey) {
 		t.Helper()
-		if len(twins) != 1 || twins[0].Node != twin.id() || twins[0].Name != "web2" {
-			t.Fatalf("%s: %+v", what, twins)
+		if len(duplicates) != 1 || duplicates[0].Node != duplicate.id() || duplicates[0].Name != "web2" {
+			t.Fatalf("%s: %+v", what, duplicates)
 		}
 		for _, part := range []string{"web2", "10.0.0.2", "10.0.0.9", "fleet node revoke web2"} {
-			if text := twins[0].Warning(); !strings.Contains(text, part) {
+			if text := duplicates[0].Warning(); !strings.Contains(text, part) {
 				t.Errorf("%s: %q does not say %s", what, text, part)
 			}
 		}

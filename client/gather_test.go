@@ -35,7 +35,7 @@ func TestEveryHostEndsInExactlyOneState(t *testing.T) {
 			w.host(name, func(a asked) { a.reply(job.Accepted, "") })
 		case "dies-in-it":
 			h := w.host(name, func(a asked) { a.reply(job.Accepted, "") })
-			w.is(h.id(), name, job.Gone)
+			w.is(h.id(), name, job.MemberFailed)
 		case "cut-off":
 			w.host(name, func(a asked) {
 				a.send(a.sign(job.Reply{Job: a.hash, Kind: job.Result, State: job.Lost, Message: "the node ended before the action did"}))
@@ -43,7 +43,7 @@ func TestEveryHostEndsInExactlyOneState(t *testing.T) {
 		case "hangs":
 			w.host(name, silent)
 		case "dead":
-			w.is(identity.NewKey[identity.Node]().Public().ID(), name, job.Gone)
+			w.is(identity.NewKey[identity.Node]().Public().ID(), name, job.MemberFailed)
 		default:
 			w.host(name, func(a asked) { a.reply(job.Result, state) })
 		}
@@ -88,7 +88,7 @@ func TestAHostThatFailsMeanwhileIsNotWaitedFor(t *testing.T) {
 					a.reply(kind, "")
 					return // and fails later, when this has been heard for sure
 				}
-				w.is(a.id(), a.name, job.Gone)
+				w.is(a.id(), a.name, job.MemberFailed)
 			})
 			run, err := w.run(t.Context(), request())
 			if err != nil {
@@ -327,7 +327,7 @@ func TestAPlanSaysWhoWould(t *testing.T) {
 	w.host("refuses", func(a asked) {
 		a.send(a.sign(job.Reply{Job: a.hash, Kind: job.Refused, State: job.Denied, Reason: job.ReasonAction}))
 	})
-	w.is(identity.NewKey[identity.Node]().Public().ID(), "dead", job.Gone)
+	w.is(identity.NewKey[identity.Node]().Public().ID(), "dead", job.MemberFailed)
 	p, err := w.client().Plan(t.Context(), request(), nil)
 	if err != nil {
 		t.Fatal(err)

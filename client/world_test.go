@@ -201,13 +201,13 @@ func (w *world) is(id identity.ID, name string, p job.Presence) {
 	w.members = append(w.members, m)
 }
 
-// twin says that two machines use a host's key.
-func (w *world) twin(id identity.ID, addrs ...string) {
+// duplicate says that two machines use a host's key.
+func (w *world) duplicate(id identity.ID, addrs ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range w.members {
 		if w.members[i].Node == id {
-			w.members[i].Twin = addrs
+			w.members[i].Duplicate = addrs
 		}
 	}
 }

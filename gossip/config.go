@@ -61,7 +61,7 @@ type Config struct {
 	Docs *Store
 
 	// OnDiffer is called after a push/pull with a node whose documents are others than Docs: missing is what it claims to
-	// have and should count here; ahead is what should count there, if that node carries a broker, since brokers' nodes hand
+	// have and should count here; ahead is what should count there, if that node runs a broker, since brokers' nodes hand
 	// documents out. It is called while Run runs, never concurrently with itself. While it blocks, further news is dropped;
 	// the next push/pull brings it again.
 	OnDiffer func(missing, ahead []Ref)

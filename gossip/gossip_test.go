@@ -428,7 +428,7 @@ func TestDigestsTellWhatIsMissing(t *testing.T) {
 		if told, want := n2.told(), "[roster/acme version 4] []"; !slices.Contains(told, want) {
 			t.Errorf("n2 was told %q, want %q", told, want)
 		}
-		// Node 2 carries a broker, so it hands documents out: whoever is ahead of it must know.
+		// Node 2 runs a broker, so it hands documents out: whoever is ahead of it must know.
 		m.wait(2*time.Minute, "node 1 knows that it is ahead of a broker's node", func() bool {
 			return slices.Contains(m.nodes["n1"].told(), "[] [roster/acme version 4]")
 		})

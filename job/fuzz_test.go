@@ -70,7 +70,7 @@ func FuzzOpenReply(f *testing.F) {
 func FuzzDecodeMembers(f *testing.F) {
 	id := fixed[identity.Node](f, "node", 3).Public().ID()
 	raw, err := job.Members{From: id, Members: []job.Member{
-		{Node: id, Name: "web1", Presence: job.Alive, Role: identity.Peer, Broker: "10.0.0.1:7421", Since: 1, LastSeen: 2, Twin: []string{"10.0.0.1", "10.0.0.2"}},
+		{Node: id, Name: "web1", Presence: job.Alive, Role: identity.Peer, Broker: "10.0.0.1:7421", Since: 1, LastSeen: 2, Duplicate: []string{"10.0.0.1", "10.0.0.2"}},
 	}}.Encode()
 	if err != nil {
 		f.Fatal(err)

@@ -59,7 +59,7 @@ func ValidID(id string) bool {
 
 // Sign checks j and returns what goes on the wire.
 func (j Job) Sign(key identity.Signer) ([]byte, error) {
-	j.Protocol, j.Signer = Spoken, key.Public()
+	j.Protocol, j.Signer = Current, key.Public()
 	if err := j.check(); err != nil {
 		return nil, err
 	}

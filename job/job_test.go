@@ -268,7 +268,7 @@ func TestAReplyThatIsTooLargeIsNotSigned(t *testing.T) {
 
 func TestDecodeMembers(t *testing.T) {
 	id := identity.NewKey[identity.Node]().Public().ID()
-	good := job.Member{Node: id, Name: "web1", Presence: job.Alive, Role: identity.Peer, Twin: []string{"10.0.0.1", "2001:db8::2"}}
+	good := job.Member{Node: id, Name: "web1", Presence: job.Alive, Role: identity.Peer, Duplicate: []string{"10.0.0.1", "2001:db8::2"}}
 	encode := func(change func(*job.Member)) []byte {
 		m := good
 		change(&m)
@@ -298,9 +298,9 @@ func TestDecodeMembers(t *testing.T) {
 		{"a name with an escape sequence", encode(func(m *job.Member) { m.Name = "web\x1b[2J" }), "host name"},
 		{"an id that leads to other subjects", encode(func(m *job.Member) { m.Node = "x.>" }), "node id"},
 		{"no id", encode(func(m *job.Member) { m.Node = "" }), "node id"},
-		{"a twin at a place that is no address", encode(func(m *job.Member) { m.Twin = []string{"10.0.0.1", "\x1b[2J"} }), "no address"},
-		{"a twin of a host that is not named", twinOf(t, "x"), "does not name"},
-		{"too many twins", twinOf(t, slices.Repeat([]identity.ID{id}, job.MaxTwins+1)...), "at most"},
+		{"a duplicate at a place that is no address", encode(func(m *job.Member) { m.Duplicate = []string{"10.0.0.1", "\x1b[2J"} }), "no address"},
+		{"a duplicate of a host that is not named", duplicateOf(t, "x"), "does not name"},
+		{"too many duplicates", duplicateOf(t, slices.Repeat([]identity.ID{id}, job.MaxDuplicates+1)...), "at most"},
 		{"neither here nor there", encode(func(m *job.Member) { m.Presence = "maybe" }), "none of alive"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -320,17 +320,17 @@ func TestDecodeMembers(t *testing.T) {
 	}
 }
 
-// twinOf is a list that says of these hosts, and names none, that two machines use their keys.
-func twinOf(t *testing.T, ids ...identity.ID) []byte {
+// duplicateOf is a list that says of these hosts, and names none, that two machines use their keys.
+func duplicateOf(t *testing.T, ids ...identity.ID) []byte {
 	t.Helper()
 	list := struct {
-		Protocol uint8       `cbor:"1,keyasint"`
-		From     identity.ID `cbor:"2,keyasint"`
-		Members  []any       `cbor:"3,keyasint"`
-		Twins    [][]string  `cbor:"4,keyasint"`
+		Protocol   uint8       `cbor:"1,keyasint"`
+		From       identity.ID `cbor:"2,keyasint"`
+		Members    []any       `cbor:"3,keyasint"`
+		Duplicates [][]string  `cbor:"4,keyasint"`
 	}{Protocol: job.Protocol}
 	for _, id := range ids {
-		list.Twins = append(list.Twins, []string{string(id), "10.0.0.1", "10.0.0.2"})
+		list.Duplicates = append(list.Duplicates, []string{string(id), "10.0.0.1", "10.0.0.2"})
 	}
 	raw, err := wire.Marshal(list)
 	if err != nil {
@@ -346,7 +346,7 @@ func TestALongListOfHosts(t *testing.T) {
 		m := job.Members{From: id}
 		for i := range n {
 			m.Members = append(m.Members, job.Member{
-				Node: m.From, Name: fmt.Sprintf("web%05d.region-1.production.example.org", i), Presence: job.Gone, Role: identity.Member,
+				Node: m.From, Name: fmt.Sprintf("web%05d.region-1.production.example.org", i), Presence: job.MemberFailed, Role: identity.Member,
 				Since: 1_700_000_000_000, LastSeen: 1_700_000_000_000,
 			})
 		}

@@ -28,8 +28,8 @@ const (
 	MaxMembersBytes = MaxPayload
 	// MaxMembers is how many hosts such a list names: the decoder takes no longer lists (internal/wire).
 	MaxMembers = 16_384
-	// MaxTwins is for how many hosts such a list says that two machines use their key.
-	MaxTwins = 64
+	// MaxDuplicates is for how many hosts such a list says that two machines use their key.
+	MaxDuplicates = 64
 	// MaxBrokers is how many brokers nodes are told of that do not gossip; a fleet has three to five.
 	MaxBrokers = 64
 	// MaxMesh bounds that news: its digest of the documents takes up to 344 KiB.

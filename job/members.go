@@ -13,9 +13,9 @@ import (
 type Presence string
 
 const (
-	Alive Presence = "alive"
-	Gone  Presence = "failed" // was there, does not answer, is still expected
-	Left  Presence = "left"   // went on purpose, is not expected
+	Alive        Presence = "alive"
+	MemberFailed Presence = "failed" // was there, does not answer, is still expected
+	Left         Presence = "left"   // went on purpose, is not expected
 )
 
 // Member is one host as brokers know it. It is hearsay: gossip and connections say where and whether alive, certificates
@@ -29,28 +29,28 @@ type Member struct {
 	Role     identity.Role
 	Broker   string // host:port where it runs one
 	Protocol uint8  // the newest version of its release; 0: not known
-	// Twin is where two machines use this host's key, the two addresses; nil: there is one. What such a host says may be
+	// Duplicate holds the two addresses where two machines use this host's key; nil: there is one machine. What such a host says may be
 	// either's.
-	Twin []string
+	Duplicate []string
 }
 
 // Members is a broker's answer on MembersSubject.
 type Members struct {
-	Protocol uint8       // that it was asked for in, see Asked; Encode makes Spoken of 0
+	Protocol uint8       // that it was asked for in, see Asked; Encode makes Current of 0
 	From     identity.ID // who answers
 	Members  []Member
 }
 
 // wireMembers is Members on the wire. A host is a list and no map, since there may be thousands.
 type wireMembers struct {
-	Protocol uint8        `cbor:"1,keyasint"`
-	From     identity.ID  `cbor:"2,keyasint"`
-	Members  []wireMember `cbor:"3,keyasint"`
-	Twins    []wireTwin   `cbor:"4,keyasint,omitempty"`
+	Protocol   uint8           `cbor:"1,keyasint"`
+	From       identity.ID     `cbor:"2,keyasint"`
+	Members    []wireMember    `cbor:"3,keyasint"`
+	Duplicates []wireDuplicate `cbor:"4,keyasint,omitempty"`
 }
 
-// wireTwin is the Twin of one of the members: there are hardly ever any.
-type wireTwin struct {
+// wireDuplicate is the Duplicate of one member; few lists have any.
+type wireDuplicate struct {
 	_          struct{} `cbor:",toarray"`
 	Node       identity.ID
 	One, Other string
@@ -70,7 +70,7 @@ type wireMember struct {
 
 // The numbers of presences and roles on the wire are their places here; 0 is none.
 var (
-	presences = [...]Presence{"", Alive, Gone, Left}
+	presences = [...]Presence{"", Alive, MemberFailed, Left}
 	roles     = [...]identity.Role{"", identity.Peer, identity.Member, identity.Ephemeral}
 )
 
@@ -84,7 +84,7 @@ func seconds(ms int64) int64 { return min(max(0, ms/1000), maxSeconds) }
 func (m Members) Encode() ([]byte, error) {
 	w := wireMembers{Protocol: m.Protocol, From: m.From, Members: make([]wireMember, len(m.Members))}
 	if w.Protocol == 0 {
-		w.Protocol = Spoken
+		w.Protocol = Current
 	}
 	for i, h := range m.Members {
 		w.Members[i] = wireMember{
@@ -94,8 +94,8 @@ func (m Members) Encode() ([]byte, error) {
 		if h.Presence != Alive {
 			w.Members[i].LastSeen = seconds(h.LastSeen)
 		}
-		if len(h.Twin) == 2 && len(w.Twins) < MaxTwins {
-			w.Twins = append(w.Twins, wireTwin{Node: h.Node, One: h.Twin[0], Other: h.Twin[1]})
+		if len(h.Duplicate) == 2 && len(w.Duplicates) < MaxDuplicates {
+			w.Duplicates = append(w.Duplicates, wireDuplicate{Node: h.Node, One: h.Duplicate[0], Other: h.Duplicate[1]})
 		}
 	}
 	raw, err := wire.Marshal(w)
@@ -124,18 +124,18 @@ func DecodeMembers(raw []byte) (Members, error) {
 			return Members{}, fmt.Errorf("list of hosts: %w", err)
 		}
 	}
-	if err := m.addTwins(w.Twins); err != nil {
+	if err := m.addDuplicates(w.Duplicates); err != nil {
 		return Members{}, fmt.Errorf("list of hosts: %w", err)
 	}
 	return m, nil
 }
 
-// addTwins puts each twin to its host.
-func (m Members) addTwins(twins []wireTwin) error {
-	if len(twins) > MaxTwins {
-		return fmt.Errorf("it names %d keys that two machines use, at most %d are possible", len(twins), MaxTwins)
+// addDuplicates records each pair of addresses at its host.
+func (m Members) addDuplicates(duplicates []wireDuplicate) error {
+	if len(duplicates) > MaxDuplicates {
+		return fmt.Errorf("it names %d keys that two machines use, at most %d are possible", len(duplicates), MaxDuplicates)
 	}
-	for _, t := range twins {
+	for _, t := range duplicates {
 		for _, addr := range []string{t.One, t.Other} {
 			if _, err := netip.ParseAddr(addr); err != nil {
 				return fmt.Errorf("a key is used at %q, which is no address", addr)
@@ -145,7 +145,7 @@ func (m Members) addTwins(twins []wireTwin) error {
 		if i < 0 {
 			return fmt.Errorf("two machines use the key of %q, which it does not name", t.Node)
 		}
-		m.Members[i].Twin = []string{t.One, t.Other}
+		m.Members[i].Duplicate = []string{t.One, t.Other}
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func (m Member) Check() error {
 	switch {
 	case !m.Node.Valid():
 		return fmt.Errorf("%q is not a node id", m.Node)
-	case m.Presence != Alive && m.Presence != Gone && m.Presence != Left:
+	case m.Presence != Alive && m.Presence != MemberFailed && m.Presence != Left:
 		return fmt.Errorf("host %q is %q, which is none of alive, failed, left", m.Name, m.Presence)
 	}
 	return identity.CheckHostName(m.Name)

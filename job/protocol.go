@@ -7,13 +7,13 @@ import (
 	"fleet/internal/wire"
 )
 
-// The versions of jobs, replies and lists of hosts. A release speaks the version before its newest and understands three, so
+// The versions of jobs, replies and lists of hosts. A release sends Current, the version before its newest, and understands three, so
 // that a fleet works while it is upgraded: whoever asks is understood one release back and one ahead, and nothing has to be
 // negotiated before a job is sent. What is new in a version is used from the next release on. A reply, and a list of hosts,
 // is of the version that it was asked for in.
 const (
 	Protocol = newest
-	Spoken   = max(1, Protocol-1)
+	Current  = max(1, Protocol-1)
 	Oldest   = max(1, Protocol-2)
 )
 
@@ -22,18 +22,18 @@ var ErrVersion = errors.New("the versions of fleet are incompatible")
 
 // Understands reports whether a host understands what this release speaks, by the newest version of the release there; 0 is
 // not known, and counts as yes.
-func Understands(newest uint8) bool { return Apart(newest) == "" }
+func Understands(newest uint8) bool { return Incompatible(newest) == "" }
 
-// Apart says why a host does not understand what this release speaks, and which of the two is to be upgraded; "" is for one
+// Incompatible says why a host does not understand what this release sends, and which of the two to upgrade; "" is for one
 // that does.
-func Apart(newest uint8) string {
+func Incompatible(newest uint8) string {
 	switch {
 	case newest == 0:
 		return ""
-	case newest < Spoken:
-		return fmt.Sprintf("it understands jobs up to protocol %d, but this command uses %d: upgrade fleet on that host", newest, Spoken)
-	case newest > Spoken+2:
-		return fmt.Sprintf("it understands jobs from protocol %d on, but this command uses %d: upgrade fleet on this machine", newest-2, Spoken)
+	case newest < Current:
+		return fmt.Sprintf("it understands jobs up to protocol %d, but this command uses %d: upgrade fleet on that host", newest, Current)
+	case newest > Current+2:
+		return fmt.Sprintf("it understands jobs from protocol %d on, but this command uses %d: upgrade fleet on this machine", newest-2, Current)
 	}
 	return ""
 }
@@ -43,11 +43,11 @@ func Asked(question []byte) uint8 {
 	if len(question) == 1 && checkVersion("", question[0]) == nil {
 		return question[0]
 	}
-	return Spoken
+	return Current
 }
 
 // AskIn is the body of a question that has no other: the version to answer it in.
-func AskIn() []byte { return []byte{Spoken} }
+func AskIn() []byte { return []byte{Current} }
 
 // checkVersion says which side is to be upgraded where a message is of a version that this release does not understand.
 func checkVersion(what string, version uint8) error {

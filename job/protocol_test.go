@@ -16,10 +16,10 @@ func TestApart(t *testing.T) {
 		newest uint8
 		says   string
 	}{
-		{0, ""}, {job.Spoken, ""}, {job.Protocol, ""}, {job.Protocol + 1, ""}, {job.Spoken + 2, ""},
-		{job.Spoken + 3, "upgrade fleet on this machine"}, {255, "upgrade fleet on this machine"},
+		{0, ""}, {job.Current, ""}, {job.Protocol, ""}, {job.Protocol + 1, ""}, {job.Current + 2, ""},
+		{job.Current + 3, "upgrade fleet on this machine"}, {255, "upgrade fleet on this machine"},
 	} {
-		if got := job.Apart(tt.newest); !strings.Contains(got, tt.says) || (got == "") != job.Understands(tt.newest) || (got == "") != (tt.says == "") {
+		if got := job.Incompatible(tt.newest); !strings.Contains(got, tt.says) || (got == "") != job.Understands(tt.newest) || (got == "") != (tt.says == "") {
 			t.Errorf("protocol %d: %q", tt.newest, got)
 		}
 	}
@@ -30,7 +30,7 @@ func TestAsked(t *testing.T) {
 	for _, tt := range []struct {
 		question []byte
 		want     uint8
-	}{{job.AskIn(), job.Spoken}, {[]byte{job.Protocol}, job.Protocol}, {nil, job.Spoken}, {[]byte{0}, job.Spoken}, {[]byte{job.Protocol + 1}, job.Spoken}, {[]byte{job.Protocol, 0}, job.Spoken}} {
+	}{{job.AskIn(), job.Current}, {[]byte{job.Protocol}, job.Protocol}, {nil, job.Current}, {[]byte{0}, job.Current}, {[]byte{job.Protocol + 1}, job.Current}, {[]byte{job.Protocol, 0}, job.Current}} {
 		if got := job.Asked(tt.question); got != tt.want {
 			t.Errorf("%v is answered in %d", tt.question, got)
 		}

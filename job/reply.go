@@ -40,7 +40,7 @@ const (
 
 // Reply is what a node says about a job.
 type Reply struct {
-	Protocol uint8          `cbor:"1,keyasint"` // that of the job; Sign makes Spoken of 0
+	Protocol uint8          `cbor:"1,keyasint"` // that of the job; Sign makes Current of 0
 	Job      Hash           `cbor:"2,keyasint"`
 	Kind     Kind           `cbor:"3,keyasint"`
 	State    State          `cbor:"4,keyasint,omitempty"`
@@ -65,7 +65,7 @@ var ErrTooLarge = errors.New("reply is too large")
 func (r Reply) Sign(c identity.Credentials) ([]byte, error) {
 	r.Chain = c.Chain
 	if r.Protocol == 0 {
-		r.Protocol = Spoken
+		r.Protocol = Current
 	}
 	if err := r.check(); err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ func (n *Node) Health() Health {
 		h.Ready = errNoRoster
 	}
 	seen := n.presences()
-	sees := fmt.Sprintf("sees %d alive, %d failed", seen[job.Alive], seen[job.Gone])
+	sees := fmt.Sprintf("sees %d alive, %d failed", seen[job.Alive], seen[job.MemberFailed])
 	if !n.mesh.Gossips() {
 		sees = "does not gossip"
 	}

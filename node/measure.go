@@ -53,7 +53,7 @@ func (n *Node) measureJobs(p *metrics.Page) {
 
 func (n *Node) measureMesh(p *metrics.Page) {
 	seen := n.presences()
-	for _, presence := range []job.Presence{job.Alive, job.Gone, job.Left} {
+	for _, presence := range []job.Presence{job.Alive, job.MemberFailed, job.Left} {
 		p.Gauge("fleet_members", "Hosts that this one knows, itself included, by presence.", float64(seen[presence]), metrics.Label{Name: "presence", Value: string(presence)})
 	}
 	t := n.mesh.Traffic()

@@ -25,7 +25,7 @@ func TestAHostThatFailedIsNamedAfterTheBrokerWasRestarted(t *testing.T) {
 			db := f.Join("db1", f.Token(identity.Record{Role: identity.Member})).StartProcess()
 			f.Await(c, peers+1)
 			db.Kill()
-			awaitPresence(t, c, "db1", job.Gone)
+			awaitPresence(t, c, "db1", job.MemberFailed)
 			f.First().Stop()
 			f.First().Start()
 			c = f.Client()

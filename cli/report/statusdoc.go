@@ -69,7 +69,7 @@ type (
 
 func (s *Status) document(v View) document {
 	whole := statusDocument{
-		Schema: "fleet.status/v1", Fleet: s.Name, ID: s.ID, Answered: len(s.Hosts), Presence: map[string]int{string(job.Alive): 0, string(job.Gone): 0, string(job.Left): 0}, Roles: map[string]int{}, Brokers: []statusBroker{},
+		Schema: "fleet.status/v1", Fleet: s.Name, ID: s.ID, Answered: len(s.Hosts), Presence: map[string]int{string(job.Alive): 0, string(job.MemberFailed): 0, string(job.Left): 0}, Roles: map[string]int{}, Brokers: []statusBroker{},
 		Versions:  countOf(s.Hosts, func(h HostStatus) string { return h.Version }),
 		Protocols: countOf(s.Hosts, func(h HostStatus) string { return strconv.FormatInt(h.Protocol, 10) }),
 		Rosters:   countOf(s.Hosts, func(h HostStatus) string { return h.document(rosterName).String() }),

@@ -80,7 +80,7 @@ func (s *Status) hostLine() string {
 	for _, r := range sortedKeys(roles) {
 		parts = append(parts, plural(roles[r], Sanitise(r)))
 	}
-	return fmt.Sprintf("%d alive, %d failed, %d left (%s)", presence[job.Alive], presence[job.Gone], presence[job.Left], strings.Join(parts, ", "))
+	return fmt.Sprintf("%d alive, %d failed, %d left (%s)", presence[job.Alive], presence[job.MemberFailed], presence[job.Left], strings.Join(parts, ", "))
 }
 
 // brokerLine has each broker with its connections; there are a handful.

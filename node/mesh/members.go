@@ -114,7 +114,7 @@ func (s *Members) answerMembers(question []byte) []byte {
 	for _, c := range lasting(s.Conflicts(), time.Now()) {
 		for i := range list.Members {
 			if string(list.Members[i].Node) == c.ID {
-				list.Members[i].Twin = []string{c.Addr.Addr().Unmap().String(), c.Other.Addr().Unmap().String()}
+				list.Members[i].Duplicate = []string{c.Addr.Addr().Unmap().String(), c.Other.Addr().Unmap().String()}
 			}
 		}
 	}
@@ -160,7 +160,7 @@ func connectionCounts(h presence.Host, failed, now time.Time) bool {
 }
 
 func byConnection(h presence.Host, now time.Time) job.Member {
-	m := job.Member{Node: h.Node, Name: h.Name, Presence: job.Gone, Since: h.Since.UnixMilli(), LastSeen: h.Since.UnixMilli(), Role: h.Role}
+	m := job.Member{Node: h.Node, Name: h.Name, Presence: job.MemberFailed, Since: h.Since.UnixMilli(), LastSeen: h.Since.UnixMilli(), Role: h.Role}
 	switch h.State {
 	case presence.Connected:
 		m.Presence, m.LastSeen = job.Alive, now.UnixMilli()
@@ -177,7 +177,7 @@ func presenceOf(s gossip.State) job.Presence {
 	case gossip.Left:
 		return job.Left
 	}
-	return job.Gone
+	return job.MemberFailed
 }
 
 func roleOf(m gossip.Member) identity.Role {

@@ -116,10 +116,10 @@ func newLossyHost(w *lossyWorld, i int) *lossyHost {
 		h.leaves = upTo(20 * time.Second)
 	case x < 0.7: // gossip takes it for dead for a while
 		from := upTo(20 * time.Second)
-		h.stands(job.Gone, from)
+		h.stands(job.MemberFailed, from)
 		h.stands(job.Alive, from+upTo(10*time.Second))
 	case x < 0.75: // it was dead before all began
-		h.history[0].is = job.Gone
+		h.history[0].is = job.MemberFailed
 		h.cut = true
 	}
 	if r.Float64() < 0.6 {
@@ -236,7 +236,7 @@ func (h *lossyHost) die(dead chan struct{}) {
 	h.cut, h.died = true, true
 	close(dead)
 	r := h.w.rand(h.name + " dies")
-	h.stands(job.Gone, 2*time.Second+time.Duration(r.Int64N(int64(8*time.Second))))
+	h.stands(job.MemberFailed, 2*time.Second+time.Duration(r.Int64N(int64(8*time.Second))))
 	p := h.process
 	h.w.later(func() {
 		p.end()
