@@ -137,7 +137,7 @@ func (e *env) revokeToken(ctx context.Context, in *ucli.Context) error {
 	case i < 0:
 		e.note("token %s was not created on this machine; revoking it anyway", id)
 	case !time.Now().Before(kept[i].Expires):
-		return usagef("token %s has expired already; it lets nobody in", id)
+		return usagef("token %s has already expired; it admits no hosts", id)
 	default:
 		expires = kept[i].Expires
 	}
@@ -171,7 +171,7 @@ func (e *env) revoke(ctx context.Context, o connection, v identity.Revocation, w
 // revoked tells that a revocation is in force.
 func (e *env) revoked(format string, args ...any) {
 	e.note(format, args...)
-	e.note("the brokers have the revocation; running hosts get it within seconds, others when they return")
+	e.note("the brokers have the revocation; running hosts get it within seconds, others when they are back")
 }
 
 func (e *env) parseRosterEdit(in *ucli.Context) (connection, error) {

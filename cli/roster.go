@@ -131,7 +131,7 @@ func (x rosterEdit) put(ctx context.Context, next identity.Roster) (mine, winner
 			return mine, winner, err
 		}
 		if winner, err = x.c.Roster(ctx); err != nil {
-			return mine, winner, faultf("the change was handed in, but it is not known whether it is in force: %w", err)
+			return mine, winner, faultf("the change was sent, but it is not known whether it is in force: %w", err)
 		}
 	}
 	lost := !winner.Knows(mine.Hash) && winner.Version >= mine.Version
@@ -143,8 +143,8 @@ func (x rosterEdit) put(ctx context.Context, next identity.Roster) (mine, winner
 	case refused != nil:
 		return mine, winner, faultf("%w", refused)
 	case !winner.Knows(mine.Hash):
-		return mine, winner, faultf("the change was handed in as roster version %d, and the brokers still have version %d", mine.Version, winner.Version).with(
-			"see whether it has reached them by now: fleet status")
+		return mine, winner, faultf("the change was sent as roster version %d, but the brokers still have version %d", mine.Version, winner.Version).with(
+			"to see whether they have it by now: fleet status")
 	}
 	if err := atomicfile.Write(filepath.Join(x.o.home, rosterFile), signed, 0o644); err != nil {
 		return mine, winner, faultf("the fleet has the roster, but it could not be saved here: %w", err)
@@ -189,7 +189,7 @@ func (x rosterEdit) revoke(ctx context.Context, v identity.Revocation) error {
 		return nil // nobody answers this admin any more
 	}
 	if roster, err = x.c.Roster(ctx); err == nil && !roster.IsRevoked(v.ID) {
-		err = errors.Join(refused, errors.New("the revocation was handed in, and the brokers do not have it yet; run the command again"))
+		err = errors.Join(refused, errors.New("the revocation was sent, but the brokers do not have it yet; run the command again"))
 	}
 	if err != nil {
 		return faultf("%w", err)

@@ -169,7 +169,7 @@ func (r *rotation) handIn(ctx context.Context) error {
 func (r *rotation) force(ctx context.Context) error {
 	_, err := r.e.editRoster(ctx, r.o, func(roster *identity.Roster) error {
 		if roster.Keys.Since > r.keys.Since || r.forced && roster.Keys.Since != r.keys.Since {
-			return faultf("another rotation has begun, and its keys are in force; this one ends here").with("when the other one has ended, see that all is well: fleet status")
+			return faultf("another rotation has started and its keys are in force; this one was stopped").with("when the other one has finished, check the fleet: fleet status")
 		}
 		roster.Keys = r.keys
 		return nil

@@ -32,7 +32,7 @@ func (n *Node) admit(raw []byte) []byte {
 		return identity.Refuse(err.Error())
 	}
 	if skew := req.Time.Sub(now).Abs(); skew > job.MaxSkew {
-		log.Warn("admitted host has a wrong clock; it will refuse jobs until that is set", logkey.Skew, skew.Round(time.Second))
+		log.Warn("the admitted host's clock is wrong; it refuses jobs until the clock is set", logkey.Skew, skew.Round(time.Second))
 	}
 	answer, err := n.admission(req, record, now)
 	if err != nil {

@@ -49,13 +49,13 @@ func (n *Node) fetch(ctx context.Context, refs []gossip.Ref) {
 		answer, err := n.ask(ctx, q)
 		if err != nil {
 			if ctx.Err() == nil && !errors.Is(err, mesh.ErrNoBroker) {
-				n.log.Warn("documents not fetched; the next exchange tries again", logkey.Count, len(refs), logkey.Error, err)
+				n.log.Warn("cannot fetch documents; retrying at the next exchange", logkey.Count, len(refs), logkey.Error, err)
 			}
 			return
 		}
 		for _, signed := range answer.Documents {
 			if err := n.keep(signed); err != nil {
-				n.log.Warn("fetched document not kept, or not on disk", logkey.Error, err)
+				n.log.Warn("fetched document rejected, or not saved to disk", logkey.Error, err)
 			}
 		}
 	}
@@ -230,6 +230,6 @@ func (n *Node) hearDocument(raw []byte) {
 	}
 	n.auditDocument(err)
 	if !outdated(err) {
-		n.log.Warn("announced document not taken, or not on disk", logkey.Error, err)
+		n.log.Warn("announced document rejected, or not saved to disk", logkey.Error, err)
 	}
 }

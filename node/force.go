@@ -105,7 +105,7 @@ func (n *Node) noteDocuments(err error) {
 		return
 	}
 	if err != nil {
-		n.log.Error("documents are not as they should be; trying again", logkey.Retry, mendEvery, logkey.Error, err)
+		n.log.Error("cannot store or apply the signed documents; retrying", logkey.Retry, mendEvery, logkey.Error, err)
 	}
 }
 

@@ -96,7 +96,7 @@ func accept(a identity.Admission, token identity.Token, key identity.PrivateKey[
 		Fleet: token.Root.ID(), ID: key.Public().ID(), Name: name, Role: token.Record.Role, Labels: token.Record.Labels, Seal: seal.Public(),
 	}
 	if err := me.Matches(own); err != nil {
-		return Membership{}, nil, fmt.Errorf("the certificate that came is for %w; the peer that issued it may be in wrong hands", err)
+		return Membership{}, nil, fmt.Errorf("the received certificate is for %w; the peer that issued it may be compromised", err)
 	}
 	if len(a.Documents) == 0 {
 		return Membership{}, nil, errors.New("no roster came")

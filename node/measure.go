@@ -43,12 +43,12 @@ func (n *Node) measureJobs(p *metrics.Page) {
 		string(job.ReasonJournal), string(job.ReasonAudit))
 	n.family(p, runner.Dropped, "fleet_messages_dropped_total", "Messages on the job subjects that were dropped without an answer, by reason.", "reason",
 		string(gate.Malformed), string(gate.Stranger), string(gate.Forged), runner.TooMany)
-	n.family(p, runner.Replies, "fleet_replies_total", "Replies, accepted ones included, by whether the connection took them.", "outcome", runner.Sent, runner.Unsent)
+	n.family(p, runner.Replies, "fleet_replies_total", "Replies, including acceptances, by whether they could be sent.", "outcome", runner.Sent, runner.Unsent)
 	p.Counter("fleet_jobs_repeated_total", "Copies of jobs that were answered without running anything.", n.runner.Count(runner.Repeated, ""))
-	p.Gauge("fleet_jobs_running", "Jobs that are judged or run now.", float64(n.runner.Busy()))
-	p.Counter("fleet_journal_errors_total", "Results that the journal could not keep, and failed cleanings. Claims that it could not take are refused jobs.",
+	p.Gauge("fleet_jobs_running", "Jobs being checked or run now.", float64(n.runner.Busy()))
+	p.Counter("fleet_journal_errors_total", "Results that could not be stored in the journal, and failed cleanups. A job that could not be claimed counts as refused.",
 		n.runner.Count(runner.JournalErrors, "")+n.uncleaned.Load())
-	p.Counter("fleet_audit_errors_total", "Lines that the audit could not write.", n.audit.Failed())
+	p.Counter("fleet_audit_errors_total", "Audit log lines that could not be written.", n.audit.Failed())
 }
 
 func (n *Node) measureMesh(p *metrics.Page) {
@@ -58,7 +58,7 @@ func (n *Node) measureMesh(p *metrics.Page) {
 	}
 	t := n.mesh.Traffic()
 	p.Gauge("fleet_connected", "1 while a broker is connected.", oneIf(n.mesh.Connected() != ""))
-	p.Counter("fleet_reconnects_total", "How often a broker was lost and one found again.", int64(t.Reconnects))
+	p.Counter("fleet_reconnects_total", "Times that the connection to a broker was lost and restored.", int64(t.Reconnects))
 	p.Gauge("fleet_broker", "1 while this host runs a broker.", oneIf(n.mesh.RunsBroker()))
 	p.Gauge("fleet_broker_clients", "Connections of hosts and admins to this host's broker.", float64(t.Clients))
 	p.Gauge("fleet_broker_routes", "Other brokers that this host's broker has a route to.", float64(len(t.Routes)))
@@ -81,7 +81,7 @@ func (n *Node) measureSelf(p *metrics.Page) {
 	p.Gauge("fleet_documents_lost", "Changes of documents that lost to concurrent ones within the last week and were not made again.", float64(len(n.docs.Lost())))
 	ages := n.heartbeats.ages()
 	for _, loop := range slices.Sorted(maps.Keys(ages)) {
-		p.Gauge("fleet_loop_age_seconds", "How long ago each of the node's loops turned; above "+strconv.Itoa(int(loopLimit.Seconds()))+" it hangs.",
+		p.Gauge("fleet_loop_age_seconds", "Time since each of the node's loops last ran; above "+strconv.Itoa(int(loopLimit.Seconds()))+" the loop hangs.",
 			ages[loop].Seconds(), metrics.Label{Name: "loop", Value: loop})
 	}
 	p.Gauge("fleet_start_timestamp_seconds", "When the node started.", metrics.Stamp(n.started))

@@ -121,7 +121,7 @@ func (n *Node) useChain(chain identity.Chain) error {
 	}
 	own := n.identity()
 	if err := id.Matches(own); err != nil {
-		return fmt.Errorf("the renewed certificate is for %w; the peer that issued it may be in wrong hands", err)
+		return fmt.Errorf("the renewed certificate is for %w; the peer that issued it may be compromised", err)
 	}
 	if id.NotAfter.Before(own.NotAfter) {
 		return fmt.Errorf("the renewed certificate ends on %s, before the one it replaces", id.NotAfter.UTC().Format(time.RFC3339))

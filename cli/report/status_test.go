@@ -139,7 +139,7 @@ func TestWhatIsWrong(t *testing.T) {
 			s.Hosts = slices.Delete(s.Hosts, 1, 2)
 			s.Others = []client.Outcome{{Name: "web2", State: job.Silent, Message: "alive, but no answer"}}
 		}, []string{"web2: silent: alive, but no answer"}},
-		{"forged answers", func(s *Status) { s.Rejected = 2 }, []string{"2 replies did not verify and counted for nothing; -v says why"}},
+		{"forged answers", func(s *Status) { s.Rejected = 2 }, []string{"2 replies failed verification and were ignored; -v says why"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -206,7 +206,7 @@ func (s *Status) wrongLines() []string {
 		lines = append(lines, joinNodes(g.hosts)+": "+g.text)
 	}
 	if s.Rejected > 0 {
-		lines = append(lines, replies(s.Rejected)+" did not verify and counted for nothing; -v says why")
+		lines = append(lines, replies(s.Rejected)+" failed verification and were ignored; -v says why")
 	}
 	return lines
 }

@@ -79,7 +79,7 @@ func heeded(ctx context.Context, heed time.Duration, run func() plugin.Result) p
 	case x := <-ended:
 		return x
 	case <-time.After(heed):
-		return plugin.Failf("it went on for %s after it was told to stop, and was given up; look at what it left, and whether it still runs", heed)
+		return plugin.Failf("it did not stop within %s of being told to; check whether it still runs and what it left behind", heed)
 	}
 }
 

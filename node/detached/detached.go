@@ -44,7 +44,7 @@ const (
 )
 
 // ErrCutOff says that the process is gone and left no result: it was killed, or the machine lost its power.
-var ErrCutOff = errors.New("the action was cut off; look at what it left")
+var ErrCutOff = errors.New("the action was cut off; check what it left behind")
 
 // Call is what is to run. Its arguments fit the declaration, and none of them is secret.
 type Call struct {
@@ -196,7 +196,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s is no file of at most %d bytes", path, limit)
+		return nil, fmt.Errorf("%s is not a regular file, or is larger than %d bytes", path, limit)
 	}
 	return os.ReadFile(path)
 }

@@ -201,7 +201,7 @@ func TestADeafActionIsGivenUp(t *testing.T) {
 				}
 			}
 			end, err := r.Wait(t.Context(), id)
-			if err != nil || end.State != plugin.Failed || end.TimedOut != tt.timedOut || end.Stopped != tt.told || !strings.Contains(end.Message, "given up") {
+			if err != nil || end.State != plugin.Failed || end.TimedOut != tt.timedOut || end.Stopped != tt.told || !strings.Contains(end.Message, "did not stop within") {
 				t.Errorf("%+v, %v", end, err)
 			}
 			until(t, func() bool { return r.gone(id) })

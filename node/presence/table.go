@@ -159,7 +159,7 @@ func (t *Table) Tick(now time.Time) {
 		if now.Sub(l.Since) > keep(l.Role) {
 			delete(t.gone, id)
 			t.dirty = true
-			t.log.Info("host forgotten: it has been gone for too long", logkey.Node, id, logkey.Name, l.Name, logkey.Since, l.Since)
+			t.log.Info("host forgotten: it was down for too long", logkey.Node, id, logkey.Name, l.Name, logkey.Since, l.Since)
 		}
 	}
 	for id, at := range t.leaving {

@@ -25,33 +25,33 @@ func Declaration() plugin.Declaration {
 	}
 	return plugin.Declaration{
 		Name:        "jobs",
-		Description: "Report the jobs that came to a host, and stop one",
+		Description: "List, show and cancel the jobs of a host",
 		Author:      "the fleet authors",
 		Version:     "1.0.0",
 		Timeout:     10 * time.Second,
 		Actions: []plugin.Action{
 			{
-				Name: "list", Description: "List the changes that came, newest first", Kind: plugin.Read,
+				Name: "list", Description: "List recent changes, newest first", Kind: plugin.Read,
 				Inputs: []plugin.Input{{
 					Name: "limit", Prompt: "Limit", Description: fmt.Sprintf("the newest so many, at most %d", maxList), Type: plugin.Integer, Default: int64(usualList),
 				}},
 				Outputs: answers.Outputs[answers.Jobs](),
 			},
 			{
-				Name: "show", Description: "Report how a job is doing or ended here; skipped where it is not known", Kind: plugin.Read,
+				Name: "show", Description: "Show a job's state and result; skipped on hosts that do not know the job", Kind: plugin.Read,
 				Inputs:    []plugin.Input{id},
 				Outputs:   answers.Outputs[answers.Job](),
 				Summaries: []plugin.Summary{{Output: "state", By: plugin.CountValues}},
 			},
 			{
-				Name: "output", Description: "Return what a change printed, a piece at a time; skipped where nothing is kept", Kind: plugin.Read,
+				Name: "output", Description: "Return the output of a change in pieces; skipped on hosts that have none", Kind: plugin.Read,
 				Inputs: []plugin.Input{id, {
 					Name: "offset", Prompt: "Offset", Description: "where the piece begins, in bytes", Type: plugin.Integer, Default: int64(0),
 				}},
 				Outputs: answers.Outputs[answers.Output](),
 			},
 			{
-				Name: "cancel", Description: "Stop a running job, and never start it where it has not arrived yet", Kind: plugin.Change,
+				Name: "cancel", Description: "Stop a running job, and do not start it on hosts it has not reached yet", Kind: plugin.Change,
 				Inputs: []plugin.Input{id},
 			},
 		},
