@@ -70,7 +70,7 @@ func (d document) encode(f Format) ([]byte, error) {
 		for _, row := range append([][]string{d.header}, d.rows...) {
 			cells := make([]string, len(row))
 			for i, c := range row {
-				cells[i] = Sanitise(c)
+				cells[i] = cell(c)
 			}
 			if err := w.Write(cells); err != nil {
 				return nil, err
@@ -86,6 +86,20 @@ func (d document) encode(f Format) ([]byte, error) {
 		return []byte(b.String()), nil
 	}
 	return nil, fmt.Errorf("%q is not a machine-readable format", f)
+}
+
+// cell is foreign text as a cell of a CSV file. What a spreadsheet would take for a formula gets an apostrophe in front, as
+// OWASP advises (https://owasp.org/www-community/attacks/CSV_Injection); numbers and a lone dash stay as they are.
+func cell(text string) string {
+	text = Sanitise(text)
+	start := strings.TrimLeft(text, " \"'\u00a0")
+	if start == "" || start == "-" || !strings.ContainsRune("=+-@＝＋－＠", []rune(start)[0]) {
+		return text
+	}
+	if _, err := strconv.ParseFloat(start, 64); err == nil && strings.Trim(start, "+-.0123456789eE") == "" {
+		return text
+	}
+	return "'" + text
 }
 
 // Marshal writes a document of cli's own as JSON, indented.
