@@ -80,11 +80,7 @@ func (e *env) parseAsk(in *ucli.Context, plugin, action string, args map[string]
 	return o, nil
 }
 
-// parseAction is parseLook where the arguments are not known yet.
-func (e *env) parseAction(in *ucli.Context, action string) (lookOptions, error) {
-	return e.parseActionOf(in, selfPlugin, action)
-}
-
+// parseActionOf is parseAsk where the arguments are not known yet.
 func (e *env) parseActionOf(in *ucli.Context, plugin, action string) (o lookOptions, err error) {
 	for _, d := range e.declarations {
 		if d.Name == plugin {

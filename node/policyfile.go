@@ -1,61 +1,64 @@
 package node
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
-	"time"
 
+	"fleet/internal/trustedfile"
 	"fleet/policy"
 )
 
-// policyFile is the host's own policy. It is read anew when the file's time or size has changed, so that an edit counts
-// at once and needs no restart. No file is an empty one.
+// policyFile is the host's own policy. It is read for each job and parsed when its bytes have changed: an edit that leaves
+// time and size as they were counts too. No file is an empty one. A file that others than root and the node's user could
+// have written is an error, like one that cannot be parsed.
 type policyFile struct {
 	path string
 
-	mu      sync.Mutex
-	changed time.Time
-	size    int64
-	read    bool
-	file    policy.File
-	err     error
+	mu   sync.Mutex
+	data []byte // what file and err were made of; nil at first
+	file policy.File
+	err  error
 }
 
 func (p *policyFile) current() (policy.File, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.path == "" {
 		return policy.File{}, nil
 	}
-	info, err := os.Stat(p.path)
+	data, err := readPolicy(p.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		p.read = false
 		return policy.File{}, nil
 	}
 	if err != nil {
 		return policy.File{}, fmt.Errorf("policy: %w", err)
 	}
-	if p.read && info.ModTime().Equal(p.changed) && info.Size() == p.size {
-		return p.file, p.err
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.data == nil || !bytes.Equal(p.data, data) {
+		p.data = data
+		p.file, p.err = policy.Parse(p.path, data)
 	}
-	p.read, p.changed, p.size = true, info.ModTime(), info.Size()
-	p.file, p.err = load(p.path, info)
 	return p.file, p.err
 }
 
-func load(path string, info fs.FileInfo) (policy.File, error) {
-	if mode := info.Mode().Perm(); mode&0o022 != 0 {
-		return policy.File{}, fmt.Errorf("%s can be written by others (mode %04o); run: chmod go-w %s", path, mode, path)
-	}
-	if info.Size() > policy.MaxFile {
-		return policy.File{}, fmt.Errorf("%s is larger than %d bytes", path, policy.MaxFile)
-	}
-	data, err := os.ReadFile(path)
+// readPolicy is never nil without an error.
+func readPolicy(path string) ([]byte, error) {
+	real, err := trustedfile.Resolve(path)
 	if err != nil {
-		return policy.File{}, fmt.Errorf("policy: %w", err)
+		return nil, err
 	}
-	return policy.Parse(path, data)
+	f, err := os.Open(real)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, policy.MaxFile+1))
+	if err == nil && len(data) > policy.MaxFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, policy.MaxFile)
+	}
+	return data, err
 }
