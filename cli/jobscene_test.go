@@ -32,7 +32,7 @@ func jobsScene() *scene {
 			"jobs output": says(job.OK, "0 to 30 of 30 bytes", map[string]any{"text": "Unpacking nginx ...\n\x1b[2Jdone\n", "next": int64(25), "size": int64(25), "running": false}),
 			"jobs cancel": says(job.Unchanged, "had ended: ok", nil)}},
 		{name: "web2", does: map[string]client.Outcome{"jobs list": list("running"), "jobs show": past("running", "", false, nil),
-			"jobs cancel": says(job.OK, "told to stop; fleet job show tells how it ended", nil)}},
+			"jobs cancel": says(job.OK, "told to stop; fleet job show says how it ended", nil)}},
 		{name: "web3", does: map[string]client.Outcome{"jobs list": says(job.OK, "0 changes", nil), "jobs show": unknown,
 			"jobs output": says(job.Skipped, "no output of this job is kept here", nil),
 			"jobs cancel": says(job.OK, "has not come here, and will not run if it does", nil)}},

@@ -296,7 +296,7 @@ func TestIssuingKeyMakesAnAdmin(t *testing.T) {
 		}
 		from := shared.hosts[3].log.mark()
 		shared.send(t, job.DocNewSubject, signed)
-		if _, err := shared.hosts[3].log.find(from, "announced document not taken", "is not valid"); err != nil {
+		if _, err := shared.hosts[3].log.find(from, "announced document rejected", "is not valid"); err != nil {
 			t.Error(err)
 		}
 		shared.keptOut(t, adminTLS(t, adminOf))
