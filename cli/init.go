@@ -108,7 +108,7 @@ func (f founding) run() (identity.Token, error) {
 	if err := os.MkdirAll(f.home, 0o700); err != nil {
 		return none, faultf("the home directory: %w", err)
 	}
-	for _, name := range []string{rootKeyFile, keyFile, rootFile, rosterFile} {
+	for _, name := range []string{rootKeyFile, keyFile, rootFile, rosterFile, brokersFile, tokenFile} {
 		if _, err := os.Lstat(filepath.Join(f.home, name)); err == nil {
 			return none, usagef("%s already belongs to a fleet: it contains %s", f.home, name).with("use other directories for another fleet: --home DIR --data DIR")
 		}
