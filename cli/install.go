@@ -14,6 +14,7 @@ import (
 	"fleet/identity"
 	"fleet/internal/atomicfile"
 	"fleet/internal/program"
+	"fleet/internal/trustedfile"
 	"fleet/internal/wait"
 
 	ucli "github.com/urfave/cli/v2"
@@ -69,6 +70,9 @@ func (e *env) install(in *ucli.Context) error {
 	if err != nil {
 		return faultf("find the path of this program: %w", err)
 	}
+	if err := installable(binary, machineConfig); err != nil {
+		return err
+	}
 	if err := placeToken(in.String(flagJoinFile)); err != nil {
 		return err
 	}
@@ -91,6 +95,21 @@ func (e *env) install(in *ucli.Context) error {
 		}
 	}
 	e.note("the node is running (%s) and starts at boot; to see its log: journalctl -u fleet-node", binary)
+	return nil
+}
+
+// installable refuses a program for root's service, or a config of it, that others can change, and a path that a unit cannot name.
+func installable(binary, config string) error {
+	const where = "copy it to where only root can write, and install it from there: install -m 755 fleet /usr/local/bin/fleet"
+	if strings.ContainsFunc(binary, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("%$\"'\\;", r) }) {
+		return usagef("a service cannot run a program at %q", binary).with(where)
+	}
+	if _, err := trustedfile.Resolve(binary); err != nil {
+		return usagef("root's service would run a program that others can change: %w", err).with(where)
+	}
+	if _, err := trustedfile.Resolve(config); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return usagef("root's service would read a config that others can change: %w", err)
+	}
 	return nil
 }
 
