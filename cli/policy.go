@@ -3,7 +3,9 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
+	"fleet/internal/trustedfile"
 	"fleet/policy"
 
 	ucli "github.com/urfave/cli/v2"
@@ -42,7 +44,11 @@ func (e *env) policyCheck(name string) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o022 != 0 {
+	if file, err := filepath.Abs(name); err == nil && file == policyPath {
+		if _, err := trustedfile.Resolve(file); err != nil {
+			return usagef("this host rejects its policy: %w", err)
+		}
+	} else if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o022 != 0 {
 		return usagef("other users can write to %s (mode %04o), so hosts would reject it", name, info.Mode().Perm()).with("chmod go-w " + name)
 	}
 	for _, n := range f.Names() {

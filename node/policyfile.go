@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"syscall"
 
 	"fleet/internal/trustedfile"
 	"fleet/policy"
@@ -45,17 +46,26 @@ func (p *policyFile) current() (policy.File, error) {
 	return p.file, p.err
 }
 
-// readPolicy is never nil without an error.
+// readPolicy is never nil without an error. The error is fs.ErrNotExist only if nothing is at path: a link that leads
+// nowhere is a policy that cannot be read.
 func readPolicy(path string) ([]byte, error) {
 	real, err := trustedfile.Resolve(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, own := os.Lstat(path); own == nil {
+			return nil, fmt.Errorf("%s is a link to a file that does not exist", path)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(real)
+	f, err := os.OpenFile(real, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a named pipe must not hold up the job
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s is not a regular file", path))
+	}
 	data, err := io.ReadAll(io.LimitReader(f, policy.MaxFile+1))
 	if err == nil && len(data) > policy.MaxFile {
 		err = fmt.Errorf("%s is larger than %d bytes", path, policy.MaxFile)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"fleet/policy"
@@ -83,7 +84,9 @@ func TestAPolicyThatOthersCouldHaveWritten(t *testing.T) {
 		"file for the group":   {chmod(0o664, itself), "can be written by others"},
 		"folder for all":       {chmod(0o777, filepath.Dir), "can be written by others"},
 		"sticky folder":        {chmod(0o777|os.ModeSticky, filepath.Dir), "can be written by others"},
-		"a folder in place":    {func(t *testing.T, path string) { os.Remove(path); os.Mkdir(path, 0o755) }, "is a directory"},
+		"a folder in place":    {func(t *testing.T, path string) { os.Remove(path); os.Mkdir(path, 0o755) }, "is not a regular file"},
+		"a named pipe":         {func(t *testing.T, path string) { os.Remove(path); syscall.Mkfifo(path, 0o644) }, "is not a regular file"},
+		"a link to nothing":    {func(t *testing.T, path string) { os.Rename(path, path+".away"); os.Symlink(path+".gone", path) }, "is a link to a file that does not exist"},
 		"too large":            {func(t *testing.T, path string) { os.Truncate(path, policy.MaxFile+1) }, "is larger than"},
 		"not what fleet reads": {func(t *testing.T, path string) { os.WriteFile(path, []byte("[[rule]]\nwho = 1\n"), 0o644) }, "who"},
 		"a link from a bad folder": {func(t *testing.T, path string) {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -66,18 +65,14 @@ func (d document) encode(f Format) ([]byte, error) {
 		return yamlFromJSON(text)
 	case CSV:
 		var b bytes.Buffer
-		w := csv.NewWriter(&b)
 		for _, row := range append([][]string{d.header}, d.rows...) {
 			cells := make([]string, len(row))
 			for i, c := range row {
 				cells[i] = cell(c)
 			}
-			if err := w.Write(cells); err != nil {
-				return nil, err
-			}
+			b.WriteString(strings.Join(cells, ",") + "\n")
 		}
-		w.Flush()
-		return b.Bytes(), w.Error()
+		return b.Bytes(), nil
 	case Name:
 		var b strings.Builder
 		for _, n := range d.names {
@@ -93,13 +88,16 @@ func (d document) encode(f Format) ([]byte, error) {
 func cell(text string) string {
 	text = Sanitise(text)
 	start := strings.TrimLeft(text, " \"'\u00a0")
-	if start == "" || start == "-" || !strings.ContainsRune("=+-@＝＋－＠", []rune(start)[0]) {
-		return text
+	_, err := strconv.ParseFloat(start, 64)
+	number := err == nil && strings.Trim(start, "+-.0123456789eE") == ""
+	if start != "" && start != "-" && !number && strings.ContainsRune("=+-@＝＋－＠", []rune(start)[0]) {
+		text = "'" + text
 	}
-	if _, err := strconv.ParseFloat(start, 64); err == nil && strings.Trim(start, "+-.0123456789eE") == "" {
-		return text
+	// In quotes (RFC 4180) also where encoding/csv would not: many spreadsheets split at semicolons.
+	if strings.ContainsAny(text, ",;\"\t\r\n") || strings.HasPrefix(text, " ") {
+		text = `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 	}
-	return "'" + text
+	return text
 }
 
 // Marshal writes a document of cli's own as JSON, indented.

@@ -19,7 +19,10 @@ func TestCellsAreNoFormulas(t *testing.T) {
 		"@SUM(A1)":           "'@SUM(A1)",
 		"+1-555-0100":        "'+1-555-0100",
 		"  =1":               "'  =1",
-		"\"=1":               "'\"=1",
+		"a;=1+1":             "\"a;=1+1\"",
+		"a,b":                "\"a,b\"",
+		" a":                 "\" a\"",
+		"\"=1":               "\"'\"\"=1\"",
 		"＝1":                 "'＝1",
 		"\t=1":               "\\t=1", // escaped like everything that a terminal would obey
 	} {
