@@ -108,22 +108,32 @@ func (r *Runner) Begin(ctx context.Context, id string, signed []byte, c Call) er
 	if err != nil {
 		return err
 	}
+	if err := r.writeDown(id, raw, signed); err != nil {
+		return fmt.Errorf("the change could not be written down: %w; free some space in %s, or make it writable", err, r.dir)
+	}
+	ctx, cancel := context.WithTimeout(ctx, startGrace)
+	defer cancel()
+	if err := r.start.Start(ctx, id, r.argv(id)); err != nil && r.cannotBegin(id) {
+		r.End(id)
+		return fmt.Errorf("the action could not be started in a process of its own: %w", err)
+	}
+	return nil
+}
+
+// writeDown leaves nothing behind where it fails.
+func (r *Runner) writeDown(id string, call, signed []byte) error {
 	if err := os.Mkdir(filepath.Join(r.dir, id), 0o700); err != nil {
 		return err
 	}
 	// The job last: it is what Left goes by, and then the rest is there.
-	err = errors.Join(atomicfile.Write(r.file(id, callFile), raw, 0o600), atomicfile.Write(r.file(id, roomFile), make([]byte, room), 0o600))
-	if err == nil {
-		err = atomicfile.Write(r.file(id, jobFile), signed, 0o600)
-	}
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, startGrace)
-		defer cancel()
-		err = r.start.Start(ctx, id, r.argv(id))
-	}
-	if err != nil && r.cannotBegin(id) {
-		r.End(id)
-		return fmt.Errorf("the action could not be started in a process of its own: %w", err)
+	for _, f := range []struct {
+		name    string
+		content []byte
+	}{{callFile, call}, {roomFile, make([]byte, room)}, {jobFile, signed}} {
+		if err := atomicfile.Write(r.file(id, f.name), f.content, 0o600); err != nil {
+			r.End(id)
+			return err
+		}
 	}
 	return nil
 }
