@@ -1,7 +1,11 @@
 package cli
 
 import (
+	"cmp"
+
 	"fleet/cli/report"
+	"fleet/job"
+	"fleet/plugins/answers"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -60,6 +64,22 @@ func (e *env) facts(in *ucli.Context, action string, args map[string]string, abo
 	if err != nil {
 		return err
 	}
+	if action == actionInventory {
+		failWithoutFacts(&r)
+	}
 	out, err := about(r).Render(o.print.format, o.view)
 	return e.told(out, err, r, f)
+}
+
+// failWithoutFacts makes an inventory that cannot be read, or has no facts, a failure of its host: the list lacks it.
+func failWithoutFacts(r *report.Run) {
+	for i := range r.Outcomes {
+		o := &r.Outcomes[i]
+		if x, ok := report.Read[answers.Inventory](o); ok && x.Facts == nil {
+			o.State, o.Message, o.Data = job.Failed, "no facts in its answer: "+cmp.Or(o.Message, "it may run another version of fleet"), nil
+		}
+	}
+	if r.Exit != endInterrupted.code() {
+		r.Exit = endingOf(r.Results).code()
+	}
 }
