@@ -209,6 +209,9 @@ func explainJob(ctx context.Context, conn *client.Client, u job.Unverified) (str
 	if err != nil {
 		return "", faultf("%w", err)
 	}
+	if err := j.Approvable(); err != nil {
+		return "", faultf("%w", err)
+	}
 	if left := time.Until(j.ExpiresAt()); left <= 0 {
 		return "", faultf("the job expired %s ago; create it again with --for-approval", -left.Round(time.Second))
 	}

@@ -75,6 +75,9 @@ func (c *Client) Submit(ctx context.Context, p Pending, timeout time.Duration, p
 	if err != nil {
 		return Run{}, fmt.Errorf("only the admin who signed the job first can send it: %w", err)
 	}
+	if err := j.Approvable(); err != nil {
+		return Run{}, err
+	}
 	g := newGathering(c, Request{Plugin: j.Plugin, Action: j.Action, Targets: p.Targets, Timeout: timeout}, progress)
 	g.signed, g.seal = p.Signed, p.Seal
 	g.id, g.hash = j.ID, u.Hash()

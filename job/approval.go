@@ -2,6 +2,7 @@ package job
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,10 +18,25 @@ type approval struct {
 
 const approvalSize = ed25519.PublicKeySize + ed25519.SignatureSize
 
+// Approvable says why a job cannot have a further admin's signature. One that lists no targets is for every host that its filter
+// selects, and so for hosts that who approves it cannot know of. One in match mode runs nothing.
+func (j Job) Approvable() error {
+	switch {
+	case j.Mode != Run:
+		return errors.New("a job in match mode runs nothing and cannot be approved")
+	case len(j.Targets) == 0:
+		return errors.New("a job without exact targets cannot be approved: it would run on every host that matches")
+	}
+	return nil
+}
+
 // Approve adds a's signature to a signed job, which may carry others already.
 func Approve(signed []byte, a identity.Signer) ([]byte, error) {
 	u, err := Decode(signed)
 	if err != nil {
+		return nil, err
+	}
+	if err := u.job.Approvable(); err != nil {
 		return nil, err
 	}
 	if a.Public().ID() == u.Signer() {

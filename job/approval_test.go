@@ -11,7 +11,7 @@ import (
 func TestApproval(t *testing.T) {
 	w, bob, mallory := newWorld(t), identity.NewKey[identity.Admin](), identity.NewKey[identity.Admin]()
 	roster := identity.Roster{Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public()}, {Name: "bob", Key: bob.Public()}}}
-	signed := w.signed(t, nil)
+	signed := w.signed(t, toTheNode(w))
 	approve := func(raw []byte, k identity.PrivateKey[identity.Admin]) []byte {
 		t.Helper()
 		out, err := job.Approve(raw, k)
@@ -53,7 +53,7 @@ func TestApproval(t *testing.T) {
 		{"bob twice", append(bytes.Clone(good), good[len(signed):]...), "bob "},
 		{"four", append(append(append(bytes.Clone(good), good[len(signed):]...), good[len(signed):]...), good[len(signed):]...), "does not decode"},
 		{"interrupted", good[:len(good)-1], "does not decode"},
-		{"of another job", append(w.signed(t, func(j *job.Job) { j.Action = "stop" }), good[len(signed):]...), "does not decode"},
+		{"of another job", append(w.signed(t, func(j *job.Job) { toTheNode(w)(j); j.Action = "stop" }), good[len(signed):]...), "does not decode"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.name == "of another job" {
@@ -73,5 +73,24 @@ func TestApproval(t *testing.T) {
 	}
 	if _, err := job.Approve(good, bob); err == nil {
 		t.Error("bob approved twice")
+	}
+}
+
+// toTheNode makes the job one for exactly the world's node.
+func toTheNode(w world) func(*job.Job) {
+	return func(j *job.Job) { j.Targets = []identity.ID{w.node.Key.Public().ID()} }
+}
+
+// Who approves has to know which hosts it is for, and that it runs at all.
+func TestWhatCannotBeApproved(t *testing.T) {
+	w := newWorld(t)
+	for name, change := range map[string]func(*job.Job){
+		"no targets":      func(j *job.Job) {},
+		"only a deadline": func(j *job.Job) { j.Planned = now.UnixMilli() },
+		"a question":      func(j *job.Job) { toTheNode(w)(j); j.Mode = job.Match },
+	} {
+		if _, err := job.Approve(w.signed(t, change), identity.NewKey[identity.Admin]()); err == nil {
+			t.Errorf("%s: approved", name)
+		}
 	}
 }

@@ -45,8 +45,8 @@ func (w *waiting) take(signed []byte, roster identity.Roster, fleet identity.Fle
 		return err
 	case j.Fleet != fleet:
 		return errors.New("the job is for another fleet")
-	case j.Mode != job.Run || len(j.Targets) == 0:
-		return errors.New("only a job for exact targets can wait")
+	case j.Approvable() != nil:
+		return j.Approvable()
 	case now.After(j.ExpiresAt()) || j.IssuedAt().After(now.Add(job.MaxSkew)):
 		return errors.New("the job has expired, or is signed in the future")
 	}

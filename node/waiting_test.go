@@ -48,8 +48,8 @@ func TestOnlyWhatAnAdminMaySendCanWait(t *testing.T) {
 	}{
 		{"a job", w.ann, nil, 0, ""},
 		{"a stranger's", identity.NewKey[identity.Admin](), nil, 0, "no admin in roster version 1"},
-		{"for all hosts", w.ann, func(j *job.Job) { j.Targets = nil }, 0, "exact targets"},
-		{"a question", w.ann, func(j *job.Job) { j.Mode = job.Match }, 0, "exact targets"},
+		{"for all hosts", w.ann, func(j *job.Job) { j.Targets = nil }, 0, "without exact targets"},
+		{"a question", w.ann, func(j *job.Job) { j.Mode = job.Match }, 0, "match mode"},
 		{"of another fleet", w.ann, func(j *job.Job) { j.Fleet = w.ann.Public().ID() }, 0, "another fleet"},
 		{"expired", w.ann, nil, 2 * time.Minute, "expired"},
 		{"early", w.ann, nil, -2 * time.Minute, "future"},

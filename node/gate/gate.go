@@ -181,6 +181,9 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
 	d.CoSigners = g.coSigners(ctx, roster, unverified, j, action, public)
 	answer := g.decide(ctx, roster, signer, j, action, public, len(d.CoSigners) > 0 || j.Mode == job.Match) // a second key is asked for when it is to run
 	d.By = answer.By
+	if answer.Waits && j.Approvable() != nil {
+		return g.refuse(d, job.ReasonSecond, "needs the signature of a second admin (%s), and %v", answer.By, j.Approvable())
+	}
 	if answer.Waits {
 		return g.refuse(d, job.ReasonSecond, "needs the signature of a second admin (%s)", answer.By)
 	}
@@ -242,8 +245,12 @@ func (g *Gate) arguments(j job.Job, action plugin.Action) (plugin.Args, error) {
 	return action.Check(all)
 }
 
-// coSigners are the admins who signed the job too. A second signature counts only of somebody who may do it too.
+// coSigners are the admins who signed the job too. A second signature counts only of somebody who may do it too, and only where it
+// says for which hosts it is.
 func (g *Gate) coSigners(ctx context.Context, roster identity.Roster, u job.Unverified, j job.Job, action plugin.Action, args plugin.Args) (names []string) {
+	if j.Approvable() != nil {
+		return nil
+	}
 	for _, second := range u.Approvers(roster) {
 		if g.decide(ctx, roster, second, j, action, args, true).Allowed {
 			names = append(names, second.Name)

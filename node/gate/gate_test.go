@@ -334,7 +334,7 @@ func TestAJobRunsOnceItIsComplete(t *testing.T) {
 	for _, action := range []string{"restart", "status"} {
 		w := newWorld(t)
 		w.rules = []identity.Rule{{Action: "service.*", Second: 1}}
-		alone := w.job(t, func(j *job.Job) { j.Action = action })
+		alone := w.job(t, func(j *job.Job) { j.Action, j.Targets = action, []identity.ID{w.self.ID} })
 		stranger, err := job.Approve(alone, identity.NewKey[identity.Admin]())
 		if err != nil {
 			t.Fatal(err)
