@@ -43,11 +43,13 @@ type Broker struct {
 	server *server.Server
 
 	presence *presence
+	guests   *guests
+	quota    *quota
 }
 
 // Start starts a broker and waits until it takes connections. A port that is taken is an error. Stop ends it.
 func Start(ctx context.Context, c Config) (*Broker, error) {
-	b := &Broker{config: c, routes: c.Routes, judged: c.Roster(), presence: newPresence()}
+	b := &Broker{config: c, routes: c.Routes, judged: c.Roster(), presence: newPresence(), guests: newGuests(), quota: newQuota()}
 	opts, err := b.options(b.routes)
 	if err != nil {
 		return nil, err
@@ -56,7 +58,7 @@ func Start(ctx context.Context, c Config) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	log := natsLog{c.Log.With(logkey.Component, "broker"), make(chan string, 1)}
+	log := natsLog{c.Log.With(logkey.Component, "broker"), make(chan string, 1), b.guests, b.quota}
 	b.server.SetLoggerV2(log, false, false, false)
 	b.server.Start()
 	for !b.server.ReadyForConnections(100 * time.Millisecond) {
@@ -148,15 +150,15 @@ func (b *Broker) options(routes []string) (*server.Options, error) {
 		ServerName: string(c.Name),
 		Host:       c.Client.Addr().String(), Port: port(c.Client),
 		NoSigs: true, NoLog: false,
-		MaxPayload:   job.MaxPayload,
+		MaxPayload: job.MaxPayload, MaxControlLine: maxControlLine, MaxSubs: maxSubs, MaxSubTokens: maxSubTokens,
 		MaxPending:   256 << 20, // thousands of replies meet one admin
 		PingInterval: 15 * time.Second, MaxPingsOut: 3,
 		DisableShortFirstPing: true, // in a storm of connections it meets a handshake and breaks it
 
 		TLS: true, TLSVerify: true, TLSHandshakeFirst: true, TLSTimeout: stormTimeout, AuthTimeout: stormTimeout,
 		TLSConfig:                  identity.ServerTLS(c.Root, c.Credentials, c.Roster),
-		CustomClientAuthentication: &door{c, b.presence},
-		CustomRouterAuthentication: &routeDoor{c},
+		CustomClientAuthentication: &door{b},
+		CustomRouterAuthentication: &routeDoor{b},
 
 		Routes: urls,
 		Cluster: server.ClusterOpts{
@@ -191,21 +193,19 @@ func addrPort(a net.Addr) netip.AddrPort {
 }
 
 // door admits connections and says what each may do. It is asked after the TLS handshake, and again at a reload.
-type door struct {
-	Config
-	presence *presence
-}
+type door struct{ *Broker }
 
 // Check implements nats-server's Authentication.
 func (d *door) Check(conn server.ClientAuthentication) bool {
-	p, err := d.principal(conn)
+	p, err := d.config.principal(conn)
 	if err == nil && p.Token != nil {
 		err = p.Token.UsableFrom(addrPort(conn.RemoteAddress()).Addr())
 	}
 	if err != nil {
-		d.Log.Warn("connection refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
+		d.quota.warn(d.config.Log, "", "connection refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
 		return false
 	}
+	d.guests.note(guestOf(conn, p))
 	// Username stays empty: with one set, every reload disconnects everybody.
 	conn.RegisterUser(&server.User{Permissions: permissions(p), ConnectionDeadline: p.Until})
 	if p.Node != nil {
@@ -224,16 +224,16 @@ func (c *Config) principal(conn server.ClientAuthentication) (identity.Principal
 
 // routeDoor admits other brokers that ask for a route. The handshake has judged them already (identity.RouteTLS, both
 // ways); this one is asked again at a reload.
-type routeDoor struct{ Config }
+type routeDoor struct{ *Broker }
 
 // Check implements nats-server's Authentication.
 func (d *routeDoor) Check(conn server.ClientAuthentication) bool {
-	p, err := d.principal(conn)
+	p, err := d.config.principal(conn)
 	if err == nil && (p.Node == nil || p.Node.Role != identity.Peer) {
 		err = errors.New("only peers run brokers")
 	}
 	if err != nil {
-		d.Log.Warn("route refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
+		d.quota.warn(d.config.Log, "", "route refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
 	}
 	return err == nil
 }

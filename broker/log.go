@@ -3,17 +3,33 @@ package broker
 import (
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
+	"sync"
+	"time"
+
+	"fleet/identity"
+	"fleet/internal/logkey"
 )
 
 // natsLog hands nats-server's log lines to slog. Its notices about starting and listening are Debug here: they tell
-// nothing that fleet does not say itself.
+// nothing that fleet does not say itself. A line about a client gets the id of whose connection it is.
 type natsLog struct {
-	log   *slog.Logger
-	fatal chan string // gets the first line that nats-server would end its process for
+	log    *slog.Logger
+	fatal  chan string // gets the first line that nats-server would end its process for
+	guests *guests
+	quota  *quota
 }
 
-func (l natsLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l natsLog) Noticef(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if strings.Contains(text, "Slow Consumer") { // who did not read, and was disconnected
+		l.warn(text)
+		return
+	}
+	l.log.Debug(text)
+}
+
 func (l natsLog) Warnf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	if strings.Contains(text, "TLS") && (strings.Contains(text, "will not be verified") || strings.Contains(text, "Handshake First")) {
@@ -22,9 +38,11 @@ func (l natsLog) Warnf(format string, v ...any) {
 		l.log.Debug(text)
 		return
 	}
-	l.log.Warn(text)
+	l.warn(text)
 }
-func (l natsLog) Errorf(format string, v ...any) { l.log.Warn(fmt.Sprintf(format, v...)) }
+
+func (l natsLog) Errorf(format string, v ...any) { l.warn(fmt.Sprintf(format, v...)) }
+
 func (l natsLog) Fatalf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	l.log.Error(text)
@@ -36,3 +54,72 @@ func (l natsLog) Fatalf(format string, v ...any) {
 
 func (l natsLog) Debugf(format string, v ...any) {}
 func (l natsLog) Tracef(format string, v ...any) {}
+
+// warn writes a line that others than this host can cause.
+func (l natsLog) warn(text string) {
+	g, known := guest{}, false
+	if _, after, found := strings.Cut(text, " - cid:"); found {
+		digits, _, _ := strings.Cut(after, " ")
+		if number, err := strconv.ParseUint(digits, 10, 64); err == nil {
+			g, known = l.guests.who(number)
+		}
+	}
+	l.quota.warn(l.log, g.key, text, g.attrs(known)...)
+}
+
+// attrs name whose connection a line is about.
+func (g guest) attrs(known bool) []any {
+	if !known {
+		return nil
+	}
+	return []any{logkey.Key, g.key, logkey.Role, g.kind, logkey.Name, g.name}
+}
+
+// quota bounds the log lines that one key can cause, and those that all who have none can cause together.
+type quota struct {
+	mu   sync.Mutex
+	by   map[identity.ID]*allowance
+	last time.Time // when those that are full were forgotten
+}
+
+type allowance struct {
+	bucket
+	left int // lines left out since the last that was written
+}
+
+func newQuota() *quota { return &quota{by: map[identity.ID]*allowance{}} }
+
+// warn writes a line, if the key has not used up its quota; key is empty for whoever has none. The next line that is written says
+// how many were left out.
+func (q *quota) warn(log *slog.Logger, key identity.ID, text string, attrs ...any) {
+	if left, ok := q.take(time.Now(), key); ok {
+		if left > 0 {
+			attrs = append(attrs, logkey.Omitted, left)
+		}
+		log.Warn(text, attrs...)
+	}
+}
+
+func (q *quota) take(now time.Time, key identity.ID) (left int, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now.Sub(q.last) > logBurst/logRate*time.Second { // whoever was silent for so long has a full bucket again
+		q.last = now
+		for key, a := range q.by {
+			if now.Sub(a.at) > logBurst/logRate*time.Second {
+				delete(q.by, key)
+			}
+		}
+	}
+	a := q.by[key]
+	if a == nil {
+		a = &allowance{}
+		q.by[key] = a
+	}
+	if !a.take(now, 1, logRate, logBurst) {
+		a.left++
+		return 0, false
+	}
+	left, a.left = a.left, 0
+	return left, true
+}

@@ -9,6 +9,7 @@ const (
 	File      = "file"
 	Count     = "count"
 	Limit     = "limit"
+	Omitted   = "omitted"  // lines like this one that were not written, since there were too many
 	Retry     = "retry_in" // how long until it is tried again
 	After     = "after"    // how long was waited
 	Took      = "took"
