@@ -195,14 +195,18 @@ func (f File) Decide(ctx context.Context, q Question, roster func() Answer) Answ
 }
 
 func (r hostRule) fits(ctx context.Context, q Question) bool {
+	return r.concerns(q) && fitsArgs(r.args, q.Args) && (r.when == "" || holds(ctx, r.when, q.Facts, !r.allow))
+}
+
+// concerns reports whether the rule is about this signer and this action.
+func (r hostRule) concerns(q Question) bool {
 	if len(r.signers) > 0 && !slices.Contains(r.signers, q.Signer.Name) {
 		return false
 	}
 	if len(r.roles) > 0 && !slices.ContainsFunc(r.roles, func(role string) bool { return slices.Contains(q.Signer.Roles, role) }) {
 		return false
 	}
-	return slices.ContainsFunc(r.actions, func(a string) bool { return fitsAction(a, q) }) &&
-		fitsArgs(r.args, q.Args) && (r.when == "" || holds(ctx, r.when, q.Facts, !r.allow))
+	return slices.ContainsFunc(r.actions, func(a string) bool { return fitsAction(a, q) })
 }
 
 func texts(v any) ([]string, error) {

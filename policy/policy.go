@@ -63,10 +63,16 @@ func needsSecond(second uint8, q Question) bool {
 
 // fits reports whether all that a roster rule names holds.
 func fits(ctx context.Context, rule identity.Rule, q Question) bool {
+	return fitsAction(rule.Action, q) && fitsArgs(rule.Args, q.Args) && fitsTime(rule, q) && fitsLabels(ctx, rule, q)
+}
+
+func fitsTime(rule identity.Rule, q Question) bool {
 	now := q.Now.Unix()
-	return fitsAction(rule.Action, q) && fitsArgs(rule.Args, q.Args) &&
-		now >= rule.From && (rule.Until == 0 || now < rule.Until) &&
-		(rule.Hosts == "" || holds(ctx, rule.Hosts, labelled{q.Labels}, false))
+	return now >= rule.From && (rule.Until == 0 || now < rule.Until)
+}
+
+func fitsLabels(ctx context.Context, rule identity.Rule, q Question) bool {
+	return rule.Hosts == "" || holds(ctx, rule.Hosts, labelled{q.Labels}, false)
 }
 
 func fitsAction(pattern string, q Question) bool {

@@ -8,14 +8,20 @@ import (
 	"testing"
 )
 
-// What compiles explains itself, matches without a panic, and can be typed again as String writes it.
+// What compiles explains itself, matches without a panic and no more than Could says, and can be typed again as String writes it.
 func checkCompiled(t *testing.T, f Filter) {
 	t.Helper()
 	m, err := Compile(f)
 	if err != nil {
 		return
 	}
-	m.Match(context.Background(), web1())
+	if ok, _ := m.Match(context.Background(), web1()); ok {
+		for _, labels := range []map[string]string{nil, {"hagroup": "c"}, {"operatingsystemrelease": "12.11", "note": "and", "empty": "", "motd": "hello, (big) world", "quoted": "it's"}} {
+			if !m.Could("web1.example.com", labels) {
+				t.Fatalf("%q matches and could not, by %v", f, labels)
+			}
+		}
+	}
 	if lines := f.Explain(); len(lines) == 0 || strings.HasPrefix(lines[0], "this is not a filter") {
 		t.Fatalf("%q explains as %q", f, lines)
 	}

@@ -7,22 +7,28 @@
 //  3. signature
 //  4. fleet
 //  5. time
-//  6. not seen before
-//  7. targets and filter
-//  8. policy
-//  9. action exists
-//  10. arguments
-//  11. mode
-//  12. claim
-//  13. audit
+//  6. targets
+//  7. right
+//  8. not seen before
+//  9. filter
+//  10. policy
+//  11. action exists
+//  12. arguments
+//  13. mode
+//  14. claim
+//  15. audit
 //
 // Steps 1 to 3 drop what does not hold, without an answer. From there on whatever stops the job is told to its signer, and the same
 // bytes are stopped again when they come again, whatever has become of the host. Bytes, and not the id: a job that lacked a second
 // signature runs once it comes with it.
 //
-// Of the jobs of one id the journal lets only the first go on (6), and holds the others off until it is decided about. The
-// targets, the filter, the policy, the action and its arguments only look. A job in match mode ends at 11: it would run. The
-// claim of a change that may run is on disk (12) and so is its line in the audit (13) before Judge returns; where one of them cannot
+// A signer whom no rule can allow the action here is refused (7) before the job claims anything or its filter is looked at. He takes
+// no room from others: of what was refused the journal forgets his own first, and the audit limits such lines. Whether a rule can is
+// asked by the action's name, the labels and the time (policy.Reach), and never says no where the policy (10) would say yes.
+//
+// Of the jobs of one id the journal lets only the first go on (8), and holds the others off until it is decided about. The
+// filter, the policy, the action and its arguments only look. A job in match mode ends at 13: it would run. The
+// claim of a change that may run is on disk (14) and so is its line in the audit (15) before Judge returns; where one of them cannot
 // be written, the change is refused. Every other way out writes its line too (ends.go).
 //
 // The runner takes a Passed, and only the last line of Judge makes one: forgetting to verify does not compile.

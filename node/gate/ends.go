@@ -1,14 +1,16 @@
 package gate
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 
 	"fleet/job"
+	"fleet/job/filter"
 	"fleet/node/audit"
 	"fleet/node/journal"
+	"fleet/policy"
 )
 
 // The ways out of Judge but the last. Each writes its line into the audit; that it cannot be written, the audit itself logs
@@ -27,22 +29,46 @@ func (g *Gate) refuse(d Decision, reason job.Reason, format string, args ...any)
 	d.Reason, d.Message = reason, fmt.Sprintf(format, args...)
 	if reason != job.ReasonFleet && !(d.Claimed && d.Change) { // a claim on disk is one
 		g.Journal.Refuse(d.known, journal.Refusal{Reason: string(reason), Message: d.Message})
+		g.release(d) // after it is remembered
 		d.Claimed = false
 	}
 	return g.end(d, Refuse, audit.Refuse)
 }
 
+// withoutRight is for a job that no rule can allow here. It has claimed nothing, and its filter is asked nothing but what the
+// signer may know: who has the right on other hosts, by their labels, is not refused by those that his filter leaves out.
+func (g *Gate) withoutRight(d Decision, reach policy.Reach) Decision {
+	if claim, known := g.Journal.Find(d.known); known { // it came when he had the right
+		return g.seen(d, claim)
+	}
+	where := ""
+	if reach == policy.Elsewhere {
+		m, err := filter.Compile(d.Job.Filter)
+		if err == nil && !m.Could(g.Host.Name(), g.Self().Labels) {
+			return g.noMatch(d)
+		}
+		where = " on this host"
+	}
+	roles := cmp.Or(strings.Join(d.Signer.Roles, ", "), "none")
+	d.By = fmt.Sprintf("no role of %s allows %s.%s%s (roles: %s)", d.Signer.Name, d.Job.Plugin, d.Job.Action, where, roles)
+	return g.refuse(d, job.ReasonPolicy, "%s", d.By)
+}
+
 // noMatch is for a job that is not for this host. A change stays so, whatever becomes of the host; where its list of targets says so
-// there is nothing to remember. A read is claimed.
+// there is nothing to remember. A read stays claimed, if it was.
 func (g *Gate) noMatch(d Decision) Decision {
-	switch {
-	case !d.known.Change:
-	case len(d.Job.Targets) > 0 && !slices.Contains(d.Job.Targets, g.Self().ID):
-		g.Journal.Release(d.Job.ID)
-	default:
+	if d.known.Change && g.listed(d.Job) {
 		g.Journal.Refuse(d.known, journal.Refusal{})
+		g.release(d)
 	}
 	return g.end(d, NoMatch, audit.NoMatch)
+}
+
+// release lets go of a job that is held. One that is not may have the id of another that is.
+func (g *Gate) release(d Decision) {
+	if d.Claim.First {
+		g.Journal.Release(d.Job.ID)
+	}
 }
 
 // seen is for a copy of a job that came before: it is answered by how that one stands.
@@ -70,7 +96,7 @@ func (g *Gate) end(d Decision, v Verdict, decision string) Decision {
 }
 
 // write writes the line of a decision, durably for a change. Where the job was not claimed, whoever has a copy of it can bring it
-// again and again, so its lines are limited.
+// again and again, and who has no right any number of new ones, so its lines are limited.
 func (g *Gate) write(d Decision, decision string) error {
 	e := d.Entry(audit.Decided)
 	e.Decision = decision

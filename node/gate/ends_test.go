@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"fleet/identity"
 	"fleet/job"
 	"fleet/job/filter"
 	"fleet/node/audit"
@@ -49,11 +50,14 @@ func TestEachDecisionIsWritten(t *testing.T) {
 		{"match mode", func(j *job.Job) { j.Mode = job.Match }, "plain decision would run"},
 		{"a change for other hosts", elsewhere, "durable decision no match"},
 		{"a read for other hosts", both(read, elsewhere), "plain decision no match"},
-		{"a change that may not run", func(j *job.Job) { j.Plugin, j.Action = "package", "purge" }, "durable decision refuse"},
+		{"a change that may not run", func(j *job.Job) { j.Args["service"] = "cron" }, "durable decision refuse"},
+		{"a change that no rule can allow, which claims nothing", func(j *job.Job) { j.Plugin, j.Action = "package", "purge" }, "limited decision refuse"},
+		{"a change that lists other hosts", func(j *job.Job) { j.Targets = []identity.ID{identity.NewKey[identity.Node]().Public().ID()} }, "limited decision no match"},
 		{"an action that is not here", func(j *job.Job) { j.Plugin = "nothing" }, "plain decision refuse"},
 		{"a late change, which is not claimed", func(j *job.Job) { shift(j, -time.Hour) }, "limited decision refuse"},
 	} {
 		w := newWorld(t)
+		w.rules[0].Args = map[string]string{"service": "nginx"}
 		signed := w.job(t, tt.change)
 		w.gate.Judge(t.Context(), signed)
 		if got := strings.Join(w.audit.lines, ", "); got != tt.want {

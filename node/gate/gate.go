@@ -52,7 +52,7 @@ type Journal interface {
 	// Begin says how a job stands, and holds one that is the first of its id. A read is claimed by that.
 	Begin(j journal.Job, now time.Time) (journal.Claim, error)
 	ClaimChange(j journal.Job, now time.Time) error       // one that is held; durably
-	Refuse(j journal.Job, why journal.Refusal)            // the same does not run later; a job that is held is let go of
+	Refuse(j journal.Job, why journal.Refusal)            // the same does not run later
 	Release(id string)                                    // lets go of a job that is held, as if it had not come
 	Find(j journal.Job) (claim journal.Claim, known bool) // how a job stands, without holding it
 }
@@ -156,7 +156,15 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
 		}
 		return g.refuse(d, reason, "%v", err)
 	}
-	// 6. not seen before: only the first of an id goes on, and nothing that was refused
+	// 6. targets: a list that has not this host needs no memory
+	if !g.listed(j) {
+		return g.noMatch(d)
+	}
+	// 7. right: who can have none here costs this host no claim, no filter and no data function, and learns nothing by one
+	if reach := g.reach(ctx, roster, signer, j, action); reach != policy.Here {
+		return g.withoutRight(d, reach)
+	}
+	// 8. not seen before: only the first of an id goes on, and nothing that was refused
 	if d.Claim, err = g.Journal.Begin(d.known, now); err != nil {
 		return g.refuse(d, job.ReasonJournal, "%v", err)
 	}
@@ -164,7 +172,7 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
 		return g.seen(d, d.Claim)
 	}
 	d.Claimed = !d.known.Change
-	// 7. targets and filter
+	// 9. filter
 	match, err := g.selects(ctx, j)
 	if err != nil {
 		return g.refuse(d, job.ReasonFilter, "%v", err)
@@ -172,7 +180,7 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
 	if !match {
 		return g.noMatch(d)
 	}
-	// 8. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
+	// 10. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
 	args, badArgs := g.arguments(j, action)
 	public := action.Public(args)
 	if badArgs != nil {
@@ -190,26 +198,26 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
 	if !answer.Allowed {
 		return g.refuse(d, job.ReasonPolicy, "%s", answer.By)
 	}
-	// 9. action exists
+	// 11. action exists
 	if !exists {
 		return g.refuse(d, job.ReasonAction, "this host has no action %s %s", j.Plugin, j.Action)
 	}
-	// 10. arguments
+	// 12. arguments
 	if badArgs != nil {
 		return g.refuse(d, job.ReasonArguments, "%v", badArgs)
 	}
-	// 11. mode: a job in match mode asks only whether it would run
+	// 13. mode: a job in match mode asks only whether it would run
 	if j.Mode == job.Match {
 		return g.end(d, WouldRun, audit.WouldRun)
 	}
-	// 12. claim: that of a change is on disk before it runs
+	// 14. claim: that of a change is on disk before it runs
 	if d.Change {
 		if err := g.Journal.ClaimChange(d.known, now); err != nil {
 			return g.refuse(d, job.ReasonJournal, "%v", err)
 		}
 	}
 	d.Claimed = true
-	// 13. audit: so is its line; a read's only line is written when it has ended
+	// 15. audit: so is its line; a read's only line is written when it has ended
 	if d.Change {
 		if err := g.write(d, audit.Run); err != nil && !g.AuditOptional {
 			return g.refuse(d, job.ReasonAudit, "%v; this host changes nothing until it can: free some space there", err)
@@ -259,12 +267,29 @@ func (g *Gate) coSigners(ctx context.Context, roster identity.Roster, u job.Unve
 	return names
 }
 
+// question is what the policy is asked about a job, without its arguments.
+func (g *Gate) question(signer identity.AdminEntry, j job.Job, action plugin.Action) policy.Question {
+	return policy.Question{
+		Signer: signer, Plugin: j.Plugin, Action: j.Action, Change: action.Kind == plugin.Change,
+		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100,
+	}
+}
+
+// reach asks the host's policy file and the roster whether there is any rule by which the job might run here. A file that cannot be read adds none.
+func (g *Gate) reach(ctx context.Context, roster identity.Roster, signer identity.AdminEntry, j job.Job, action plugin.Action) policy.Reach {
+	q := g.question(signer, j, action)
+	byRoster := func() policy.Reach { return policy.RosterReach(ctx, roster, q) }
+	file, err := g.Policy()
+	if err != nil {
+		return byRoster()
+	}
+	return file.Reach(q, byRoster)
+}
+
 // decide asks the host's policy file and the roster.
 func (g *Gate) decide(ctx context.Context, roster identity.Roster, signer identity.AdminEntry, j job.Job, action plugin.Action, args plugin.Args, coSigned bool) policy.Answer {
-	q := policy.Question{
-		Signer: signer, Plugin: j.Plugin, Action: j.Action, Change: action.Kind == plugin.Change, Args: args,
-		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100, CoSigned: coSigned,
-	}
+	q := g.question(signer, j, action)
+	q.Args, q.CoSigned = args, coSigned
 	if len(j.Targets) > 0 { // to count the fleet takes as long as it is large, and a ping to everyone needs no share
 		if fleet := g.Fleet(); fleet > 0 {
 			q.Share = 100 * float64(len(j.Targets)) / float64(fleet)
@@ -314,11 +339,13 @@ func (g *Gate) known(roster identity.Roster, u job.Unverified, j job.Job, exists
 	}
 }
 
-// selects says whether the job is for this host: all that the signer named must hold.
+// listed reports whether the job's list of targets, if it has one, has this host.
+func (g *Gate) listed(j job.Job) bool {
+	return len(j.Targets) == 0 || slices.Contains(j.Targets, g.Self().ID)
+}
+
+// selects says whether a job that is listed is for this host: all that the signer named must hold.
 func (g *Gate) selects(ctx context.Context, j job.Job) (bool, error) {
-	if len(j.Targets) > 0 && !slices.Contains(j.Targets, g.Self().ID) {
-		return false, nil
-	}
 	if j.Planned != 0 && g.Since.After(time.UnixMilli(j.Planned)) {
 		return false, nil // admitted after the plan was made
 	}

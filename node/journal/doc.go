@@ -2,7 +2,7 @@
 // across a restart of the node, not under a wrong clock; and so that none runs that was refused.
 //
 // The first job of an id is held for who asked (Begin): copies are told that it runs. A change that is to run is claimed before its
-// action starts; what is refused ends with Refuse. There are three books, because they have different needs:
+// action starts; what does not run is let go of (Release), and is remembered where it was refused (Refuse). There are three books, because they have different needs:
 //
 //   - changes are written to an embedded database (bbolt) and are on disk (fsync) before ClaimChange returns. Their results are
 //     written there too and answer later copies of the job. A claim that cannot be written is refused: on a full disk

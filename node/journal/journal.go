@@ -125,7 +125,7 @@ type Claim struct {
 }
 
 // Begin looks whether a job came before. If not, it is held: a copy that comes meanwhile is told that it runs. A read is claimed
-// by that; a change has to be claimed before it runs (ClaimChange). What is not to run ends with Refuse or Release.
+// by that; a change has to be claimed before it runs (ClaimChange). What is not to run is let go of (Release).
 func (j *Journal) Begin(job Job, now time.Time) (Claim, error) {
 	if job.Change {
 		return j.beginChange(job, now)
@@ -216,13 +216,10 @@ func (j *Journal) ClaimChange(job Job, now time.Time) error {
 	return j.full(err)
 }
 
-// Refuse ends a job that was begun, or that was not: the same does not run here later.
-func (j *Journal) Refuse(job Job, why Refusal) {
-	j.refusals.add(job, why) // before it is let go of
-	j.Release(job.ID)
-}
+// Refuse sees to it that the same does not run here later. A job that was begun is still to be let go of.
+func (j *Journal) Refuse(job Job, why Refusal) { j.refusals.add(job, why) }
 
-// Release ends a job that was begun as if it had never come.
+// Release ends a job that was begun, as if it had never come. Call it only for one that Begin held: another may have its id.
 func (j *Journal) Release(id string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

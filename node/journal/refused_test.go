@@ -37,6 +37,7 @@ func TestWhatWasRefusedStaysRefused(t *testing.T) {
 			t.Fatal(c, err)
 		}
 		j.Refuse(one, Refusal{Reason: "no such action", Message: "this host has none"})
+		j.Release(one.ID)
 		if c, _ := j.Begin(one, now); c.Refused == nil || c.Refused.Message != "this host has none" {
 			t.Errorf("%+v", c)
 		}

@@ -56,6 +56,7 @@ func TestADiskThatCannotBeWritten(t *testing.T) {
 				t.Errorf("a change: %v", err)
 			}
 			j.Refuse(refused, Refusal{Reason: "journal"})
+			j.Release(refused.ID)
 			if c, err := j.Begin(signed(old, now), now); tt.known != (err == nil) || c.First || tt.known && len(c.Result) == 0 {
 				t.Errorf("one that ran: %+v, %v", c, err)
 			}
@@ -102,6 +103,7 @@ func TestAFullDisk(t *testing.T) {
 		}
 	}
 	j.Refuse(last, Refusal{Reason: "journal"})
+	j.Release(last.ID)
 	if list := j.Trouble(); len(list) != 1 || !strings.Contains(list[0], "cannot be written") {
 		t.Errorf("%q", list)
 	}

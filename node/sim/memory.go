@@ -50,7 +50,7 @@ func (m *memory) Begin(j journal.Job, now time.Time) (journal.Claim, error) {
 func (m *memory) ClaimChange(journal.Job, time.Time) error { return nil }
 
 // Refuse does not remember: no action comes and no policy changes on hosts that do not exist.
-func (m *memory) Refuse(j journal.Job, _ journal.Refusal) { m.Release(j.ID) }
+func (m *memory) Refuse(journal.Job, journal.Refusal) {}
 
 // Release lets go of a job.
 func (m *memory) Release(id string) {
