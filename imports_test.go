@@ -71,6 +71,7 @@ var mayImport = map[string]string{
 	"internal/bubble":       "",
 	"internal/mixed":        "",
 	"internal/fleettest":    "client facts gossip identity internal/logkey job node plugins plugins/jobs plugins/node plugins/plugin plugins/rpcutil",
+	"internal/identitytest": "identity",
 	"internal/e2e":          "",
 	"internal/lab":          "internal/wait",
 	"internal/lab/labctl":   "internal/lab",

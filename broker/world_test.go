@@ -15,6 +15,7 @@ import (
 
 	"fleet/broker"
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/job"
 )
 
@@ -47,25 +48,16 @@ func (w *world) node(role identity.Role) identity.Credentials { return w.nodeAt(
 
 func (w *world) nodeAt(role identity.Role, at time.Time) identity.Credentials {
 	w.t.Helper()
-	c := identity.Credentials{Key: identity.NewKey[identity.Node]()}
-	var err error
-	if c.Chain, err = w.issuer.Issue(identity.NodeIdentity{Key: c.Key.Public(), Seal: identity.NewSealKey().Public(), Name: "host", Role: role}, at); err != nil {
-		w.t.Fatal(err)
-	}
-	return c
+	return w.fleet().Host(w.t, "host", identity.Record{Role: role}, at)
+}
+
+func (w *world) fleet() identitytest.Fleet {
+	return identitytest.Fleet{Root: w.root.Public(), Admin: w.admin, Issuer: w.issuer}
 }
 
 func (w *world) token(r identity.Record) identity.Token {
 	w.t.Helper()
-	if r.Role == "" {
-		r.Role = identity.Member
-	}
-	r.Created, r.Expires = time.Now(), time.Now().Add(time.Hour)
-	token, err := identity.NewToken(w.root.Public(), w.admin, r, []string{"127.0.0.1:1"})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return token
+	return w.fleet().Token(w.t, r, time.Now())
 }
 
 // start starts a broker that a peer runs.

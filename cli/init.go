@@ -135,11 +135,11 @@ func (f founding) run() (identity.Token, error) {
 		return none, err
 	}
 	broker := f.place.broker()
-	token, err := identity.NewToken(root.Public(), admin, identity.Record{Role: identity.Peer, Created: f.now, Expires: f.now.Add(f.life)}, []string{broker})
+	token, err := identity.NewToken(root.Public(), admin, identity.Record{Role: identity.Peer, Created: f.now, Expires: f.now.Add(f.life), Roster: 1}, []string{broker})
 	if err != nil {
 		return none, err
 	}
-	if _, err := node.Found(dir, root.Public(), issuer, f.place.name, roster, f.now); err != nil {
+	if _, err := node.Found(dir, token, issuer, f.place.name, roster, f.now); err != nil {
 		return none, faultf("this host's identity: %w", err)
 	}
 	return token, errors.Join(

@@ -30,7 +30,7 @@ func rotateVerb() verb {
 		about: []string{
 			"Use it when these keys may be in the wrong hands: a peer was captured (it holds both keys), or a member (it holds the gossip key). Needs the root key. Revoke the captured hosts first; afterwards the keys they hold are worthless.",
 			"It works in three steps and waits for each: every running host gets the new keys, sealed to it; the new keys come into use and every host gets a new certificate; the old keys are no longer accepted. Hosts stay reachable throughout. You can interrupt it at any point and run it again.",
-			"Only hosts that answer at the start get the new keys. Check the list it shows: with a stolen issuing key an attacker can have added hosts. A host that is down is left out; bring it back with a new token (fleet token create; then on the host: fleet node --join @FILE). It keeps its key and name.",
+			"Only hosts that answer at the start get the new keys. Check the list it shows: a thief who has a token too can have added hosts. A host that is down is left out; bring it back with a new token (fleet token create; then on the host: fleet node --join @FILE). It keeps its key and name.",
 		},
 		examples: []example{{"fleet rotate", "after a stolen peer was revoked with fleet node revoke"}},
 		flags:    rosterFlags(), endings: []ending{endFault, endSilent, endInterrupted},
@@ -116,17 +116,18 @@ func (r *rotation) run(ctx context.Context) (err error) {
 	if err := r.handIn(ctx); err != nil {
 		return err
 	}
-	has := func(o client.Outcome) bool {
+	counts := func(o client.Outcome, what string) bool {
 		x, _ := report.Read[answers.Statistics](&o)
-		return x.Stats["rotation"] >= int64(since)
+		return x.Stats[what] >= int64(since)
 	}
+	has := func(o client.Outcome) bool { return counts(o, "rotation") }
 	if err := r.until(ctx, "have the new keys", has); err != nil {
 		return err
 	}
 	if err := r.force(ctx); err != nil {
 		return err
 	}
-	renewed := func(o client.Outcome) bool { return has(o) && o.Identity.Issuer == r.keys.Issuing }
+	renewed := func(o client.Outcome) bool { return has(o) && counts(o, "certified") }
 	if err := r.until(ctx, "have new certificates", renewed); err != nil {
 		return err
 	}

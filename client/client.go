@@ -39,10 +39,10 @@ type Config struct {
 
 // Client is an admin's connection to the fleet. It is safe for use by several goroutines.
 type Client struct {
-	config       Config
-	id           identity.ID // of the admin's key
-	conn         *nats.Conn
-	certificates *identity.Verifier
+	config     Config
+	id         identity.ID // of the admin's key
+	conn       *nats.Conn
+	statements *identity.Verifier
 
 	mu     sync.Mutex
 	roster identity.Roster // the newest that was seen
@@ -79,7 +79,7 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no broker accepted this admin (%s): %w", strings.Join(c.Brokers, ", "), explain(err))
 	}
-	return &Client{config: c, id: id, conn: nc, certificates: identity.NewVerifier(c.Root)}, nil
+	return &Client{config: c, id: id, conn: nc, statements: identity.NewVerifier(c.Root)}, nil
 }
 
 // connect is nats.Connect that ends with ctx.

@@ -112,21 +112,19 @@ func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
 }
 
 // open unseals and verifies one reply.
-func (g *gathering) open(ctx context.Context, sealed []byte, now time.Time) (job.Verified, error) {
+func (g *gathering) open(ctx context.Context, sealed []byte) (job.Verified, error) {
 	signed, err := job.UnsealReply(g.seal, g.hash, sealed)
 	if err != nil {
 		return job.Verified{}, err
 	}
-	v, err := job.OpenReply(g.c.certificates, g.hash, signed, now)
-	if err != nil {
-		return job.Verified{}, err
-	}
-	select {
-	case <-g.ruled: // membership takes as long as this, so it costs nothing
-	case <-ctx.Done():
-		return job.Verified{}, ctx.Err()
-	}
-	return v, g.roster.Admits(v.Node)
+	return job.OpenReply(g.c.statements, func() (identity.Roster, error) {
+		select {
+		case <-g.ruled: // membership takes as long as this, so it costs nothing
+			return g.roster, nil
+		case <-ctx.Done():
+			return identity.Roster{}, ctx.Err()
+		}
+	}, g.hash, signed)
 }
 
 // expectNamed narrows the expected set to the hosts of these names.
@@ -269,7 +267,7 @@ func (g *gathering) verify(ctx context.Context) {
 			return
 		case m := <-g.raw:
 			v := verdict{arrived: time.Now()}
-			v.reply, v.err = g.open(ctx, m.Data, v.arrived)
+			v.reply, v.err = g.open(ctx, m.Data)
 			select {
 			case g.replies <- v:
 			case <-ctx.Done():

@@ -182,7 +182,7 @@ func TestForgedRepliesCountForNothing(t *testing.T) {
 		victim.creds = stranger
 		a.send(victim.sign(result)) // the victim's name, in another fleet
 		stolen := *a.host
-		stolen.creds = identity.Credentials{Key: identity.NewKey[identity.Node](), Chain: a.creds.Chain}
+		stolen.creds = identity.Credentials{Key: identity.NewKey[identity.Node](), Statement: a.creds.Statement}
 		a.send(stolen.sign(result)) // a certificate without its key
 		other := result
 		other.Job = job.HashOf([]byte("another job"))

@@ -9,5 +9,5 @@ import (
 // Over is Connect on a connection that stands already, as where client and hosts are in one process: it neither dials nor
 // looks who is at the other end. Replies are verified as ever. c.Brokers is not used; Close closes the connection.
 func Over(nc *nats.Conn, c Config) *Client {
-	return &Client{config: c, id: c.Key.Public().ID(), conn: nc, certificates: identity.NewVerifier(c.Root)}
+	return &Client{config: c, id: c.Key.Public().ID(), conn: nc, statements: identity.NewVerifier(c.Root)}
 }

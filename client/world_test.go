@@ -15,6 +15,7 @@ import (
 	"fleet/broker"
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/job"
 	"fleet/job/filter"
 )
@@ -90,12 +91,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) credentials(name string, role identity.Role) identity.Credentials {
 	w.t.Helper()
-	c := identity.Credentials{Key: identity.NewKey[identity.Node]()}
-	var err error
-	if c.Chain, err = w.issuer.Issue(identity.NodeIdentity{Key: c.Key.Public(), Seal: identity.NewSealKey().Public(), Name: name, Role: role}, time.Now()); err != nil {
-		w.t.Fatal(err)
-	}
-	return c
+	return identitytest.Fleet{Root: w.root.Public(), Admin: w.admin, Issuer: w.issuer}.Host(w.t, name, identity.Record{Role: role}, time.Now())
 }
 
 func (w *world) connect(c identity.Credentials) *nats.Conn {

@@ -8,15 +8,12 @@ import (
 	"fleet/internal/wire"
 )
 
-// JoinRequest is what a new host sends to be admitted. It is signed by the host's new key, which proves that the host
-// holds it, and then by the token's key, which proves the token for exactly this request.
+// JoinRequest is what a new host sends to be admitted: its statement, which its token's key signed. The host's key signs the
+// request, so that who only saw a statement can ask for nothing with it.
 type JoinRequest struct {
-	Record  []byte          `cbor:"1,keyasint"` // the token's signed record
-	Key     PublicKey[Node] `cbor:"2,keyasint"`
-	Name    string          `cbor:"3,keyasint"`
-	Time    time.Time       `cbor:"4,keyasint"` // the host's clock
-	SealTo  []byte          `cbor:"5,keyasint"` // one-time X25519 key: only this host can open the answer
-	Sealing []byte          `cbor:"6,keyasint"` // X25519 key of the host, for its certificate
+	Statement []byte    `cbor:"1,keyasint"`
+	Time      time.Time `cbor:"2,keyasint"` // the host's clock
+	SealTo    []byte    `cbor:"3,keyasint"` // one-time X25519 key: only this host can open the answer
 }
 
 // Admission is all that makes a host a node of the fleet.
@@ -35,7 +32,7 @@ type JoinAnswer struct {
 	Sealed  []byte `cbor:"2,keyasint,omitempty"`
 }
 
-// RenewRequest asks for a fresh certificate with the same name, role and labels. It is signed by the node's key.
+// RenewRequest asks for a fresh certificate for the statement in this one, which still holds. It is signed by the node's key.
 type RenewRequest struct {
 	Chain Chain     `cbor:"1,keyasint"`
 	Time  time.Time `cbor:"2,keyasint"`
@@ -50,27 +47,28 @@ func SignRenewal(c Credentials, now time.Time) ([]byte, error) {
 	return c.Key.Sign(RenewContext, raw), nil
 }
 
-// OpenRenewal verifies a request: its chain holds now, and its leaf's key signed it. It says who asks.
-func OpenRenewal(root PublicKey[Root], raw []byte, now time.Time) (NodeIdentity, error) {
+// OpenRenewal verifies a request: its chain holds now, and its leaf's key signed it. It returns the statement for which a
+// certificate is wanted, and what the old one says; whether the host is still welcome is for Roster.Admit.
+func OpenRenewal(root PublicKey[Root], raw []byte, now time.Time) (signed []byte, old Certificate, err error) {
 	_, body, err := Split(raw)
 	if err != nil {
-		return NodeIdentity{}, err
+		return nil, Certificate{}, err
 	}
 	var req RenewRequest
-	if len(raw) > maxJoin {
-		return NodeIdentity{}, fmt.Errorf("request is %d bytes long, at most %d are allowed", len(raw), maxJoin)
+	if len(raw) > maxRenew {
+		return nil, Certificate{}, fmt.Errorf("request is %d bytes long, at most %d are allowed", len(raw), maxRenew)
 	}
 	if err := wire.Unmarshal(body, &req); err != nil {
-		return NodeIdentity{}, err
+		return nil, Certificate{}, err
 	}
-	id, err := VerifyChain(root, req.Chain, now)
-	if err != nil {
-		return NodeIdentity{}, err
+	if old, err = OpenChain(root, req.Chain, now); err != nil {
+		return nil, Certificate{}, err
 	}
-	if _, err := id.Key.Open(RenewContext, raw); err != nil {
-		return NodeIdentity{}, err
+	if _, err := old.claim.node.Key.Open(RenewContext, raw); err != nil {
+		return nil, Certificate{}, err
 	}
-	return id, nil
+	signed, err = StatementOf(req.Chain)
+	return signed, old, err
 }
 
 // Joiner is a host's side of one admission: the request as sent and the key that opens the answer.
@@ -81,46 +79,50 @@ type Joiner struct {
 
 const admissionInfo = "fleet admission v1"
 
-// NewJoiner makes the request for a host of these keys and this name.
-func NewJoiner(t Token, key PrivateKey[Node], seal SealKey, name string, now time.Time) (Joiner, error) {
+// NewJoiner makes the request of the host with this key, for its statement.
+func NewJoiner(statement []byte, key PrivateKey[Node], now time.Time) (Joiner, error) {
 	open := NewSealKey()
-	raw, err := wire.Marshal(JoinRequest{
-		Record: t.Signed, Key: key.Public(), Name: name, Time: now.Truncate(time.Second), SealTo: open.Public(), Sealing: seal.Public(),
-	})
+	raw, err := wire.Marshal(JoinRequest{Statement: statement, Time: now.Truncate(time.Second), SealTo: open.Public()})
 	if err != nil {
 		return Joiner{}, err
 	}
-	return Joiner{Request: t.Secret.Sign(JoinContext, key.Sign(JoinContext, raw)), open: open}, nil
+	return Joiner{Request: key.Sign(JoinContext, raw), open: open}, nil
 }
 
-// OpenJoinRequest verifies a request with the roster. The record still has to be Usable and the name free.
-func OpenJoinRequest(fleet FleetID, roster Roster, raw []byte) (JoinRequest, Record, error) {
-	var req JoinRequest
+// OpenJoinRequest verifies a request with the roster, and says who asks with which token. The record still has to be Usable
+// and the name free.
+func OpenJoinRequest(root PublicKey[Root], roster Roster, raw []byte) (req JoinRequest, who NodeIdentity, record Record, err error) {
+	fail := func(err error) (JoinRequest, NodeIdentity, Record, error) {
+		return JoinRequest{}, NodeIdentity{}, Record{}, err
+	}
 	if len(raw) > maxJoin {
-		return req, Record{}, fmt.Errorf("request is %d bytes long, at most %d are allowed", len(raw), maxJoin)
+		return fail(fmt.Errorf("request is %d bytes long, at most %d are allowed", len(raw), maxJoin))
 	}
-	_, inner, err := Split(raw)
+	_, body, err := Split(raw)
+	if err == nil {
+		err = wire.Unmarshal(body, &req)
+	}
 	if err != nil {
-		return req, Record{}, err
+		return fail(err)
 	}
-	_, body, err := Split(inner)
+	s, err := decodeStatement(req.Statement)
 	if err != nil {
-		return req, Record{}, err
+		return fail(err)
 	}
-	if err := wire.Unmarshal(body, &req); err != nil {
-		return JoinRequest{}, Record{}, err
+	if record, err = OpenRecord(root, roster, s.Record); err != nil {
+		return fail(err)
 	}
-	record, err := OpenRecord(fleet, roster, req.Record)
+	claim, err := s.claim(record, req.Statement)
 	if err != nil {
-		return JoinRequest{}, Record{}, err
+		return fail(err)
 	}
-	if _, err := record.Key.Open(JoinContext, raw); err != nil {
-		return JoinRequest{}, Record{}, fmt.Errorf("the token's signature is not valid: %w", err)
+	if _, err := claim.node.Key.Open(JoinContext, raw); err != nil {
+		return fail(fmt.Errorf("the host key's signature is not valid: %w", err))
 	}
-	if _, err := req.Key.Open(JoinContext, inner); err != nil {
-		return JoinRequest{}, Record{}, fmt.Errorf("the host key's signature is not valid: %w", err)
+	if who, err = roster.Identify(claim); err != nil {
+		return fail(err)
 	}
-	return req, record, CheckHostName(req.Name)
+	return req, who, record, nil
 }
 
 // Seal makes the answer to a request; only the host that made the request can open it.

@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -11,15 +10,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
 	"math/big"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 )
 
-// Role is what a host may be in the mesh. It comes from the token and stands in the certificate.
+// Role is what a host may be in the mesh. It comes from the token.
 type Role string
 
 const (
@@ -31,18 +28,24 @@ const (
 // Valid reports whether r is one of the roles.
 func (r Role) Valid() bool { return r == Peer || r == Member || r == Ephemeral }
 
-// NodeIdentity is what a node certificate says, once its chain to the pinned root was verified.
-type NodeIdentity struct {
-	Fleet    FleetID
-	ID       ID     // of Key
-	Name     string // the host's name, unique among the living
-	Role     Role
-	Labels   map[string]string // attested by the token's signer
-	Key      PublicKey[Node]
-	Seal     []byte // public sealing key: what is sealed to it only this node can open
-	Issuer   ID     // of the issuing key that signed the certificate
+// Certificate is what a chain says that holds: by which issuing key, and until when, the host with this statement is
+// welcome. It says nothing of who the host is: Roster.Admit does.
+type Certificate struct {
+	claim     Claim
+	Issuer    ID // of the issuing key
+	NotBefore time.Time
+	NotAfter  time.Time
+}
+
+// Certified is a host with a certificate.
+type Certified struct {
+	NodeIdentity
+	Issuer   ID // of the issuing key that signed the certificate
 	NotAfter time.Time
 }
+
+// Own is for the host whose certificate it is, which made the statement in it.
+func (c Certificate) Own() Certified { return Certified{c.claim.node, c.Issuer, c.NotAfter} }
 
 // Chain is a leaf and the issuing CA's certificate, DER, in this order.
 type Chain struct {
@@ -86,44 +89,51 @@ func (i Issuer) Fits() bool {
 	return ok && issuingID(key) == i.Key.Public().ID()
 }
 
-// Issue makes the certificate of the node with n's Key, Seal, Name, Role and Labels. It holds for NodeLife; the caller has
-// decided that this host may have it.
-func (i Issuer) Issue(n NodeIdentity, now time.Time) (Chain, error) {
-	return i.issueFor(n, now, NodeLife)
+// Issue makes a certificate for the host with this statement. It holds for NodeLife; the caller has decided that this host may
+// have it.
+func (i Issuer) Issue(signed []byte, now time.Time) (Chain, error) {
+	return i.issueFor(signed, now, NodeLife)
 }
 
-func (i Issuer) issueFor(n NodeIdentity, now time.Time, life time.Duration) (Chain, error) {
-	if err := n.check(); err != nil {
+func (i Issuer) issueFor(signed []byte, now time.Time, life time.Duration) (Chain, error) {
+	s, err := decodeStatement(signed)
+	if err != nil {
 		return Chain{}, err
 	}
 	parent, err := x509.ParseCertificate(i.Certificate)
 	if err != nil {
 		return Chain{}, fmt.Errorf("issuing certificate: %w", err)
 	}
-	uris := []*url.URL{
-		{Scheme: "fleet", Host: parent.URIs[0].Host, Path: "/" + string(n.Role) + "/" + string(n.Key.ID())},
-		{Scheme: "fleet", Opaque: "seal:" + base64.RawURLEncoding.EncodeToString(n.Seal)},
-	}
-	for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
-		uris = append(uris, &url.URL{Scheme: "fleet", Opaque: "label:" + url.QueryEscape(k) + "=" + url.QueryEscape(n.Labels[k])})
-	}
 	template := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: n.Name}, URIs: uris,
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: s.Name},
+		URIs:      []*url.URL{{Scheme: "fleet", Opaque: statementURI + base64.RawURLEncoding.EncodeToString(signed)}},
 		NotBefore: now.Add(-backdate), NotAfter: now.Add(life),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, ed25519.PublicKey(n.Key.b[:]), i.Key.signer())
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, ed25519.PublicKey(s.Key.b[:]), i.Key.signer())
 	if err != nil {
-		return Chain{}, fmt.Errorf("issue a certificate for %s: %w", n.Name, err)
+		return Chain{}, fmt.Errorf("issue a certificate for %s: %w", s.Name, err)
 	}
 	return Chain{Leaf: der, Issuing: i.Certificate}, nil
 }
 
-// VerifyChain checks a node's chain against the pinned root at time now and returns what the leaf says. It does not
-// use x509.Verify: a chain here is exactly root key -> issuing CA -> leaf, and each step can be read below.
-func VerifyChain(root PublicKey[Root], c Chain, now time.Time) (NodeIdentity, error) {
-	var none NodeIdentity
+// StatementOf returns the statement in a chain's leaf, without verifying anything.
+func StatementOf(c Chain) ([]byte, error) {
+	if len(c.Leaf) > maxCertDER {
+		return nil, errors.New("certificate is too large")
+	}
+	leaf, err := x509.ParseCertificate(c.Leaf)
+	if err != nil {
+		return nil, fmt.Errorf("node certificate: %w", err)
+	}
+	return statementIn(leaf)
+}
+
+// OpenChain checks a node's chain against the pinned root at time now. It does not use x509.Verify: a chain here is exactly
+// root key -> issuing CA -> leaf, and each step can be read below.
+func OpenChain(root PublicKey[Root], c Chain, now time.Time) (Certificate, error) {
+	var none Certificate
 	if len(c.Leaf) > maxCertDER || len(c.Issuing) > maxCertDER {
 		return none, errors.New("certificate is too large")
 	}
@@ -143,12 +153,11 @@ func VerifyChain(root PublicKey[Root], c Chain, now time.Time) (NodeIdentity, er
 	if err := inTime(issuing, now); err != nil {
 		return none, fmt.Errorf("issuing certificate: %w", err)
 	}
-	l, err := verifyLeaf(fleet, issuing, c.Leaf, now)
-	return l.NodeIdentity, err
+	return openLeaf(root, issuing, c.Leaf, now)
 }
 
-func verifyLeaf(fleet FleetID, issuing *x509.Certificate, der []byte, now time.Time) (leaf, error) {
-	var none leaf
+func openLeaf(root PublicKey[Root], issuing *x509.Certificate, der []byte, now time.Time) (Certificate, error) {
+	var none Certificate
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return none, fmt.Errorf("node certificate: %w", err)
@@ -164,19 +173,25 @@ func verifyLeaf(fleet FleetID, issuing *x509.Certificate, der []byte, now time.T
 	if cert.IsCA {
 		return none, errors.New("node certificate claims to be a CA")
 	}
+	name := cert.Subject.CommonName
 	if err := inTime(cert, now); err != nil {
-		return none, fmt.Errorf("certificate of %q: %w", cert.Subject.CommonName, err)
+		return none, fmt.Errorf("certificate of %q: %w", name, err)
 	}
 	if cert.NotAfter.Sub(cert.NotBefore) > backdate+NodeLife {
-		return none, fmt.Errorf("certificate of %q holds until %s, longer than any that fleet issues", cert.Subject.CommonName, cert.NotAfter.UTC().Format(time.RFC3339))
+		return none, fmt.Errorf("certificate of %q holds until %s, longer than any that fleet issues", name, cert.NotAfter.UTC().Format(time.RFC3339))
 	}
-	key, err := PublicKeyOf[Node](leafKey)
+	signed, err := statementIn(cert)
 	if err != nil {
-		return none, err
+		return none, fmt.Errorf("certificate of %q: %w", name, err)
 	}
-	id, err := readLeaf(fleet, cert, key)
-	id.Issuer = issuingID(issuingKey)
-	return leaf{NodeIdentity: id, notBefore: cert.NotBefore, under: issuing}, err
+	claim, err := OpenStatement(root, signed)
+	if err != nil {
+		return none, fmt.Errorf("certificate of %q: %w", name, err)
+	}
+	if !leafKey.Equal(ed25519.PublicKey(claim.node.Key.b[:])) || name != claim.node.Name {
+		return none, fmt.Errorf("certificate of %q: its statement is another host's", name)
+	}
+	return Certificate{claim: claim, Issuer: issuingID(issuingKey), NotBefore: cert.NotBefore, NotAfter: cert.NotAfter}, nil
 }
 
 func issuingID(key ed25519.PublicKey) ID {
@@ -184,41 +199,18 @@ func issuingID(key ed25519.PublicKey) ID {
 	return k.ID()
 }
 
-// readLeaf takes the identity out of a leaf whose signature and time hold.
-func readLeaf(fleet FleetID, leaf *x509.Certificate, key PublicKey[Node]) (NodeIdentity, error) {
-	id := NodeIdentity{
-		Fleet: fleet, ID: key.ID(), Name: leaf.Subject.CommonName,
-		Labels: map[string]string{}, Key: key, NotAfter: leaf.NotAfter,
+const statementURI = "statement:"
+
+// statementIn returns a leaf's statement, which must be all that it says beside its subject's name.
+func statementIn(leaf *x509.Certificate) ([]byte, error) {
+	if len(leaf.URIs) != 1 || leaf.URIs[0].Scheme != "fleet" {
+		return nil, errors.New("it must contain a host's statement and nothing else")
 	}
-	for _, u := range leaf.URIs {
-		if label, ok := strings.CutPrefix(u.Opaque, "label:"); ok && u.Scheme == "fleet" {
-			k, v, _ := strings.Cut(label, "=")
-			k, err1 := url.QueryUnescape(k)
-			v, err2 := url.QueryUnescape(v)
-			if err := errors.Join(err1, err2); err != nil {
-				return NodeIdentity{}, fmt.Errorf("certificate of %q: label: %w", id.Name, err)
-			}
-			id.Labels[k] = v
-			continue
-		}
-		if text, ok := strings.CutPrefix(u.Opaque, "seal:"); ok && u.Scheme == "fleet" && id.Seal == nil {
-			seal, err := DecodeText(text)
-			if err != nil {
-				return NodeIdentity{}, fmt.Errorf("certificate of %q: sealing key: %w", id.Name, err)
-			}
-			id.Seal = seal
-			continue
-		}
-		role, node, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
-		if u.Scheme != "fleet" || u.Host != string(fleet) || id.Role != "" || node != string(id.ID) {
-			return NodeIdentity{}, fmt.Errorf("certificate of %q: unexpected name %s", id.Name, u)
-		}
-		id.Role = Role(role)
+	text, ok := strings.CutPrefix(leaf.URIs[0].Opaque, statementURI)
+	if !ok {
+		return nil, fmt.Errorf("unexpected name %s", leaf.URIs[0])
 	}
-	if err := id.check(); err != nil {
-		return NodeIdentity{}, fmt.Errorf("certificate of %q: %w", id.Name, err)
-	}
-	return id, nil
+	return DecodeText(text)
 }
 
 func inTime(c *x509.Certificate, now time.Time) error {
@@ -231,39 +223,6 @@ func inTime(c *x509.Certificate, now time.Time) error {
 			c.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	return nil
-}
-
-// Matches is an error if n is not the identity that a host knows to be its own. A peer issues certificates, at admission
-// and renewal, but does not decide who a host is: only the time and the issuing key are its to choose.
-func (n NodeIdentity) Matches(own NodeIdentity) error {
-	switch {
-	case n.Fleet != own.Fleet:
-		return fmt.Errorf("another fleet, %s instead of %s", n.Fleet, own.Fleet)
-	case n.ID != own.ID:
-		return fmt.Errorf("another node, %s instead of %s", n.ID, own.ID)
-	case n.Name != own.Name:
-		return fmt.Errorf("another name, %q instead of %q", n.Name, own.Name)
-	case n.Role != own.Role:
-		return fmt.Errorf("another role, %s instead of %s", n.Role, own.Role)
-	case !maps.Equal(n.Labels, own.Labels):
-		return fmt.Errorf("other labels, %v instead of %v", n.Labels, own.Labels)
-	case !bytes.Equal(n.Seal, own.Seal):
-		return errors.New("another sealing key")
-	}
-	return nil
-}
-
-func (n NodeIdentity) check() error {
-	if err := CheckHostName(n.Name); err != nil {
-		return err
-	}
-	if !n.Role.Valid() {
-		return fmt.Errorf("role %q is not peer, member or ephemeral", n.Role)
-	}
-	if len(n.Seal) != SealSize {
-		return fmt.Errorf("a sealing key has %d bytes, not %d", SealSize, len(n.Seal))
-	}
-	return checkLabels(n.Labels)
 }
 
 // CheckHostName accepts what can be a host's name: letters, digits, '-', '_' and '.', at most 253 bytes, beginning and

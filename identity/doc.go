@@ -4,14 +4,14 @@
 // pinned on every host at admission. The root signs two things and is needed for nothing else:
 //
 //	root key ──signs──> roster            the admins' public keys and what they may do
-//	         └─signs──> issuing CA ──signs──> node certificates (X.509, 14 days)
+//	         └─signs──> issuing CA ──signs──> node certificates (X.509, 14 days): this host is welcome
 //
-//	admin key ──signs──> jobs and join tokens        because the roster names it
-//	node key  ──signs──> replies                     because a node certificate names it
-//	token key ──signs──> one request to be admitted  because an admin signed the token's record
+//	admin key ──signs──> jobs and tokens' records  because the roster names it
+//	token key ──signs──> statements: who a host is because an admin signed the token's record
+//	node key  ──signs──> replies and requests      because its statement names it
 //
-// The two branches never meet: the issuing CA certifies nodes and cannot create an admin; the roster names admins and
-// cannot create a node. Each kind of key has its own Go type and its own text prefix, and each kind of message is signed
+// Who a host is, is an admin's word and the host's own key (statement.go): the issuing CA, which every peer holds, can
+// neither make a host nor change one, and cannot create an admin. Each kind of key has its own Go type and its own text prefix, and each kind of message is signed
 // under its own context, so a signature made for one purpose verifies for no other.
 //
 // # Wire layout
@@ -21,11 +21,10 @@
 // small integer keys, as the struct tags say.
 //
 // A certificate chain is exactly two certificates: the leaf and the issuing CA. The root itself is not a certificate
-// but a pinned key. The leaf states its identity in URI subject alternative names:
+// but a pinned key. Each has one URI as subject alternative name:
 //
-//	fleet://FLEET/peer/NODE            or member, or ephemeral; in the issuing CA: fleet://FLEET/issuing
-//	fleet:seal:BASE64                  X25519 key that others seal to
-//	fleet:label:NAME=VALUE             one URI for each label, attested by the admin who signed the token
+//	fleet://FLEET/issuing              the issuing CA
+//	fleet:statement:BASE64             a leaf: the host's statement
 //
 // An admin connects with a self-signed certificate of the key that signs jobs. A host to be admitted connects with one of
 // its token's key, which contains the signed token record (fleet:token:BASE64).

@@ -39,22 +39,22 @@ func FuzzRosterBody(f *testing.F) {
 
 func FuzzJoinRequest(f *testing.F) {
 	w := newWorld(f)
-	tok := w.token(f, Record{})
-	j, _ := NewJoiner(tok, NewKey[Node](), NewSealKey(), "web1", now)
+	key := NewKey[Node]()
+	j, _ := NewJoiner(w.statement(f, Record{}, key, "web1"), key, now)
 	f.Add(j.Request)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		OpenJoinRequest(w.root.Public().ID(), w.roster, raw)
+		OpenJoinRequest(w.root.Public(), w.roster, raw)
 		j.Open(raw)
 	})
 }
 
-func FuzzVerifyChain(f *testing.F) {
+func FuzzOpenChain(f *testing.F) {
 	w := newWorld(f)
-	c, _ := w.issuer.Issue(NodeIdentity{Key: NewKey[Node]().Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member, Labels: map[string]string{"a": "b"}}, now)
+	c := w.issue(f, w.statement(f, Record{Labels: map[string]string{"a": "b"}}, NewKey[Node](), "web1"))
 	f.Add(c.Leaf, c.Issuing)
 	f.Fuzz(func(t *testing.T, leaf, issuing []byte) {
-		id, err := VerifyChain(w.root.Public(), Chain{Leaf: leaf, Issuing: issuing}, now)
-		if err == nil && (id.Name != "web1" || id.Role != Member) {
+		c, err := OpenChain(w.root.Public(), Chain{Leaf: leaf, Issuing: issuing}, now)
+		if id := c.Own(); err == nil && (id.Name != "web1" || id.Role != Member) {
 			t.Fatalf("a changed certificate was accepted: %+v", id)
 		}
 	})

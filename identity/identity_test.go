@@ -132,27 +132,52 @@ func TestKeyFileMustBePrivate(t *testing.T) {
 	wantError(t, err, "chmod 600")
 }
 
+// statement is that of a host with this key and the token of that record.
+func (w world) statement(t testing.TB, r Record, key PrivateKey[Node], name string) []byte {
+	t.Helper()
+	raw, err := NewStatement(w.token(t, r), key.Public(), NewSealKey().Public(), name, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func (w world) issue(t testing.TB, statement []byte) Chain {
+	t.Helper()
+	chain, err := w.issuer.Issue(statement, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chain
+}
+
 func TestCertificateSaysWhatItWasIssuedFor(t *testing.T) {
 	w, key := newWorld(t), NewKey[Node]()
 	labels := map[string]string{"env": "prod", "rack": "a/1 &=?"}
-	chain, err := w.issuer.Issue(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1.example.com", Role: Ephemeral, Labels: labels}, now)
+	statement := w.statement(t, Record{Role: Ephemeral, Labels: labels}, key, "web1.example.com")
+	chain := w.issue(t, statement)
+	certificate, err := OpenChain(w.root.Public(), chain, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := VerifyChain(w.root.Public(), chain, now)
+	id, err := w.roster.Admit(certificate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if id.Name != "web1.example.com" || id.Role != Ephemeral || id.ID != key.Public().ID() || fmt.Sprint(id.Labels) != fmt.Sprint(labels) {
+	if id.Name != "web1.example.com" || id.Role != Ephemeral || id.ID != key.Public().ID() || fmt.Sprint(id.Labels) != fmt.Sprint(labels) || id.Issuer != w.issuer.Key.Public().ID() {
 		t.Errorf("identity: %+v", id)
+	}
+	if got, err := StatementOf(chain); err != nil || !bytes.Equal(got, statement) {
+		t.Errorf("its statement: %x, %v", got, err)
 	}
 }
 
 func TestChainsThatDoNotHold(t *testing.T) {
 	w, other, key := newWorld(t), newWorld(t), NewKey[Node]()
-	good, _ := w.issuer.Issue(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member}, now)
-	foreign, _ := other.issuer.Issue(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member}, now)
-	ancient, _ := w.issuer.issueFor(NodeIdentity{Key: key.Public(), Seal: NewSealKey().Public(), Name: "web1", Role: Member}, now, NodeLife+time.Hour)
+	statement := w.statement(t, Record{}, key, "web1")
+	good, foreign := w.issue(t, statement), other.issue(t, other.statement(t, Record{}, key, "web1"))
+	ancient, _ := w.issuer.issueFor(statement, now, NodeLife+time.Hour)
+	smuggled := w.issue(t, other.statement(t, Record{}, key, "web1")) // the right issuer, and the statement of another fleet's host
 	forged := Chain{Leaf: bytes.Clone(good.Leaf), Issuing: good.Issuing}
 	forged.Leaf[len(forged.Leaf)-1] ^= 1 // the last byte of the signature
 	tests := []struct {
@@ -162,6 +187,7 @@ func TestChainsThatDoNotHold(t *testing.T) {
 		want  string
 	}{
 		{"another fleet", foreign, now, "to another fleet"},
+		{"another fleet's host", smuggled, now, "belongs to another fleet"},
 		{"leaf with a changed signature", forged, now, "not signed by its issuing CA"},
 		{"leaf as issuer", Chain{Leaf: good.Leaf, Issuing: good.Leaf}, now, "another fleet"},
 		{"issuer as leaf", Chain{Leaf: good.Issuing, Issuing: good.Issuing}, now, "not signed by its issuing CA"},
@@ -173,11 +199,11 @@ func TestChainsThatDoNotHold(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := VerifyChain(w.root.Public(), tt.chain, tt.at)
+			_, err := OpenChain(w.root.Public(), tt.chain, tt.at)
 			wantError(t, err, tt.want)
 		})
 	}
-	if _, err := VerifyChain(w.root.Public(), good, now.Add(-time.Hour)); err != nil {
+	if _, err := OpenChain(w.root.Public(), good, now.Add(-time.Hour)); err != nil {
 		t.Errorf("a clock an hour behind must still connect, to be told so by the gate: %v", err)
 	}
 }
@@ -226,7 +252,7 @@ func TestTokenText(t *testing.T) {
 func TestTokenUse(t *testing.T) {
 	w := newWorld(t)
 	tok := w.token(t, Record{Networks: []string{"10.0.0.0/8"}})
-	record, err := OpenRecord(w.root.Public().ID(), w.roster, tok.Signed)
+	record, err := OpenRecord(w.root.Public(), w.roster, tok.Signed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,20 +268,24 @@ func TestTokenUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = OpenRecord(w.root.Public().ID(), w.roster, stranger.Signed)
+	_, err = OpenRecord(w.root.Public(), w.roster, stranger.Signed)
 	wantError(t, err, "not created by an admin")
 }
 
 func TestAdmission(t *testing.T) {
 	w, key := newWorld(t), NewKey[Node]()
-	tok := w.token(t, Record{Role: Peer})
-	joiner, err := NewJoiner(tok, key, NewSealKey(), "web1", now)
-	if err != nil {
-		t.Fatal(err)
+	join := func(statement []byte, key PrivateKey[Node]) Joiner {
+		j, err := NewJoiner(statement, key, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
 	}
-	req, record, err := OpenJoinRequest(w.root.Public().ID(), w.roster, joiner.Request)
-	if err != nil || req.Name != "web1" || record.Role != Peer {
-		t.Fatalf("OpenJoinRequest: %+v, %v", req, err)
+	statement := w.statement(t, Record{Role: Peer}, key, "web1")
+	joiner := join(statement, key)
+	req, who, record, err := OpenJoinRequest(w.root.Public(), w.roster, joiner.Request)
+	if err != nil || who.Name != "web1" || who.Role != Peer || who.ID != key.Public().ID() || record.ID() != who.Token || !bytes.Equal(req.Statement, statement) {
+		t.Fatalf("OpenJoinRequest: %+v, %v", who, err)
 	}
 	sealed, err := req.Seal(Admission{GossipKey: []byte("k"), Documents: [][]byte{w.doc}})
 	if err != nil {
@@ -265,19 +295,16 @@ func TestAdmission(t *testing.T) {
 	if err != nil || string(a.GossipKey) != "k" {
 		t.Fatalf("Open: %v", err)
 	}
-	eavesdropper, _ := NewJoiner(tok, key, NewSealKey(), "web1", now)
-	if _, err := eavesdropper.Open(sealed); err == nil {
+	if _, err := join(statement, key).Open(sealed); err == nil {
 		t.Error("another host opened the answer")
 	}
 	if _, err := joiner.Open(Refuse("no")); !errors.Is(err, ErrRefused) {
 		t.Errorf("refusal: %v", err)
 	}
-	thief := tok
-	thief.Secret = NewKey[Joining]()
-	forged, _ := NewJoiner(thief, key, NewSealKey(), "web1", now)
-	_, _, err = OpenJoinRequest(w.root.Public().ID(), w.roster, forged.Request)
-	wantError(t, err, "token's signature is not valid")
-	tooClever, _ := NewJoiner(tok, key, NewSealKey(), "../web1", now)
-	_, _, err = OpenJoinRequest(w.root.Public().ID(), w.roster, tooClever.Request)
+	_, _, _, err = OpenJoinRequest(w.root.Public(), w.roster, join(statement, NewKey[Node]()).Request)
+	wantError(t, err, "host key's signature is not valid") // who saw the statement of another host
+	_, _, _, err = OpenJoinRequest(w.root.Public(), w.roster.Revoking([]Revocation{RevokeNode(who.ID, now)}), joiner.Request)
+	wantError(t, err, "is revoked")
+	_, err = NewStatement(w.token(t, Record{}), key.Public(), NewSealKey().Public(), "../web1", now)
 	wantError(t, err, "not a host name")
 }

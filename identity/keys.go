@@ -34,13 +34,14 @@ type Context string
 
 // The contexts. A new kind of message gets a new one; an incompatible change of a message gets the next version.
 const (
-	JobContext      Context = "fleet job v1"
-	ReplyContext    Context = "fleet reply v1"
-	ApprovalContext Context = "fleet approval v1"
-	DocumentContext Context = "fleet document v1"
-	TokenContext    Context = "fleet token v1"
-	JoinContext     Context = "fleet join v1"
-	RenewContext    Context = "fleet renew v1"
+	JobContext       Context = "fleet job v1"
+	ReplyContext     Context = "fleet reply v1"
+	ApprovalContext  Context = "fleet approval v1"
+	DocumentContext  Context = "fleet document v1"
+	TokenContext     Context = "fleet token v1"
+	StatementContext Context = "fleet statement v1"
+	JoinContext      Context = "fleet join v1"
+	RenewContext     Context = "fleet renew v1"
 )
 
 // ID is a short name for a public key: 26 characters of lower-case base32 over the first 16 bytes of its SHA-256.

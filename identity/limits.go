@@ -5,9 +5,11 @@ import "time"
 // All limits of this package, each with its why.
 const (
 	maxTokenText   = 8 << 10   // a token with 16 seeds and labels is about 1 KiB
-	maxRecord      = 2 << 10   // a token record rides in a TLS certificate
+	maxRecord      = 3 << 10   // a token's record rides in each statement of its hosts
+	maxStatement   = 5 << 10   // a host's statement holds a record, and rides in a certificate, where it is a third larger
+	maxKept        = 300       // tokens of former admins in a roster, some 120 bytes each
 	maxSeeds       = 16        // addresses in a token; three are plenty, autoscaling groups may want more
-	maxLabels      = 32        // they are all in every node's certificate
+	maxLabels      = 32        // they are all in every host's statement
 	maxLabel       = 128       // bytes of a label's name and value together
 	maxNetworks    = 16        // networks a token may be used from
 	maxHostName    = 253       // RFC 1035
@@ -19,8 +21,10 @@ const (
 	maxRules       = 200       // in one role
 	maxExpression  = 1 << 10   // bytes of an expression over labels in a rule
 	maxCertDER     = 8 << 10   // before x509 parses it
-	maxLeaves      = 16_384    // certificates that a Verifier remembers, half a KiB each: as many as a list of hosts may name
+	maxClaims      = 16_384    // statements that a Verifier remembers, half a KiB each: as many as a list of hosts may name
+	maxRecords     = 1024      // tokens' records that it remembers
 	maxJoin        = 8 << 10   // a request to be admitted
+	maxRenew       = 20 << 10  // it holds a chain, which is two certificates
 	maxJoinAnswer  = 512 << 10 // holds the roster, which may be MaxDocument, and revocations
 	MaxRevocations = 300 << 10 // bytes of revocations in it, some 250 each; a host fetches the others later
 	MaxHistory     = 64        // versions that a document names before it: 1 KiB

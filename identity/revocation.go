@@ -24,6 +24,8 @@ type Revocation struct {
 	What string `cbor:"1,keyasint"`
 	// Key is an admin's: what he signed while he was one stays genuine, and can be told from forgeries.
 	Key PublicKey[Admin] `cbor:"2,keyasint,omitzero"`
+	// Hosts says of a token that the hosts which came with it are shut out too.
+	Hosts bool `cbor:"3,keyasint,omitempty"`
 
 	ID     ID        `cbor:"-"` // of the key; the document's name
 	By     string    `cbor:"-"`
@@ -40,6 +42,11 @@ func RevokeNode(id ID, now time.Time) Revocation {
 // RevokeToken shuts out a token. expires is when it would have ended; zero if that is not known.
 func RevokeToken(id ID, expires time.Time) Revocation {
 	return Revocation{What: RevokedToken, ID: id, Until: expires}
+}
+
+// RevokeTokenHosts shuts out a token and every host that came with it, now or later, as long as RevokeNode does a node.
+func RevokeTokenHosts(id ID, now time.Time) Revocation {
+	return Revocation{What: RevokedToken, ID: id, Hosts: true, Until: now.Add(revokedNodeLife)}
 }
 
 // RevokeAdmin shuts out an admin's key, for ever.
@@ -83,6 +90,8 @@ func (r Revocation) check() error {
 		return fmt.Errorf("revocation: %q is not the id of a key", r.ID)
 	case !admin && r.What != RevokedNode && r.What != RevokedToken:
 		return fmt.Errorf("revocation: %q is none of node, token, admin", r.What)
+	case r.Hosts && r.What != RevokedToken:
+		return fmt.Errorf("revocation: a %s has no hosts", r.What)
 	case admin != !r.Key.IsZero() || admin && r.Key.ID() != r.ID:
 		return fmt.Errorf("revocation: the key of %s %s is missing or another one", r.What, r.ID)
 	}

@@ -21,6 +21,7 @@ type Roster struct {
 	Admins []AdminEntry `cbor:"2,keyasint"`
 	Roles  []RoleEntry  `cbor:"3,keyasint"`
 	Keys   Keys         `cbor:"4,keyasint,omitzero"`
+	Kept   []KeptToken  `cbor:"5,keyasint,omitempty"`
 
 	// The document's:
 	Version uint64    `cbor:"-"`
@@ -97,15 +98,22 @@ type Keys struct {
 	Since uint64 `cbor:"4,keyasint"`
 }
 
-// Admits says why the holder of a certificate is not of the fleet any more, or nil.
-func (r Roster) Admits(n NodeIdentity) error {
-	if r.IsRevoked(n.ID) {
-		return fmt.Errorf("node %s (%s) is revoked", n.ID, n.Name)
+// Admit returns who the holder of a certificate is, or why it is not of this fleet, or not any more.
+//
+// A roster without a version is none: it is not known yet, or was lost. Then nobody can say which keys are admins', and the
+// certificate alone counts, for no more than TLS: a host without a roster obeys no job, and a client believes no reply.
+func (r Roster) Admit(c Certificate) (Certified, error) {
+	node, err := r.Identify(c.claim)
+	if r.Version == 0 {
+		node, err = c.claim.node, r.shutsOut(c.claim.node)
 	}
-	if r.Keys.Issuing != "" && !r.Keys.Overlap && n.Issuer != r.Keys.Issuing {
-		return fmt.Errorf("the certificate of %s (%s) was issued before the issuing key was replaced; admit the host again with a new token (fleet node --join @FILE)", n.Name, n.ID)
+	if err != nil {
+		return Certified{}, err
 	}
-	return nil
+	if r.Keys.Issuing != "" && !r.Keys.Overlap && c.Issuer != r.Keys.Issuing {
+		return Certified{}, fmt.Errorf("the certificate of %s (%s) was issued before the issuing key was replaced; admit the host again with a new token (fleet node --join @FILE)", node.Name, node.ID)
+	}
+	return Certified{node, c.Issuer, c.NotAfter}, nil
 }
 
 // AdminEntry is a person with a signing key.
@@ -180,6 +188,14 @@ func (r Roster) check() error {
 	}
 	if k := r.Keys; k != (Keys{}) && (!k.Issuing.Valid() || !k.Gossip.Valid()) {
 		return errors.New("roster: the ids of the keys in force are not valid")
+	}
+	if len(r.Kept) > maxKept {
+		return fmt.Errorf("the roster keeps %d tokens of former admins; the limit is %d", len(r.Kept), maxKept)
+	}
+	for _, k := range r.Kept {
+		if !k.Token.Valid() || len(k.By) > maxLabel || !printable(k.By) {
+			return errors.New("roster: a token that it keeps has no valid id, or its admin no name")
+		}
 	}
 	roles := map[string]bool{}
 	for _, role := range r.Roles {

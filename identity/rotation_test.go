@@ -116,24 +116,37 @@ func TestAFullPartOfARotationFits(t *testing.T) {
 }
 
 func TestWhoTheRosterAdmits(t *testing.T) {
-	node := NodeIdentity{ID: NewKey[Node]().Public().ID(), Name: "web1", Issuer: "new"}
-	old := node
-	old.Issuer = "old"
+	w := newWorld(t)
+	claim, err := OpenStatement(w.root.Public(), w.statement(t, Record{}, NewKey[Node](), "web1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	node, old := Certificate{claim: claim, Issuer: "new"}, Certificate{claim: claim, Issuer: "old"}
+	stranger := node
+	stranger.claim.by = NewKey[Admin]().Public()
+	roster := func(k Keys) Roster {
+		r := w.roster
+		r.Keys = k
+		return r
+	}
 	overlap, after := Keys{Issuing: "new", Overlap: true}, Keys{Issuing: "new"}
 	for _, tt := range []struct {
 		name   string
 		roster Roster
-		node   NodeIdentity
+		shown  Certificate
 		want   string
 	}{
-		{"before any rotation", Roster{}, old, ""},
-		{"while both are accepted", Roster{Keys: overlap}, old, ""},
-		{"after it, with the new key", Roster{Keys: after}, node, ""},
-		{"after it, with the old key", Roster{Keys: after}, old, "issued before the issuing key was replaced"},
-		{"revoked", Roster{}.Revoking([]Revocation{{ID: "other"}, {ID: node.ID}}), node, "is revoked"},
-		{"another is revoked", Roster{}.Revoking([]Revocation{{ID: "other"}}), node, ""},
+		{"before any rotation", w.roster, old, ""},
+		{"while both are accepted", roster(overlap), old, ""},
+		{"after it, with the new key", roster(after), node, ""},
+		{"after it, with the old key", roster(after), old, "issued before the issuing key was replaced"},
+		{"revoked", w.roster.Revoking([]Revocation{{ID: "other"}, {ID: claim.node.ID}}), node, "is revoked"},
+		{"another is revoked", w.roster.Revoking([]Revocation{{ID: "other"}}), node, ""},
+		{"with a token that no admin signed", w.roster, stranger, "no admin's"},
+		{"the same, where no roster is known", Roster{}, stranger, ""},
+		{"revoked, where no roster is known", Roster{}.Revoking([]Revocation{{ID: claim.node.ID}}), node, "is revoked"},
 	} {
-		err := tt.roster.Admits(tt.node)
+		_, err := tt.roster.Admit(tt.shown)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.name, err)
 		}

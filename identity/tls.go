@@ -16,7 +16,7 @@ import (
 type Principal struct {
 	Node  *NodeIdentity
 	Admin *AdminEntry
-	Token *Record   // a host that asks to be admitted; its record is signed by an admin, and may have expired
+	Token *Record   // a host that asks to be admitted, with a token that lets it in
 	Until time.Time // the connection should not live longer
 }
 
@@ -29,14 +29,15 @@ func Authenticate(root PublicKey[Root], roster Roster, certs []*x509.Certificate
 		return Principal{}, errors.New("no certificate was presented")
 	}
 	if len(certs) == 2 {
-		id, err := VerifyChain(root, Chain{Leaf: certs[0].Raw, Issuing: certs[1].Raw}, now)
+		c, err := OpenChain(root, Chain{Leaf: certs[0].Raw, Issuing: certs[1].Raw}, now)
 		if err != nil {
 			return Principal{}, err
 		}
-		if err := roster.Admits(id); err != nil {
+		id, err := roster.Admit(c)
+		if err != nil {
 			return Principal{}, err
 		}
-		return Principal{Node: &id, Until: id.NotAfter}, nil
+		return Principal{Node: &id.NodeIdentity, Until: id.NotAfter}, nil
 	}
 	leaf := certs[0]
 	raw, ok := leaf.PublicKey.(ed25519.PublicKey)
@@ -44,7 +45,10 @@ func Authenticate(root PublicKey[Root], roster Roster, certs []*x509.Certificate
 		return Principal{}, errors.New("certificate key is not Ed25519")
 	}
 	if signed, ok := tokenURI(leaf); ok {
-		record, err := OpenRecord(root.ID(), roster, signed)
+		record, err := OpenRecord(root, roster, signed)
+		if err == nil {
+			err = record.Usable(roster, now)
+		}
 		if err != nil {
 			return Principal{}, err
 		}
@@ -64,10 +68,17 @@ func Authenticate(root PublicKey[Root], roster Roster, certs []*x509.Certificate
 	return Principal{Admin: &admin, Until: leaf.NotAfter}, nil
 }
 
-// Credentials are a node's key and the chain that names it.
+// Credentials are what a node shows of itself: its key, its chain for TLS, and its statement for everything else.
 type Credentials struct {
-	Key   PrivateKey[Node]
-	Chain Chain
+	Key       PrivateKey[Node]
+	Chain     Chain
+	Statement []byte // the one in the chain
+}
+
+// NewCredentials reads the statement out of a chain. It verifies nothing.
+func NewCredentials(key PrivateKey[Node], chain Chain) (Credentials, error) {
+	signed, err := StatementOf(chain)
+	return Credentials{Key: key, Chain: chain, Statement: signed}, err
 }
 
 func (c Credentials) certificate() *tls.Certificate {

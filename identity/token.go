@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type Record struct {
 	Created  time.Time          `cbor:"6,keyasint"`
 	Expires  time.Time          `cbor:"7,keyasint"`
 	Issuer   PublicKey[Admin]   `cbor:"8,keyasint"`
+	// Roster is the version that the admin knew: a host that joins takes no older one from whoever admits it.
+	Roster uint64 `cbor:"9,keyasint,omitempty"`
 }
 
 // ID names the token: it can be shown, logged and revoked without giving anything away.
@@ -129,19 +132,27 @@ func ParseToken(text string) (Token, error) {
 
 // OpenRecord verifies a record against the roster: the signer must be an admin in it. It does not look at the clock:
 // see Record.Usable.
-func OpenRecord(fleet FleetID, roster Roster, signed []byte) (Record, error) {
+func OpenRecord(root PublicKey[Root], roster Roster, signed []byte) (Record, error) {
+	r, err := openRecord(root, signed)
+	if err != nil {
+		return Record{}, err
+	}
+	if !slices.ContainsFunc(roster.Admins, func(a AdminEntry) bool { return a.Key.Equal(r.Issuer) }) {
+		return Record{}, errors.New("the token was not created by an admin of this fleet")
+	}
+	return r, nil
+}
+
+// openRecord verifies a record's signature by the key that it names, which may be anybody's.
+func openRecord(root PublicKey[Root], signed []byte) (Record, error) {
 	r, err := decodeRecord(signed)
 	if err != nil {
 		return Record{}, err
 	}
-	admin, known := roster.Admin(r.Issuer.ID())
-	if r.Fleet != fleet {
+	if r.Fleet != root.ID() {
 		return Record{}, errors.New("the token belongs to another fleet")
 	}
-	if !known {
-		return Record{}, errors.New("the token was not created by an admin of this fleet")
-	}
-	if _, err := admin.Key.Open(TokenContext, signed); err != nil {
+	if _, err := r.Issuer.Open(TokenContext, signed); err != nil {
 		return Record{}, fmt.Errorf("token: %w", err)
 	}
 	return r, nil

@@ -1,74 +1,72 @@
 package identity
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
 	"sync"
-	"time"
 )
 
-// Verifier verifies many chains that mostly share an issuing CA, which it checks once, as it does each leaf: a plan and
-// the job after it hear the same hosts. It is safe for use by several goroutines. It remembers only what held: as many
-// issuing certificates as the root really signed, and maxLeaves leaves.
+// Verifier opens many statements, of which most share a token, and each of which comes again: a plan and the job after it hear
+// the same hosts. It is safe for use by several goroutines. It remembers only what held, and no roster: that may change
+// between one reply and the next.
 type Verifier struct {
 	root PublicKey[Root]
 
 	mu      sync.RWMutex
-	issuing map[string]*x509.Certificate // by DER
-	leaves  map[[sha256.Size]byte]leaf   // by SHA-256 of the DER
-}
-
-// leaf is a node's certificate that held.
-type leaf struct {
-	NodeIdentity
-	notBefore time.Time
-	under     *x509.Certificate // the issuing certificate that it was verified with
+	records map[Hash]Record
+	claims  map[Hash]Claim
 }
 
 // NewVerifier returns a Verifier for one fleet.
 func NewVerifier(root PublicKey[Root]) *Verifier {
-	return &Verifier{root: root, issuing: map[string]*x509.Certificate{}, leaves: map[[sha256.Size]byte]leaf{}}
+	return &Verifier{root: root, records: map[Hash]Record{}, claims: map[Hash]Claim{}}
 }
 
-// Verify is VerifyChain. The Labels and the Seal that it returns are shared and must not be changed.
-func (v *Verifier) Verify(c Chain, now time.Time) (NodeIdentity, error) {
-	sum := sha256.Sum256(c.Leaf)
+// Open is OpenStatement.
+func (v *Verifier) Open(raw []byte) (Claim, error) {
+	sum := HashOf(raw)
 	v.mu.RLock()
-	issuing, known := v.issuing[string(c.Issuing)], v.leaves[sum]
+	claim, known := v.claims[sum]
 	v.mu.RUnlock()
-	if issuing == nil || inTime(issuing, now) != nil || len(c.Leaf) > maxCertDER {
-		id, err := VerifyChain(v.root, c, now)
-		if err == nil {
-			v.rememberIssuing(c.Issuing)
-		}
-		return id, err
+	if known {
+		return claim, nil
 	}
-	if known.under == issuing && !now.Before(known.notBefore) && !now.After(known.NotAfter) {
-		return known.NodeIdentity, nil
-	}
-	l, err := verifyLeaf(v.root.ID(), issuing, c.Leaf, now)
-	if err == nil {
-		v.remember(sum, l)
-	}
-	return l.NodeIdentity, err
-}
-
-func (v *Verifier) rememberIssuing(der []byte) {
-	cert, err := x509.ParseCertificate(der)
+	s, err := decodeStatement(raw)
 	if err != nil {
-		return
+		return Claim{}, err
+	}
+	record, err := v.openRecord(s.Record)
+	if err != nil {
+		return Claim{}, err
+	}
+	if claim, err = s.claim(record, raw); err != nil {
+		return Claim{}, err
 	}
 	v.mu.Lock()
-	v.issuing[string(der)] = cert
+	remember(v.claims, sum, claim, maxClaims)
 	v.mu.Unlock()
+	return claim, nil
+}
+
+func (v *Verifier) openRecord(signed []byte) (Record, error) {
+	sum := HashOf(signed)
+	v.mu.RLock()
+	record, known := v.records[sum]
+	v.mu.RUnlock()
+	if known {
+		return record, nil
+	}
+	record, err := openRecord(v.root, signed)
+	if err == nil {
+		v.mu.Lock()
+		remember(v.records, sum, record, maxRecords)
+		v.mu.Unlock()
+	}
+	return record, err
 }
 
 // remember makes room, when there is none, by forgetting all: who still speaks is verified once more.
-func (v *Verifier) remember(sum [sha256.Size]byte, l leaf) {
-	v.mu.Lock()
-	if len(v.leaves) >= maxLeaves {
-		clear(v.leaves)
+func remember[T any](m map[Hash]T, sum Hash, v T, room int) {
+	if len(m) >= room {
+		clear(m)
 	}
-	v.leaves[sum] = l
-	v.mu.Unlock()
+	m[sum] = v
 }

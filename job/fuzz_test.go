@@ -37,11 +37,11 @@ func FuzzDecode(f *testing.F) {
 func FuzzOpenReply(f *testing.F) {
 	w := fixedWorld(f)
 	hash := job.HashOf(w.signed(f, nil))
-	certificates := identity.NewVerifier(w.root.Public())
+	statements := identity.NewVerifier(w.root.Public())
 	for _, r := range []job.Reply{
-		{Protocol: job.Protocol, Job: hash, Kind: job.Result, State: job.OK, Data: map[string]any{"a": []any{1, "b", nil, true, 1.5}}, Chain: w.node.Chain},
-		{Protocol: job.Protocol, Job: hash, Kind: job.Refused, State: job.Denied, Reason: job.ReasonClock, Message: "no", Chain: w.node.Chain},
-		{Protocol: job.Protocol, Job: hash, Kind: job.Accepted, Chain: w.node.Chain},
+		{Protocol: job.Protocol, Job: hash, Kind: job.Result, State: job.OK, Data: map[string]any{"a": []any{1, "b", nil, true, 1.5}}, Host: w.node.Statement},
+		{Protocol: job.Protocol, Job: hash, Kind: job.Refused, State: job.Denied, Reason: job.ReasonClock, Message: "no", Host: w.node.Statement},
+		{Protocol: job.Protocol, Job: hash, Kind: job.Accepted, Host: w.node.Statement},
 	} {
 		raw, err := wire.Marshal(r)
 		if err != nil {
@@ -50,7 +50,7 @@ func FuzzOpenReply(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, message []byte) {
-		v, err := job.OpenReply(certificates, hash, w.node.Key.Sign(identity.ReplyContext, message), now)
+		v, err := job.OpenReply(statements, w.roster, hash, w.node.Key.Sign(identity.ReplyContext, message))
 		if err != nil {
 			return
 		}
@@ -61,7 +61,7 @@ func FuzzOpenReply(f *testing.F) {
 		if err != nil {
 			t.Fatalf("it opens but cannot be signed: %v", err)
 		}
-		if _, err := job.OpenReply(certificates, hash, again, now); err != nil {
+		if _, err := job.OpenReply(statements, w.roster, hash, again); err != nil {
 			t.Fatalf("signed again it does not open: %v", err)
 		}
 	})

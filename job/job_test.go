@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"fleet/identity"
 	"fleet/internal/wire"
@@ -187,7 +186,7 @@ func TestEveryByteOfAReplyCounts(t *testing.T) {
 	hash := job.HashOf(w.signed(t, nil))
 	good := w.reply(t, hash)
 	for i := range good {
-		if _, err := job.OpenReply(identity.NewVerifier(w.root.Public()), hash, flipped(good, i), now); err == nil {
+		if _, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, hash, flipped(good, i)); err == nil {
 			t.Fatalf("byte %d of %d can be changed", i, len(good))
 		}
 	}
@@ -210,7 +209,7 @@ func TestOpenReply(t *testing.T) {
 	}
 	// raw is signed by the node but not by Sign, which would not.
 	raw := func(c identity.Context, change func(*job.Reply)) []byte {
-		r := job.Reply{Protocol: job.Protocol, Job: hash, Kind: job.Result, State: job.OK, Chain: w.node.Chain}
+		r := job.Reply{Protocol: job.Protocol, Job: hash, Kind: job.Result, State: job.OK, Host: w.node.Statement}
 		change(&r)
 		b, err := wire.Marshal(r)
 		if err != nil {
@@ -218,9 +217,10 @@ func TestOpenReply(t *testing.T) {
 		}
 		return w.node.Key.Sign(c, b)
 	}
-	stolen := identity.Credentials{Key: identity.NewKey[identity.Node](), Chain: w.node.Chain}
-	old := w.credentials(t, "web2", now.Add(-identity.NodeLife-time.Second))
-	mixed := identity.Credentials{Key: w.node.Key, Chain: identity.Chain{Leaf: w.node.Chain.Leaf, Issuing: other.issuer.Certificate}}
+	stolen := identity.Credentials{Key: identity.NewKey[identity.Node](), Statement: w.node.Statement}
+	upstart := w
+	upstart.admin = identity.NewKey[identity.Admin]()
+	made := upstart.credentials(t, "web2", now) // with a certificate by the issuing key, and a token that no admin signed
 
 	for _, tt := range []struct {
 		name   string
@@ -229,12 +229,11 @@ func TestOpenReply(t *testing.T) {
 	}{
 		{"to another job", w.reply(t, job.HashOf([]byte("another"))), "to another job"},
 		{"of a node of another fleet", other.reply(t, hash), "another fleet"},
-		{"with the issuing certificate of another fleet", sign(mixed, nil), "another fleet"},
-		{"by a key that the certificate does not name", sign(stolen, nil), "is not valid"},
-		{"with an expired certificate", sign(old, nil), "expired on"},
+		{"by a key that the statement does not name", sign(stolen, nil), "is not valid"},
+		{"of a host with a token that no admin signed", sign(made, nil), "which is no admin's"},
 		{"signed as another kind of message", raw(identity.JobContext, func(*job.Reply) {}), "is not valid"},
 		{"a newer protocol", raw(identity.ReplyContext, func(r *job.Reply) { r.Protocol = 2 }), "protocol 2"},
-		{"without a chain", raw(identity.ReplyContext, func(r *job.Reply) { r.Chain = identity.Chain{} }), "certificate"},
+		{"without a statement", raw(identity.ReplyContext, func(r *job.Reply) { r.Host = nil }), "statement"},
 		{"too large", make([]byte, job.MaxReply+1), "at most 524288"},
 		{"interrupted", good[:len(good)-1], "decode"},
 		{"a byte more", append(append([]byte(nil), good...), 0), "decode"},
@@ -245,14 +244,14 @@ func TestOpenReply(t *testing.T) {
 		{"a refusal that went well", raw(identity.ReplyContext, func(r *job.Reply) { r.Kind = job.Refused }), `state "ok"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), hash, tt.signed, now)
+			v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, hash, tt.signed)
 			wantError(t, err, tt.err)
 			if v.Node.ID != "" || v.Kind != "" {
 				t.Errorf("something came along with the error: %+v", v)
 			}
 		})
 	}
-	v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), hash, good, now)
+	v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, hash, good)
 	if err != nil || v.Node.Name != "web1" || v.Message != "restarted" || v.Data["pid"] != int64(7) {
 		t.Errorf("the good one: %+v, %v", v, err)
 	}

@@ -49,7 +49,7 @@ type Reply struct {
 	Data     map[string]any `cbor:"7,keyasint,omitempty"`
 	Took     int64          `cbor:"8,keyasint,omitempty"` // microseconds from the gate to this reply
 	Time     int64          `cbor:"9,keyasint"`           // Unix milliseconds, the node's clock
-	Chain    identity.Chain `cbor:"10,keyasint"`
+	Host     []byte         `cbor:"10,keyasint"`          // the node's statement, which says who it is
 }
 
 // End reports whether no further reply follows.
@@ -63,7 +63,7 @@ var ErrTooLarge = errors.New("reply is too large")
 
 // Sign returns what goes on the wire.
 func (r Reply) Sign(c identity.Credentials) ([]byte, error) {
-	r.Chain = c.Chain
+	r.Host = c.Statement
 	if r.Protocol == 0 {
 		r.Protocol = Current
 	}
@@ -144,9 +144,10 @@ type Verified struct {
 	Node identity.NodeIdentity
 }
 
-// OpenReply verifies a reply to the job with this hash: the chain to the pinned root, then the signature by the chain's
-// leaf over exactly these bytes. It may be called from many goroutines; certificates caches what they share.
-func OpenReply(certificates *identity.Verifier, job Hash, signed []byte, now time.Time) (Verified, error) {
+// OpenReply verifies a reply to the job with this hash: the host's statement, the signature by the host's key over exactly
+// these bytes, and that the roster knows the admin behind that statement and revokes nothing of it. roster is asked last, and
+// may block until one is known. OpenReply may be called from many goroutines; statements caches what they share.
+func OpenReply(statements *identity.Verifier, roster func() (identity.Roster, error), job Hash, signed []byte) (Verified, error) {
 	if len(signed) > MaxReply {
 		return Verified{}, fmt.Errorf("reply of %d bytes, at most %d are allowed", len(signed), MaxReply)
 	}
@@ -164,10 +165,18 @@ func OpenReply(certificates *identity.Verifier, job Hash, signed []byte, now tim
 	if v.Job != job {
 		return Verified{}, errors.New("reply is to another job")
 	}
-	if v.Node, err = certificates.Verify(v.Chain, now); err != nil {
+	claim, err := statements.Open(v.Host)
+	if err != nil {
 		return Verified{}, err
 	}
-	if _, err := v.Node.Key.Open(identity.ReplyContext, signed); err != nil {
+	if _, err := claim.Key().Open(identity.ReplyContext, signed); err != nil {
+		return Verified{}, err
+	}
+	r, err := roster()
+	if err != nil {
+		return Verified{}, err
+	}
+	if v.Node, err = r.Identify(claim); err != nil {
 		return Verified{}, err
 	}
 	return v, nil

@@ -44,11 +44,11 @@ func vector(t testing.TB, name string) []byte {
 // fixedWorld has the vectors' keys: the workers of a fuzz run are other processes and must agree on what holds.
 func fixedWorld(f *testing.F) world {
 	w := world{root: fixed[identity.Root](f, "root", 1), admin: fixed[identity.Admin](f, "admin", 2)}
-	v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), job.HashOf(vector(f, "job.v1.hex")), vector(f, "reply.v1.hex"), now)
+	v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, job.HashOf(vector(f, "job.v1.hex")), vector(f, "reply.v1.hex"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	w.node = identity.Credentials{Key: fixed[identity.Node](f, "node", 3), Chain: v.Chain}
+	w.node = identity.Credentials{Key: fixed[identity.Node](f, "node", 3), Statement: v.Host}
 	return w
 }
 
@@ -83,7 +83,8 @@ func TestVectorJob(t *testing.T) {
 
 func TestVectorReply(t *testing.T) {
 	raw, hash := vector(t, "reply.v1.hex"), job.HashOf(vector(t, "job.v1.hex"))
-	v, err := job.OpenReply(identity.NewVerifier(fixed[identity.Root](t, "root", 1).Public()), hash, raw, now)
+	w := world{root: fixed[identity.Root](t, "root", 1), admin: fixed[identity.Admin](t, "admin", 2)}
+	v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, hash, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,12 +94,12 @@ func TestVectorReply(t *testing.T) {
 	want := job.Reply{
 		Protocol: 1, Job: hash, Kind: job.Result, State: job.Failed, Reason: "", Message: "nginx: no such file",
 		Data: map[string]any{"status": "stopped", "pid": nil, "tries": int64(-2), "load": 0.5, "since": []any{"a", true}},
-		Took: 1500, Time: 1772366400123, Chain: v.Chain,
+		Took: 1500, Time: 1772366400123, Host: v.Host,
 	}
 	if !reflect.DeepEqual(v.Reply, want) {
 		t.Errorf("got  %+v\nwant %+v", v.Reply, want)
 	}
-	node := identity.Credentials{Key: fixed[identity.Node](t, "node", 3), Chain: v.Chain}
+	node := identity.Credentials{Key: fixed[identity.Node](t, "node", 3), Statement: v.Host}
 	if again, err := v.Reply.Sign(node); err != nil || !bytes.Equal(again, raw) {
 		t.Errorf("signed again it is (%v)\n%x", err, again)
 	}

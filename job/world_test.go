@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/job"
 	"fleet/job/filter"
 )
@@ -33,12 +34,12 @@ func newWorld(t testing.TB) world {
 
 func (w world) credentials(t testing.TB, name string, at time.Time) identity.Credentials {
 	t.Helper()
-	c := identity.Credentials{Key: identity.NewKey[identity.Node]()}
-	var err error
-	if c.Chain, err = w.issuer.Issue(identity.NodeIdentity{Key: c.Key.Public(), Seal: identity.NewSealKey().Public(), Name: name, Role: identity.Member}, at); err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return identitytest.Fleet{Root: w.root.Public(), Admin: w.admin, Issuer: w.issuer}.Host(t, name, identity.Record{}, at)
+}
+
+// roster knows the admin.
+func (w world) roster() (identity.Roster, error) {
+	return identity.Roster{Version: 1, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public()}}}, nil
 }
 
 func (w world) job() job.Job {

@@ -6,34 +6,72 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/identitytest"
 )
 
-// The token and the host's own keys say who a host is. A peer that certifies something else is not believed.
+// What comes with an admission is checked before anything of it is kept: the roster is no older than the token's admin knew,
+// it admits the broker that it came from, and the certificate is for this host's statement.
 func TestAnAdmissionIsForThisHost(t *testing.T) {
 	now := time.Now()
-	root, key, seal := identity.NewKey[identity.Root](), identity.NewKey[identity.Node](), identity.NewSealKey()
+	root, admin, key := identity.NewKey[identity.Root](), identity.NewKey[identity.Admin](), identity.NewKey[identity.Node]()
 	issuer, err := identity.NewIssuer(root, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := identity.Token{Root: root.Public(), Record: identity.Record{Role: identity.Member, Labels: map[string]string{"env": "prod"}}}
-	own := identity.NodeIdentity{Key: key.Public(), Seal: seal.Public(), Name: "web1", Role: identity.Member, Labels: map[string]string{"env": "prod"}}
-	for want, change := range map[string]func(*identity.NodeIdentity){
-		"no roster came":      func(*identity.NodeIdentity) {}, // the certificate itself is good
-		"another role":        func(id *identity.NodeIdentity) { id.Role = identity.Peer },
-		"other labels":        func(id *identity.NodeIdentity) { id.Labels = map[string]string{"env": "dev"} },
-		"another name":        func(id *identity.NodeIdentity) { id.Name = "web2" },
-		"another node":        func(id *identity.NodeIdentity) { id.Key = identity.NewKey[identity.Node]().Public() },
-		"another sealing key": func(id *identity.NodeIdentity) { id.Seal = identity.NewSealKey().Public() },
-	} {
-		id := own
-		change(&id)
-		chain, err := issuer.Issue(id, now)
+	fleet := identitytest.Fleet{Root: root.Public(), Admin: admin, Issuer: issuer}
+	upstart := fleet
+	upstart.Admin = identity.NewKey[identity.Admin]()
+	roster := func(version uint64) []byte {
+		signed, err := identity.SignRoster(root, identity.Roster{Version: version, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: admin.Public()}}}, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := accept(identity.Admission{Chain: chain}, token, key, seal, "web1"); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", want, err)
+		return signed
+	}
+	chain := func(statement []byte) identity.Chain {
+		c, err := issuer.Issue(statement, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	token := fleet.Token(t, identity.Record{Labels: map[string]string{"env": "prod"}, Roster: 5}, now)
+	j := joining{token: token, key: key, seal: identity.NewSealKey()}
+	if j.statement, err = identity.NewStatement(token, key.Public(), j.seal.Public(), "web1", now); err != nil {
+		t.Fatal(err)
+	}
+	peer := fleet.Host(t, "peer", identity.Record{Role: identity.Peer}, now)
+	revoked, err := identity.SignRevocation(root, identity.RevokeNode(peer.Key.Public().ID(), now), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := identity.Admission{Chain: chain(j.statement), Documents: [][]byte{roster(5)}, GossipKey: make([]byte, 32)}
+	for name, tt := range map[string]struct {
+		change func(*identity.Admission, *identity.Chain)
+		want   string
+	}{
+		"as it should be": {func(*identity.Admission, *identity.Chain) {}, ""},
+		"no roster":       {func(a *identity.Admission, _ *identity.Chain) { a.Documents = nil }, "no roster came"},
+		"an older roster": {func(a *identity.Admission, _ *identity.Chain) { a.Documents = [][]byte{roster(4)} }, "is version 4, and the token's admin knew version 5"},
+		"a broker that is revoked": {func(a *identity.Admission, _ *identity.Chain) { a.Documents = append(a.Documents, revoked) },
+			"the broker's certificate: node " + string(peer.Key.Public().ID()) + " (peer) is revoked"},
+		"a broker that was made up with the issuing key": {func(_ *identity.Admission, broker *identity.Chain) {
+			*broker = upstart.Host(t, "peer", identity.Record{Role: identity.Peer}, now).Chain
+		}, "which is no admin's"},
+		"other labels": {func(a *identity.Admission, _ *identity.Chain) {
+			a.Chain = chain(identitytest.Statement(t, fleet.Token(t, identity.Record{Labels: map[string]string{"env": "dev"}}, now), key, "web1", now))
+		}, "not for this host's statement"},
+		"another sealing key": {func(a *identity.Admission, _ *identity.Chain) {
+			a.Chain = chain(identitytest.Statement(t, token, key, "web1", now))
+		}, "not for this host's statement"},
+		"another host's": {func(a *identity.Admission, _ *identity.Chain) { a.Chain = peer.Chain }, "not for this host's statement"},
+		"no gossip key":  {func(a *identity.Admission, _ *identity.Chain) { a.GossipKey = nil }, "no gossip key"},
+	} {
+		a, broker := good, peer.Chain
+		tt.change(&a, &broker)
+		m, _, err := j.accept(a, broker)
+		if tt.want == "" && (err != nil || !m.Key.Public().Equal(key.Public())) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -14,43 +14,43 @@ import (
 // proven again for exactly this request, since brokers only deliver.
 func (n *Node) admit(raw []byte) []byte {
 	now, roster := time.Now(), *n.roster.Load()
-	req, record, err := identity.OpenJoinRequest(n.me.Root.ID(), roster, raw)
+	req, who, record, err := identity.OpenJoinRequest(n.me.Root, roster, raw)
 	if err != nil {
 		n.log.Warn("dropped an admission request", logkey.Error, err)
-		n.auditAdmission(identity.JoinRequest{}, err)
+		n.auditAdmission(identity.NodeIdentity{}, err)
 		return identity.Refuse(err.Error())
 	}
-	log := n.log.With(logkey.Name, req.Name, logkey.Node, req.Key.ID(), logkey.Token, record.ID())
+	log := n.log.With(logkey.Name, who.Name, logkey.Node, who.ID, logkey.Token, record.ID())
 	// The networks of the token were checked by the broker that saw the connection.
 	err = record.Usable(roster, now)
 	if err == nil {
-		err = n.nameIsFree(req.Name, req.Key.ID())
+		err = n.nameIsFree(who.Name, who.ID)
 	}
 	if err != nil {
 		log.Warn("admission refused", logkey.Error, err)
-		n.auditAdmission(req, err)
+		n.auditAdmission(who, err)
 		return identity.Refuse(err.Error())
 	}
 	if skew := req.Time.Sub(now).Abs(); skew > job.MaxSkew {
 		log.Warn("the admitted host's clock is wrong; it refuses jobs until the clock is set", logkey.Skew, skew.Round(time.Second))
 	}
-	answer, err := n.admission(req, record, now)
+	answer, err := n.admission(req, who, now)
 	if err != nil {
 		log.Error("admission failed", logkey.Error, err)
-		n.auditAdmission(req, err)
+		n.auditAdmission(who, err)
 		return identity.Refuse("this peer could not admit the host: " + err.Error())
 	}
-	log.Info("admitted a host", logkey.Role, record.Role)
-	n.auditAdmission(req, nil)
+	log.Info("admitted a host", logkey.Role, who.Role)
+	n.auditAdmission(who, nil)
 	return answer
 }
 
-func (n *Node) admission(req identity.JoinRequest, record identity.Record, now time.Time) ([]byte, error) {
+func (n *Node) admission(req identity.JoinRequest, who identity.NodeIdentity, now time.Time) ([]byte, error) {
 	issuer := n.issuer()
 	if issuer.Key.IsZero() {
 		return nil, errNoIssuer
 	}
-	chain, err := issuer.Issue(identity.NodeIdentity{Key: req.Key, Seal: req.Sealing, Name: req.Name, Role: record.Role, Labels: record.Labels}, now)
+	chain, err := issuer.Issue(req.Statement, now)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (n *Node) admission(req identity.JoinRequest, record identity.Record, now t
 		}
 	}
 	a := identity.Admission{Chain: chain, Documents: documents, GossipKey: n.keys.gossip()[0], Gossip: n.mesh.Seeds(), Brokers: n.mesh.Brokers()}
-	if record.Role == identity.Peer {
+	if who.Role == identity.Peer {
 		a.Issuing = []byte(issuer.Key.Secret())
 	}
 	return req.Seal(a)

@@ -28,12 +28,9 @@ func (n *Node) auditStop() {
 	}
 }
 
-// auditAdmission writes that a host was let in, or why not. req is empty where nothing in it could be believed.
-func (n *Node) auditAdmission(req identity.JoinRequest, refused error) {
-	e := audit.Entry{Event: audit.Admission, Signer: req.Name, Decision: audit.Admit}
-	if !req.Key.IsZero() {
-		e.Key = string(req.Key.ID())
-	}
+// auditAdmission writes that a host was let in, or why not. who is empty where nothing in the request could be believed.
+func (n *Node) auditAdmission(who identity.NodeIdentity, refused error) {
+	e := audit.Entry{Event: audit.Admission, Signer: who.Name, Key: string(who.ID), Decision: audit.Admit}
 	if refused != nil {
 		e.Decision, e.Message = audit.Refuse, refused.Error()
 		n.audit.AddLimited(e)

@@ -13,20 +13,22 @@ import (
 	"fleet/gossip"
 	"fleet/identity"
 	"fleet/internal/bubble"
+	"fleet/internal/identitytest"
 	"fleet/node/audit"
 )
 
 // keeper is a node without a network that has its documents, and the root key to sign others.
 type keeper struct {
 	*Node
-	t    *testing.T
-	root identity.PrivateKey[identity.Root]
+	t     *testing.T
+	root  identity.PrivateKey[identity.Root]
+	fleet identitytest.Fleet
 }
 
 func newKeeper(t *testing.T) keeper {
 	t.Helper()
 	k := keeper{t: t, root: identity.NewKey[identity.Root]()}
-	k.Node = solitaryUnder(t, k.root, time.Now())
+	k.Node, k.fleet = solitaryUnder(t, k.root, time.Now())
 	k.open()
 	return k
 }
@@ -114,7 +116,7 @@ func TestNoRosterUndoesARevocation(t *testing.T) {
 	for _, when := range []string{"at once", "after a restart"} {
 		r := k.roster.Load()
 		_, admin := r.Admin(bob.Public().ID())
-		if r.Version != theirs.Version || admin || r.Admits(identity.NodeIdentity{ID: node}) == nil || !r.IsRevoked(token) {
+		if r.Version != theirs.Version || admin || !r.IsRevoked(node) || !r.IsRevoked(token) {
 			t.Errorf("%s: version %d, bob an admin: %v, revoked %v", when, r.Version, admin, r.Revoked)
 		}
 		k.open()
@@ -195,7 +197,13 @@ func TestWhatIsStoredIsInForce(t *testing.T) {
 func TestWithoutARoster(t *testing.T) {
 	k := newKeeper(t)
 	roster := k.next(nil)
-	revoked := identity.NewKey[identity.Node]().Public().ID()
+	elsewhere := k.fleet
+	var err error
+	if elsewhere.Issuer, err = identity.NewIssuer(k.root, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	gone, stranger := k.fleet.Host(t, "web2", identity.Record{}, time.Now()), elsewhere.Host(t, "web3", identity.Record{}, time.Now())
+	revoked := gone.Key.Public().ID()
 	if err := k.keep(k.revocation(identity.RevokeNode(revoked, time.Now()))); err != nil {
 		t.Fatal(err)
 	}
@@ -204,16 +212,19 @@ func TestWithoutARoster(t *testing.T) {
 			t.Fatal(err)
 		}
 		k.open()
-		r, self := k.roster.Load(), *k.self.Load()
-		stranger := self
-		stranger.Issuer = "other"
-		gone := self
-		gone.ID = revoked
-		if r.Version != 0 || len(r.Admins) != 0 || r.Admits(self) != nil || r.Admits(stranger) == nil || r.Admits(gone) == nil {
+		r := k.roster.Load()
+		admits := func(c identity.Credentials) bool {
+			certificate, err := identity.OpenChain(k.me.Root, c.Chain, time.Now())
+			if err == nil {
+				_, err = r.Admit(certificate)
+			}
+			return err == nil
+		}
+		if r.Version != 0 || len(r.Admins) != 0 || !admits(*k.creds.Load()) || admits(stranger) || admits(gone) {
 			t.Errorf("%q: in force is %+v", damage, r)
 		}
 		k.wrong("has no roster")
-		if _, err := k.admission(identity.JoinRequest{}, identity.Record{}, time.Now()); err == nil {
+		if _, err := k.admission(identity.JoinRequest{Statement: gone.Statement}, identity.NodeIdentity{}, time.Now()); err == nil {
 			t.Error("it admits hosts")
 		}
 		if err := k.keep(roster); err != nil {
@@ -295,7 +306,7 @@ func TestTwoRotationsAtOnce(t *testing.T) {
 			secret := bytes.Repeat([]byte{byte(since + 1)}, 32)
 			r := identity.Rotation{Version: since + 7, Issuing: issuer.Certificate,
 				Keys: identity.Keys{Issuing: issuer.Key.Public().ID(), Gossip: identity.GossipID(secret), Overlap: true, Since: since + 7}}
-			if err := r.SealTo(*k.self.Load(), identity.Secrets{Gossip: secret, Issuing: issuer.Key.Secret()}); err != nil {
+			if err := r.SealTo(k.identity(), identity.Secrets{Gossip: secret, Issuing: issuer.Key.Secret()}); err != nil {
 				t.Fatal(err)
 			}
 			signed, err := identity.SignRotation(k.root, r, time.Now())

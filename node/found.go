@@ -8,13 +8,16 @@ import (
 	"fleet/node/journal"
 )
 
-// Found makes the first host of a fleet: a peer with a fresh key, certified by issuer, and a fresh gossip key. roster is
-// the signed document. The host can run as a node afterwards, and admit others.
-func Found(dir *DataDir, root identity.PublicKey[identity.Root], issuer identity.Issuer, name string, roster []byte, now time.Time) (Membership, error) {
-	m := Membership{Root: root, Key: identity.NewKey[identity.Node](), Seal: identity.NewSealKey(), Issuing: issuer.Key, GossipKeys: [][]byte{make([]byte, 32)}, Admitted: now}
+// Found makes the first host of a fleet: with a fresh key, that token's peer, certified by issuer, and a fresh gossip key.
+// roster is the signed document. The host can run as a node afterwards, and admit others.
+func Found(dir *DataDir, token identity.Token, issuer identity.Issuer, name string, roster []byte, now time.Time) (Membership, error) {
+	m := Membership{Root: token.Root, Key: identity.NewKey[identity.Node](), Seal: identity.NewSealKey(), Issuing: issuer.Key, GossipKeys: [][]byte{make([]byte, 32)}, Admitted: now}
 	rand.Read(m.GossipKeys[0])
-	var err error
-	if m.Chain, err = issuer.Issue(identity.NodeIdentity{Key: m.Key.Public(), Seal: m.Seal.Public(), Name: name, Role: identity.Peer}, now); err != nil {
+	statement, err := identity.NewStatement(token, m.Key.Public(), m.Seal.Public(), name, now)
+	if err != nil {
+		return m, err
+	}
+	if m.Chain, err = issuer.Issue(statement, now); err != nil {
 		return m, err
 	}
 	if err := journal.Create(dir.path, now); err != nil {

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,10 +33,15 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 		return Membership{}, err
 	}
 	seal := identity.NewSealKey()
+	statement, err := identity.NewStatement(token, key.Public(), seal.Public(), name, time.Now())
+	if err != nil {
+		return Membership{}, err
+	}
+	me := joining{token, key, seal, statement}
 	for retry := time.Second; ; retry = min(2*retry, 30*time.Second) {
 		var errs []error
 		for _, seed := range token.Seeds {
-			m, documents, err := joinAt(ctx, seed, token, key, seal, name)
+			m, documents, err := me.at(ctx, seed)
 			if err == nil {
 				log.Info("admitted to the fleet", logkey.Name, name, logkey.Node, key.Public().ID(), logkey.Broker, seed)
 				return m, dir.Save(m, documents)
@@ -55,26 +62,36 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 	}
 }
 
-func joinAt(ctx context.Context, seed string, token identity.Token, key identity.PrivateKey[identity.Node], seal identity.SealKey, name string) (Membership, [][]byte, error) {
+// joining is a host on its way in.
+type joining struct {
+	token     identity.Token
+	key       identity.PrivateKey[identity.Node]
+	seal      identity.SealKey
+	statement []byte // of who it is; it will be so for good
+}
+
+// at asks the broker at an address.
+func (j joining) at(ctx context.Context, seed string) (Membership, [][]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
-	tls, err := identity.JoinTLS(token)
+	conf, err := identity.JoinTLS(j.token)
 	if err != nil {
 		return Membership{}, nil, err
 	}
-	link, err := mesh.Dial(seed, "joining", token.Record.ID(), tls, joinTimeout)
+	broker := shown(conf)
+	link, err := mesh.Dial(seed, "joining", j.token.Record.ID(), conf, joinTimeout)
 	if errors.Is(err, mesh.ErrRefused) {
-		return Membership{}, nil, fmt.Errorf("%w: the broker does not accept this token: no admin of this fleet signed it, or it may not be used from this host's network; ask an admin for a new one (fleet token create)", identity.ErrRefused)
+		return Membership{}, nil, fmt.Errorf("%w: the broker does not accept this token: it has expired or was revoked, no admin of this fleet signed it, or it may not be used from this host's network; ask an admin for a new one (fleet token create)", identity.ErrRefused)
 	}
 	if err != nil {
 		return Membership{}, nil, err
 	}
 	defer link.Close()
-	joiner, err := identity.NewJoiner(token, key, seal, name, time.Now())
+	joiner, err := identity.NewJoiner(j.statement, j.key, time.Now())
 	if err != nil {
 		return Membership{}, nil, err
 	}
-	answer, err := link.Ask(ctx, job.JoinSubject(token.Record.ID()), joiner.Request)
+	answer, err := link.Ask(ctx, job.JoinSubject(j.token.Record.ID()), joiner.Request)
 	if err != nil {
 		return Membership{}, nil, fmt.Errorf("the broker is there, but no peer answers: %w", err)
 	}
@@ -82,36 +99,80 @@ func joinAt(ctx context.Context, seed string, token identity.Token, key identity
 	if err != nil {
 		return Membership{}, nil, err
 	}
-	return accept(a, token, key, seal, name)
+	return j.accept(a, *broker)
 }
 
-// accept checks an admission against the pinned root before anything of it is kept.
-func accept(a identity.Admission, token identity.Token, key identity.PrivateKey[identity.Node], seal identity.SealKey, name string) (Membership, [][]byte, error) {
-	now := time.Now()
-	me, err := identity.VerifyChain(token.Root, a.Chain, now)
-	if err != nil {
-		return Membership{}, nil, fmt.Errorf("the certificate that came: %w", err)
+// shown makes a TLS configuration keep the chain that the other end showed last.
+func shown(conf *tls.Config) *identity.Chain {
+	var chain identity.Chain
+	verify := conf.VerifyConnection
+	conf.VerifyConnection = func(s tls.ConnectionState) error {
+		if err := verify(s); err != nil {
+			return err
+		}
+		chain = identity.Chain{Leaf: s.PeerCertificates[0].Raw, Issuing: s.PeerCertificates[1].Raw}
+		return nil
 	}
-	own := identity.NodeIdentity{
-		Fleet: token.Root.ID(), ID: key.Public().ID(), Name: name, Role: token.Record.Role, Labels: token.Record.Labels, Seal: seal.Public(),
+	return &chain
+}
+
+// accept checks an admission against the pinned root and the token before anything of it is kept. The roster that comes
+// must be no older than the admin's was who made the token, and must admit both the broker that it came from and this host.
+func (j joining) accept(a identity.Admission, broker identity.Chain) (Membership, [][]byte, error) {
+	fail := func(format string, args ...any) (Membership, [][]byte, error) {
+		return Membership{}, nil, fmt.Errorf(format+"; the peer that answered may be compromised", args...)
 	}
-	if err := me.Matches(own); err != nil {
-		return Membership{}, nil, fmt.Errorf("the received certificate is for %w; the peer that issued it may be compromised", err)
-	}
+	now, token := time.Now(), j.token
 	if len(a.Documents) == 0 {
 		return Membership{}, nil, errors.New("no roster came")
 	}
-	if _, err := identity.OpenRoster(token.Root, a.Documents[0]); err != nil {
+	roster, err := openRosters(token.Root, a.Documents)
+	switch {
+	case err != nil:
 		return Membership{}, nil, err
+	case roster.Version < token.Record.Roster:
+		return fail("the roster that came is version %d, and the token's admin knew version %d", roster.Version, token.Record.Roster)
+	}
+	for _, c := range []struct {
+		whose string
+		chain identity.Chain
+	}{{"the broker's certificate", broker}, {"the certificate that came", a.Chain}} {
+		certificate, err := identity.OpenChain(token.Root, c.chain, now)
+		if err == nil {
+			_, err = roster.Admit(certificate)
+		}
+		if err != nil {
+			return fail("%s: %w", c.whose, err)
+		}
+	}
+	if got, err := identity.StatementOf(a.Chain); err != nil || !bytes.Equal(got, j.statement) {
+		return fail("the certificate that came is not for this host's statement")
 	}
 	if len(a.GossipKey) != 32 {
 		return Membership{}, nil, errors.New("no gossip key came")
 	}
-	m := Membership{Root: token.Root, Key: key, Seal: seal, Chain: a.Chain, GossipKeys: [][]byte{a.GossipKey}, Admitted: now, Seeds: a.Gossip, Brokers: a.Brokers}
-	if me.Role == identity.Peer {
+	m := Membership{Root: token.Root, Key: j.key, Seal: j.seal, Chain: a.Chain, GossipKeys: [][]byte{a.GossipKey}, Admitted: now, Seeds: a.Gossip, Brokers: a.Brokers}
+	if token.Record.Role == identity.Peer {
 		if m.Issuing, err = identity.ParseSecret[identity.Issuing](string(a.Issuing)); err != nil {
 			return Membership{}, nil, fmt.Errorf("the issuing key that came: %w", err)
 		}
 	}
 	return m, a.Documents, nil
+}
+
+// openRosters reads the roster, which comes first, with the revocations behind it in force.
+func openRosters(root identity.PublicKey[identity.Root], documents [][]byte) (identity.Roster, error) {
+	roster, err := identity.OpenRoster(root, documents[0])
+	if err != nil {
+		return identity.Roster{}, err
+	}
+	var revocations []identity.Revocation
+	for _, raw := range documents[1:] {
+		r, err := identity.OpenRevocation(root, raw)
+		if err != nil {
+			return identity.Roster{}, err
+		}
+		revocations = append(revocations, r)
+	}
+	return roster.Revoking(revocations), nil
 }

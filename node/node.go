@@ -62,7 +62,7 @@ type Node struct {
 	me      Membership // as it was at the start
 	started time.Time
 
-	self   atomic.Pointer[identity.NodeIdentity] // by the certificate in force
+	self   atomic.Pointer[identity.Certified] // by the certificate in force
 	creds  atomic.Pointer[identity.Credentials]
 	roster atomic.Pointer[identity.Roster]
 	keys   keys
@@ -130,15 +130,20 @@ func (n *Node) loadIdentity() error {
 	if n.me, err = dir.Load(); err != nil {
 		return err
 	}
-	self, err := identity.VerifyChain(n.me.Root, n.me.Chain, n.started)
+	certificate, err := identity.OpenChain(n.me.Root, n.me.Chain, n.started)
 	if err != nil {
 		return fmt.Errorf("this node's certificate: %w", err)
 	}
+	creds, err := identity.NewCredentials(n.me.Key, n.me.Chain)
+	if err != nil {
+		return fmt.Errorf("this node's certificate: %w", err)
+	}
+	self := certificate.Own()
 	if self.ID != n.me.Key.Public().ID() {
 		return fmt.Errorf("%s is the key of another node than its certificate", dir.file(keyFile))
 	}
 	n.self.Store(&self)
-	n.creds.Store(&identity.Credentials{Key: n.me.Key, Chain: n.me.Chain})
+	n.creds.Store(&creds)
 	n.keys.open(n.me)
 	n.log = n.log.With(logkey.Host, self.Name)
 	return nil
@@ -234,7 +239,7 @@ func (n *Node) cleanLoop(ctx context.Context) {
 // Name is the host's name in the fleet, by its certificate. It stays when the machine or its config is renamed.
 func (n *Node) Name() string { return n.identity().Name }
 
-func (n *Node) identity() identity.NodeIdentity { return *n.self.Load() }
+func (n *Node) identity() identity.NodeIdentity { return n.self.Load().NodeIdentity }
 
 func (n *Node) credentials() identity.Credentials { return *n.creds.Load() }
 

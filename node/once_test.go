@@ -16,12 +16,12 @@ import (
 
 // wire is an admin with a bare connection, who can send the same bytes as often as she likes.
 type wire struct {
-	t       *testing.T
-	f       *fleettest.Fleet
-	nc      *nats.Conn
-	replies *nats.Subscription
-	certs   *identity.Verifier
-	seal    identity.SealKey // all jobs have the same, as nobody else should do it
+	t          *testing.T
+	f          *fleettest.Fleet
+	nc         *nats.Conn
+	replies    *nats.Subscription
+	statements *identity.Verifier
+	seal       identity.SealKey // all jobs have the same, as nobody else should do it
 }
 
 func newWire(t *testing.T, f *fleettest.Fleet) *wire {
@@ -35,7 +35,7 @@ func newWire(t *testing.T, f *fleettest.Fleet) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	w := &wire{t: t, f: f, nc: nc, certs: identity.NewVerifier(f.Root.Public()), seal: identity.NewSealKey()}
+	w := &wire{t: t, f: f, nc: nc, statements: identity.NewVerifier(f.Root.Public()), seal: identity.NewSealKey()}
 	w.replies, err = nc.SubscribeSync(job.RepliesSubject(f.Admin.Public().ID(), "*"))
 	if err := errors.Join(err, nc.Flush()); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func (w *wire) open(signed []byte, m *nats.Msg) (job.Verified, bool) {
 	if err != nil {
 		return job.Verified{}, false
 	}
-	v, err := job.OpenReply(w.certs, hash, plain, time.Now())
+	v, err := job.OpenReply(w.statements, func() (identity.Roster, error) { return w.f.Roster, nil }, hash, plain)
 	if err != nil {
 		w.t.Fatalf("%v", err)
 	}

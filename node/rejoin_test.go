@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -30,11 +31,12 @@ func TestAHostWhoseCertificateRanOutIsAdmittedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	was, err := identity.VerifyChain(m.Root, m.Chain, time.Now())
-	if err != nil {
+	was, err := identity.OpenChain(m.Root, m.Chain, time.Now())
+	statement, err2 := identity.StatementOf(m.Chain)
+	if err := errors.Join(err, err2); err != nil {
 		t.Fatal(err)
 	}
-	m.Chain = f.Issue(was, time.Now().Add(-identity.NodeLife-time.Hour))
+	m.Chain = f.Issue(statement, time.Now().Add(-identity.NodeLife-time.Hour))
 	if err := d.Save(m, [][]byte{f.Signed}); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func TestAHostWhoseCertificateRanOutIsAdmittedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again.Key.Public().ID() != was.ID {
+	if again.Key.Public().ID() != was.Own().ID {
 		t.Error("it made itself a new key")
 	}
 	d.Close()

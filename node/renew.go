@@ -1,8 +1,10 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 
@@ -89,9 +91,10 @@ type renewal struct {
 // renewFor answers another node's request, or this peer's own.
 func (n *Node) renewFor(raw []byte) []byte {
 	now := time.Now()
-	who, err := identity.OpenRenewal(n.me.Root, raw, now)
+	statement, old, err := identity.OpenRenewal(n.me.Root, raw, now)
+	var who identity.Certified
 	if err == nil {
-		err = n.mayRenew(who)
+		who, err = n.mayRenew(old)
 	}
 	issuer := n.issuer()
 	if err == nil && issuer.Key.IsZero() {
@@ -99,7 +102,7 @@ func (n *Node) renewFor(raw []byte) []byte {
 	}
 	var answer renewal
 	if err == nil {
-		answer.Chain, err = issuer.Issue(who, now)
+		answer.Chain, err = issuer.Issue(statement, now)
 	}
 	if err != nil {
 		n.log.Warn("renewal refused", logkey.Name, who.Name, logkey.Error, err)
@@ -115,14 +118,18 @@ func (n *Node) renewFor(raw []byte) []byte {
 // useChain verifies a new chain of this node and makes it the one in force, also after a restart.
 func (n *Node) useChain(chain identity.Chain) error {
 	now := time.Now()
-	id, err := identity.VerifyChain(n.me.Root, chain, now)
+	renewed, err := identity.OpenChain(n.me.Root, chain, now)
 	if err != nil {
 		return err
 	}
-	own := n.identity()
-	if err := id.Matches(own); err != nil {
-		return fmt.Errorf("the renewed certificate is for %w; the peer that issued it may be compromised", err)
+	creds, err := identity.NewCredentials(n.me.Key, chain)
+	if err != nil {
+		return err
 	}
+	if !bytes.Equal(creds.Statement, n.creds.Load().Statement) {
+		return errors.New("the renewed certificate is not for this host's statement; the peer that issued it may be compromised")
+	}
+	id, own := renewed.Own(), n.self.Load()
 	if id.NotAfter.Before(own.NotAfter) {
 		return fmt.Errorf("the renewed certificate ends on %s, before the one it replaces", id.NotAfter.UTC().Format(time.RFC3339))
 	}
@@ -141,7 +148,7 @@ func (n *Node) useChain(chain identity.Chain) error {
 		m.Issuing = issuer.Key
 	}
 	n.keys.disk = m
-	n.creds.Store(&identity.Credentials{Key: n.me.Key, Chain: chain})
+	n.creds.Store(&creds)
 	n.self.Store(&id)
 	n.log.Info("certificate renewed", logkey.Expires, id.NotAfter)
 	if id.Issuer != before {

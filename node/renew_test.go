@@ -11,22 +11,26 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/bubble"
+	"fleet/internal/identitytest"
 	"fleet/internal/wire"
 )
 
 // solitary is a peer without a mesh, which renews its own certificate. Its certificate was issued at the given time.
 func solitary(t *testing.T, issued time.Time) *Node {
 	t.Helper()
-	return solitaryUnder(t, identity.NewKey[identity.Root](), issued)
+	n, _ := solitaryUnder(t, identity.NewKey[identity.Root](), issued)
+	return n
 }
 
-func solitaryUnder(t *testing.T, root identity.PrivateKey[identity.Root], issued time.Time) *Node {
+// solitaryUnder also returns what lets others into its fleet.
+func solitaryUnder(t *testing.T, root identity.PrivateKey[identity.Root], issued time.Time) (*Node, identitytest.Fleet) {
 	t.Helper()
+	admin := identity.NewKey[identity.Admin]()
 	issuer, err := identity.NewIssuer(root, issued)
 	if err != nil {
 		t.Fatal(err)
 	}
-	roster := identity.Roster{Version: 1, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: identity.NewKey[identity.Admin]().Public()}}}
+	roster := identity.Roster{Version: 1, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: admin.Public()}}}
 	signed, err := identity.SignRoster(root, roster, issued)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +40,8 @@ func solitaryUnder(t *testing.T, root identity.PrivateKey[identity.Root], issued
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dir.Close() })
-	m, err := Found(dir, root.Public(), issuer, "web1", signed, issued)
+	fleet := identitytest.Fleet{Root: root.Public(), Admin: admin, Issuer: issuer}
+	m, err := Found(dir, fleet.Token(t, identity.Record{Role: identity.Peer}, issued), issuer, "web1", signed, issued)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,13 +49,14 @@ func solitaryUnder(t *testing.T, root identity.PrivateKey[identity.Root], issued
 	n.keys.open(m)
 	n.roster.Store(&roster)
 	n.keys.shared.Store(&sharedKeys{gossip: m.GossipKeys, issuer: issuer})
-	n.creds.Store(&identity.Credentials{Key: m.Key, Chain: m.Chain})
-	self, err := identity.VerifyChain(root.Public(), m.Chain, issued)
+	creds, err := identity.NewCredentials(m.Key, m.Chain)
 	if err != nil {
 		t.Fatal(err)
 	}
+	n.creds.Store(&creds)
+	self := identitytest.Self(t, root.Public(), creds, issued)
 	n.self.Store(&self)
-	return n
+	return n, fleet
 }
 
 // renewing runs the loop in a bubble of fake time until f returns.
@@ -85,7 +91,7 @@ func TestCertificatesRenewAtTwoThirdsOfTheirLife(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if id, err := identity.VerifyChain(n.me.Root, kept.Chain, time.Now()); err != nil || !id.NotAfter.Equal(now) {
+			if id, err := identity.OpenChain(n.me.Root, kept.Chain, time.Now()); err != nil || !id.NotAfter.Equal(now) {
 				t.Errorf("after a restart it would be %v, %v", id.NotAfter, err)
 			}
 		}
@@ -140,50 +146,44 @@ func FuzzRenewalAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var answer renewal
 		if wire.Unmarshal(raw, &answer) == nil {
-			if _, err := identity.VerifyChain(identity.NewKey[identity.Root]().Public(), answer.Chain, time.Now()); err == nil {
+			if _, err := identity.OpenChain(identity.NewKey[identity.Root]().Public(), answer.Chain, time.Now()); err == nil {
 				t.Error("a chain to another root holds")
 			}
 		}
 	})
 }
 
-// A peer that answers a renewal with another identity for this host is refused, and nothing is stored.
+// A peer that answers a renewal with a certificate for anything but this host's statement is refused, and nothing is stored:
+// it may have a token's secret, and so be able to make another statement about this host's key.
 func TestARenewalExtendsTimeAndNothingElse(t *testing.T) {
 	now := time.Now()
-	n := solitary(t, now)
-	before, disk := n.identity(), n.keys.disk.Chain
-	for name, change := range map[string]func(*identity.NodeIdentity){
-		"another sealing key": func(id *identity.NodeIdentity) { id.Seal = identity.NewSealKey().Public() },
-		"another role":        func(id *identity.NodeIdentity) { id.Role = identity.Member },
-		"other labels":        func(id *identity.NodeIdentity) { id.Labels = map[string]string{"env": "dev"} },
-		"another name":        func(id *identity.NodeIdentity) { id.Name = "web2" },
-		"another node":        func(id *identity.NodeIdentity) { id.Key = identity.NewKey[identity.Node]().Public() },
-	} {
-		id := before
-		change(&id)
-		chain, err := n.issuer().Issue(id, now.Add(time.Minute))
+	n, fleet := solitaryUnder(t, identity.NewKey[identity.Root](), now)
+	issue := func(statement []byte, at time.Time) identity.Chain {
+		chain, err := n.issuer().Issue(statement, at)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := n.useChain(chain); err == nil || !strings.Contains(err.Error(), "is for "+name) {
+		return chain
+	}
+	before, disk := *n.self.Load(), n.keys.disk.Chain
+	thief := fleet.Token(t, identity.Record{Role: identity.Member, Labels: map[string]string{"env": "dev"}}, now)
+	for name, statement := range map[string][]byte{
+		"another statement of this host": identitytest.Statement(t, thief, n.me.Key, before.Name, now),
+		"another name":                   identitytest.Statement(t, thief, n.me.Key, "web2", now),
+		"another host's":                 identitytest.Statement(t, thief, identity.NewKey[identity.Node](), before.Name, now),
+	} {
+		if err := n.useChain(issue(statement, now.Add(time.Minute))); err == nil || !strings.Contains(err.Error(), "not for this host's statement") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if after := n.identity(); !reflect.DeepEqual(after, before) || !reflect.DeepEqual(n.keys.disk.Chain, disk) {
+	if after := *n.self.Load(); !reflect.DeepEqual(after, before) || !reflect.DeepEqual(n.keys.disk.Chain, disk) {
 		t.Errorf("%+v became %+v", before, after)
 	}
-	earlier, err := n.issuer().Issue(before, now.Add(-time.Hour))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.useChain(earlier); err == nil || !strings.Contains(err.Error(), "before the one it replaces") {
+	own := n.creds.Load().Statement
+	if err := n.useChain(issue(own, now.Add(-time.Hour))); err == nil || !strings.Contains(err.Error(), "before the one it replaces") {
 		t.Errorf("a certificate that ends earlier: %v", err)
 	}
-	good, err := n.issuer().Issue(before, now.Add(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := n.useChain(good); err != nil || !n.identity().NotAfter.After(before.NotAfter) {
+	if err := n.useChain(issue(own, now.Add(time.Minute))); err != nil || !n.self.Load().NotAfter.After(before.NotAfter) {
 		t.Errorf("a good one: %v", err)
 	}
 }

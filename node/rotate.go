@@ -171,18 +171,19 @@ func (n *Node) outdated() bool {
 	return force.Issuing != "" && n.self.Load().Issuer != force.Issuing
 }
 
-// mayRenew says why a node whose certificate holds gets no fresh one, or nil. Across a rotation only those are carried
+// mayRenew says whose certificate it is, or why a node whose certificate holds gets no fresh one. Across a rotation only those are carried
 // that the admin saw: whoever stole the old issuing key can make any number of others.
-func (n *Node) mayRenew(who identity.NodeIdentity) error {
+func (n *Node) mayRenew(old identity.Certificate) (identity.Certified, error) {
 	roster := n.roster.Load()
-	if err := roster.Admits(who); err != nil {
-		return err
+	who, err := roster.Admit(old)
+	if err != nil {
+		return identity.Certified{}, err
 	}
 	force := roster.Keys.Issuing
 	if force != "" && who.Issuer != force && !n.keys.shared.Load().carried[who.ID] {
-		return fmt.Errorf("%s was not there when the keys were replaced; admit the host again with a new token (fleet node --join)", who.Name)
+		return who, fmt.Errorf("%s was not there when the keys were replaced; admit the host again with a new token (fleet node --join)", who.Name)
 	}
-	return nil
+	return who, nil
 }
 
 var errNoIssuer = errors.New("this peer does not hold the issuing key that is in force")
@@ -190,10 +191,15 @@ var errNoIssuer = errors.New("this peer does not hold the issuing key that is in
 // issuer is what this peer issues certificates with; zero if it cannot.
 func (n *Node) issuer() identity.Issuer { return n.keys.shared.Load().issuer }
 
-// countKeys adds the rotation to the node's counters, by which fleet rotate knows who has the new keys.
+// countKeys adds to the node's counters the rotation whose keys it has, and the one by whose issuing key its certificate is:
+// fleet rotate goes by both.
 func (n *Node) countKeys(stats map[string]int64) map[string]int64 {
 	stats = maps.Clone(stats)
 	stats["rotation"] = int64(n.keys.shared.Load().rotation)
+	stats["certified"] = 0
+	if force := n.roster.Load().Keys; n.self.Load().Issuer == force.Issuing {
+		stats["certified"] = int64(force.Since)
+	}
 	return stats
 }
 

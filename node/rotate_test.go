@@ -7,26 +7,42 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/identitytest"
 )
 
 // Whoever stole the old issuing key makes himself a host; nobody renews its certificate into the new world.
 func TestOnlyNodesThatTheAdminSawAreCarriedOver(t *testing.T) {
-	n := solitary(t, time.Now())
+	now, root := time.Now(), identity.NewKey[identity.Root]()
+	n, fleet := solitaryUnder(t, root, now)
+	certificate := func(fleet identitytest.Fleet, name string) identity.Certificate {
+		c, err := identity.OpenChain(n.me.Root, fleet.Host(t, name, identity.Record{}, now).Chain, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
 	r := *n.roster.Load()
-	r.Keys = identity.Keys{Issuing: identity.NewKey[identity.Issuing]().Public().ID(), Gossip: identity.GossipID(nil), Overlap: true}
+	since, err := identity.NewIssuer(root, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Keys = identity.Keys{Issuing: since.Key.Public().ID(), Gossip: identity.GossipID(nil), Overlap: true}
 	n.roster.Store(&r)
-	seen := identity.NodeIdentity{ID: "seen", Name: "web2", Issuer: n.self.Load().Issuer}
-	n.keys.shared.Store(&sharedKeys{carried: map[identity.ID]bool{seen.ID: true}})
-	if err := n.mayRenew(seen); err != nil {
+	seen := certificate(fleet, "web2")
+	n.keys.shared.Store(&sharedKeys{carried: map[identity.ID]bool{seen.Own().ID: true}})
+	if _, err := n.mayRenew(seen); err != nil {
 		t.Errorf("one that the admin saw: %v", err)
 	}
-	made := seen
-	made.ID = "made"
-	if err := n.mayRenew(made); err == nil || !strings.Contains(err.Error(), "admit the host again with a new token") {
-		t.Errorf("one that was made up: %v", err)
+	if _, err := n.mayRenew(certificate(fleet, "web3")); err == nil || !strings.Contains(err.Error(), "admit the host again with a new token") {
+		t.Errorf("one that the admin did not see: %v", err)
 	}
-	made.Issuer = r.Keys.Issuing
-	if err := n.mayRenew(made); err != nil {
+	stranger := fleet
+	stranger.Admin = identity.NewKey[identity.Admin]()
+	if _, err := n.mayRenew(certificate(stranger, "web4")); err == nil || !strings.Contains(err.Error(), "no admin's") {
+		t.Errorf("one that was made up with the issuing key: %v", err)
+	}
+	fleet.Issuer = since
+	if _, err := n.mayRenew(certificate(fleet, "web5")); err != nil {
 		t.Errorf("one that was admitted since: %v", err)
 	}
 }

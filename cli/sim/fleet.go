@@ -169,8 +169,13 @@ func (s *simulation) make(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now := time.Now()
+	token, err := identity.NewToken(m.Root, s.fleet.Admin.Key, identity.Record{Role: identity.Member, Created: now, Expires: now.Add(time.Hour)}, s.brokers)
+	if err != nil {
+		return err
+	}
 	s.world, err = simulated.New(simulated.Config{
-		Root: m.Root, Issuer: identity.Issuer{Key: m.Issuing, Certificate: m.Chain.Issuing}, Roster: roster, Brokers: s.brokers,
+		Root: m.Root, Token: token, Issuer: identity.Issuer{Key: m.Issuing, Certificate: m.Chain.Issuing}, Roster: roster, Brokers: s.brokers,
 		Hosts: s.options.Hosts, Rates: s.options.Rates, Seed: s.options.Seed, Log: slog.New(slog.DiscardHandler),
 	})
 	return err

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"testing"
 	"time"
@@ -9,24 +10,22 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/internal/wire"
 	"fleet/job"
 )
 
-// ask asks to be admitted with a token over a connection that the token opens, as fleet's own host would, and returns
+// join asks to be admitted with a token over a connection that the token opens, as fleet's own host would, and returns
 // what the fleet says.
 func (m *mesh) join(t *testing.T, token identity.Token, name string, key identity.PrivateKey[identity.Node]) (identity.Admission, error) {
 	t.Helper()
-	tls, err := identity.JoinTLS(token)
-	if err != nil {
-		t.Fatal(err)
+	nc, err := m.dial(joinTLS(t, token), nats.CustomInboxPrefix(job.Inbox(token.Record.ID())))
+	if err != nil { // a peer hears of it only if a captured broker lets it in
+		nc = m.captured.conn
+	} else {
+		defer nc.Close()
 	}
-	nc, err := m.dial(tls, nats.CustomInboxPrefix(job.Inbox(token.Record.ID())))
-	if err != nil {
-		return identity.Admission{}, err
-	}
-	defer nc.Close()
-	j, err := identity.NewJoiner(token, key, identity.NewSealKey(), name, time.Now())
+	j, err := identity.NewJoiner(identitytest.Statement(t, token, key, name, time.Now()), key, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,6 +34,15 @@ func (m *mesh) join(t *testing.T, token identity.Token, name string, key identit
 		return identity.Admission{}, err
 	}
 	return j.Open(answer.Data)
+}
+
+func joinTLS(t *testing.T, token identity.Token) *tls.Config {
+	t.Helper()
+	c, err := identity.JoinTLS(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func (m *mesh) newToken(t *testing.T, r identity.Record) identity.Token {
@@ -67,6 +75,7 @@ func (m *mesh) notAdmitted(t *testing.T, token identity.Token, name, reason stri
 
 func TestTokenReuseAfterExpiry(t *testing.T) {
 	old := shared.newToken(t, identity.Record{Created: time.Now().Add(-2 * time.Hour), Expires: time.Now().Add(-time.Hour)})
+	shared.keptOut(t, joinTLS(t, old))
 	shared.notAdmitted(t, old, "web90", "token expired")
 }
 
@@ -76,6 +85,7 @@ func TestTokenReuseAfterRevocation(t *testing.T) {
 		t.Fatalf("before it is revoked: %v", err)
 	}
 	shared.revoke(t, identity.RevokeToken(token.Record.ID(), token.Record.Expires))
+	shared.keptOut(t, joinTLS(t, token))
 	shared.notAdmitted(t, token, "web91", "token was revoked")
 }
 
@@ -93,11 +103,7 @@ func TestTokenOfSomebodyWhoIsNoAdmin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := identity.JoinTLS(forged)
-	if err != nil {
-		t.Fatal(err)
-	}
-	shared.keptOut(t, c)
+	shared.keptOut(t, joinTLS(t, forged))
 }
 
 // A request that was overheard is sent again by somebody else: the answer is sealed to who made the request, and the
@@ -119,7 +125,8 @@ func TestTokenReplayFromACapture(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		own, err := identity.NewJoiner(token, identity.NewKey[identity.Node](), identity.NewSealKey(), "web92", time.Now())
+		key := identity.NewKey[identity.Node]()
+		own, err := identity.NewJoiner(identitytest.Statement(t, token, key, "web92", time.Now()), key, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,17 +140,17 @@ func TestTokenReplayFromACapture(t *testing.T) {
 		}
 	})
 	t.Run("sealed to the thief instead", func(t *testing.T) {
-		outer, inner := captured.Data[:64], captured.Data[64:]
+		signature, body := captured.Data[:64], captured.Data[64:]
 		var req identity.JoinRequest
-		if err := wire.Unmarshal(inner[64:], &req); err != nil {
+		if err := wire.Unmarshal(body, &req); err != nil {
 			t.Fatal(err)
 		}
 		req.SealTo = identity.NewSealKey().Public()
-		body, err := wire.Marshal(req)
+		body, err = wire.Marshal(req)
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := shared.captured.conn.Request(job.JoinSubject(token.Record.ID()), bytes.Join([][]byte{outer, inner[:64], body}, nil), refusedIn)
+		answer, err := shared.captured.conn.Request(job.JoinSubject(token.Record.ID()), bytes.Join([][]byte{signature, body}, nil), refusedIn)
 		if err != nil {
 			t.Fatal(err)
 		}

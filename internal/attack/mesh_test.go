@@ -256,7 +256,9 @@ func (h *host) read() error {
 	if err != nil {
 		return err
 	}
-	h.creds = identity.Credentials{Key: key, Chain: identity.Chain{Leaf: n.Leaf, Issuing: n.Issuing}}
+	if h.creds, err = identity.NewCredentials(key, identity.Chain{Leaf: n.Leaf, Issuing: n.Issuing}); err != nil {
+		return err
+	}
 	h.id = key.Public().ID()
 	line, err := h.log.find(0, "member is alive", string(h.id))
 	h.gossip = field(line, "addr")

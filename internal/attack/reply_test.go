@@ -59,7 +59,7 @@ func TestReplyForgedAsAnotherHost(t *testing.T) {
 			}
 			lies = append(lies, sealed)
 		}
-		add(identity.Credentials{Key: thief, Chain: web4.creds.Chain}, hash)      // web4's certificate, another key
+		add(identity.Credentials{Key: thief, Statement: web4.creds.Statement}, hash) // web4's statement, another key
 		add(web4.creds, job.Hash{1})                                              // web4's own word about another job
 		lies = append(lies, open, []byte("x"), bytes.Repeat([]byte{0xff}, 1<<18)) // not sealed, no reply at all
 		forgeries = len(lies)

@@ -66,7 +66,7 @@ func New(t testing.TB) *Fleet {
 	f.broker = freeAddr(t).String()
 	d := h.open()
 	defer d.Close()
-	if _, err := node.Found(d, f.Root.Public(), f.issuer, h.Name, f.Signed, time.Now()); err != nil {
+	if _, err := node.Found(d, f.Token(identity.Record{Role: identity.Peer}), f.issuer, h.Name, f.Signed, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -260,10 +260,10 @@ func freeAddr(t testing.TB) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// Issue makes a certificate that was issued to this node at another time.
-func (f *Fleet) Issue(n identity.NodeIdentity, at time.Time) identity.Chain {
+// Issue makes a certificate that was issued at another time to the host with this statement.
+func (f *Fleet) Issue(statement []byte, at time.Time) identity.Chain {
 	f.T.Helper()
-	chain, err := f.issuer.Issue(n, at)
+	chain, err := f.issuer.Issue(statement, at)
 	if err != nil {
 		f.T.Fatal(err)
 	}

@@ -57,7 +57,7 @@ type host struct {
 
 	me       node.Membership
 	in       bool // it was admitted, and me is set
-	self     identity.NodeIdentity
+	self     identity.Certified
 	roster   identity.Roster
 	own      string // address of this node's own broker; "": it runs none, as far as can be told
 	running  string // the process that holds the directory; "": none

@@ -84,7 +84,8 @@ func (h *host) membership() {
 		return
 	}
 	h.in = true
-	h.self, err = identity.VerifyChain(h.me.Root, h.me.Chain, h.Now())
+	certificate, err := identity.OpenChain(h.me.Root, h.me.Chain, h.Now())
+	h.self = certificate.Own()
 	if err != nil {
 		h.add("certificate", Bad, "compare this host's clock with another host's; if it is right, admit the host again: "+doToken, "%v", err)
 		return
@@ -103,7 +104,7 @@ func (h *host) membership() {
 		h.add("certificate", OK, "", "until %s; it is renewed from %s on", stamp(h.self.NotAfter), stamp(h.self.NotAfter.Add(-identity.NodeLife/3)))
 	}
 	h.roster, err = node.ReadRoster(h.Data, h.me.Root)
-	switch admitted := h.roster.Admits(h.self); {
+	switch _, admitted := h.roster.Admit(certificate); {
 	case err != nil:
 		h.add("roster", Bad, "start the node: it fetches the roster from other hosts; if none has it, copy the file roster of an admin's home directory to the file named here", "%v", err)
 	case h.roster.IsRevoked(h.self.ID):

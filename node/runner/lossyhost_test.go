@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/job"
 	"fleet/node/audit"
 	"fleet/node/gate"
@@ -80,15 +81,9 @@ func (h *lossyHost) sound() bool {
 func newLossyHost(w *lossyWorld, i int) *lossyHost {
 	w.t.Helper()
 	h := &lossyHost{w: w, name: fmt.Sprint("web", i+1), dir: w.t.TempDir(), booted: time.Now().Add(-time.Hour),
-		creds: identity.Credentials{Key: identity.NewKey[identity.Node]()}, claims: map[string]int{}, effects: map[string]int{}, came: map[string][]time.Time{}}
-	var err error
-	id := identity.NodeIdentity{Key: h.creds.Key.Public(), Seal: identity.NewSealKey().Public(), Name: h.name, Role: identity.Member}
-	if h.creds.Chain, err = w.issuer.Issue(id, time.Now()); err != nil {
-		w.t.Fatal(err)
-	}
-	if h.self, err = identity.VerifyChain(w.root.Public(), h.creds.Chain, time.Now()); err != nil {
-		w.t.Fatal(err)
-	}
+		claims: map[string]int{}, effects: map[string]int{}, came: map[string][]time.Time{}}
+	h.creds = identitytest.Fleet{Root: w.root.Public(), Admin: w.admin, Issuer: w.issuer}.Host(w.t, h.name, identity.Record{}, time.Now())
+	h.self = identitytest.Self(w.t, w.root.Public(), h.creds, time.Now()).NodeIdentity
 	if err := journal.Create(h.dir, time.Now()); err != nil {
 		w.t.Fatal(err)
 	}

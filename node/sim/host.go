@@ -49,13 +49,20 @@ type host struct {
 func newHost(w *World, number int, how nature) (*host, error) {
 	h := &host{w: w, number: number, name: Name(number), nature: how, luck: rand.New(rand.NewPCG(w.config.Seed, uint64(number)))}
 	key, seal := identity.NewKey[identity.Node](), identity.NewSealKey()
-	id := identity.NodeIdentity{Key: key.Public(), Seal: seal.Public(), Name: h.name, Role: identity.Member}
-	chain, err := w.config.Issuer.Issue(id, time.Now())
+	statement, err := identity.NewStatement(w.config.Token, key.Public(), seal.Public(), h.name, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	h.creds = identity.Credentials{Key: key, Chain: chain}
-	if h.self, err = w.certificates.Verify(chain, time.Now()); err != nil {
+	chain, err := w.config.Issuer.Issue(statement, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	h.creds = identity.Credentials{Key: key, Chain: chain, Statement: statement}
+	claim, err := w.statements.Open(statement)
+	if err != nil {
+		return nil, err
+	}
+	if h.self, err = w.config.Roster.Identify(claim); err != nil {
 		return nil, err
 	}
 	jobs := &memory{}

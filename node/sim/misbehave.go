@@ -37,13 +37,13 @@ func (h *host) lie(d gate.Decision) {
 	case 0: // a signature that does not hold: see below
 	case 1: // an answer to another job
 		good.Job = job.HashOf([]byte("another job"))
-	case 2: // in another host's name, with that host's certificate
-		creds.Chain = h.w.hosts[h.number%len(h.w.hosts)].creds.Chain
+	case 2: // in another host's name, with its statement
+		creds.Statement = h.w.hosts[h.number%len(h.w.hosts)].creds.Statement
 		if len(h.w.hosts) == 1 {
-			creds.Chain = h.w.foreign
+			creds.Statement = h.w.foreign
 		}
-	case 3: // with a certificate of another fleet
-		creds.Chain = h.w.foreign
+	case 3: // with a statement of another fleet
+		creds.Statement = h.w.foreign
 	default: // sealed to somebody else
 		sealTo.SealTo = identity.NewSealKey().Public()
 	}

@@ -24,7 +24,8 @@ const atOnce = 128
 // Config is what a world needs. All fields but Rates, Seed and Together are required.
 type Config struct {
 	Root    identity.PublicKey[identity.Root]
-	Issuer  identity.Issuer // certifies the hosts
+	Token   identity.Token  // that the hosts come with
+	Issuer  identity.Issuer // certifies them
 	Roster  identity.Roster // in force at the beginning
 	Brokers []string        // host:port
 	Hosts   int
@@ -35,13 +36,13 @@ type Config struct {
 
 // World is the simulated hosts. It is safe for use by several goroutines.
 type World struct {
-	config       Config
-	born         time.Time
-	certificates *identity.Verifier
-	roster       atomic.Pointer[identity.Roster]
-	actions      actions
-	foreign      identity.Chain // of another fleet, for lies
-	hosts        []*host
+	config     Config
+	born       time.Time
+	statements *identity.Verifier
+	roster     atomic.Pointer[identity.Roster]
+	actions    actions
+	foreign    []byte // the statement of a host of another fleet, for lies
+	hosts      []*host
 
 	acting context.Context
 	stop   context.CancelFunc
@@ -64,10 +65,10 @@ func New(c Config) (*World, error) {
 	if err := c.Rates.Check(); err != nil {
 		return nil, err
 	}
-	w := &World{config: c, born: time.Now(), certificates: identity.NewVerifier(c.Root), actions: newActions(), deeds: map[string]deeds{}}
+	w := &World{config: c, born: time.Now(), statements: identity.NewVerifier(c.Root), actions: newActions(), deeds: map[string]deeds{}}
 	w.roster.Store(&c.Roster)
 	var err error
-	if w.foreign, err = foreignChain(w.born); err != nil {
+	if w.foreign, err = foreignStatement(w.born); err != nil {
 		return nil, err
 	}
 	w.acting, w.stop = context.WithCancel(context.Background())
@@ -81,15 +82,14 @@ func New(c Config) (*World, error) {
 	return w, nil
 }
 
-// foreignChain is a good certificate of a fleet that is not this one.
-func foreignChain(now time.Time) (identity.Chain, error) {
-	issuer, err := identity.NewIssuer(identity.NewKey[identity.Root](), now)
+// foreignStatement is a good one, of a host of a fleet that is not this one.
+func foreignStatement(now time.Time) ([]byte, error) {
+	record := identity.Record{Role: identity.Member, Created: now, Expires: now.Add(time.Hour)}
+	token, err := identity.NewToken(identity.NewKey[identity.Root]().Public(), identity.NewKey[identity.Admin](), record, []string{"elsewhere:1"})
 	if err != nil {
-		return identity.Chain{}, err
+		return nil, err
 	}
-	return issuer.Issue(identity.NodeIdentity{
-		Key: identity.NewKey[identity.Node]().Public(), Seal: identity.NewSealKey().Public(), Name: "elsewhere", Role: identity.Member,
-	}, now)
+	return identity.NewStatement(token, identity.NewKey[identity.Node]().Public(), identity.NewSealKey().Public(), "elsewhere", now)
 }
 
 // Connect connects every host that is not connected, and returns when each listens for jobs. An attempt that fails in the

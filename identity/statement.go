@@ -1,0 +1,174 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"fleet/internal/wire"
+)
+
+// NodeIdentity is who a host is, for as long as it has its key: what its statement says, once a roster knows the admin who
+// signed its token.
+type NodeIdentity struct {
+	Fleet    FleetID
+	ID       ID     // of Key
+	Name     string // the host's name, unique among the living
+	Role     Role
+	Labels   map[string]string
+	Key      PublicKey[Node]
+	Seal     []byte // public sealing key: what is sealed to it only this node can open
+	Token    ID     // that it came with
+	Record   Hash   // of that token's signed record
+	Admin    ID     // whose key signed the record
+	Made     time.Time
+	Evidence map[string][]byte // what else proves who it is, by kind
+}
+
+// statement is what a host says of itself when it joins, signed by its token's key. The record in it is signed by an
+// admin, and says the rest.
+//
+// The host's own key does not sign it: whoever shows a statement signs with that key in the same breath, be it a reply, a
+// request or a TLS handshake, and a statement about somebody else's key is of no use to anybody.
+type statement struct {
+	Record   []byte            `cbor:"1,keyasint"` // signed, as the token has it
+	Key      PublicKey[Node]   `cbor:"2,keyasint"`
+	Name     string            `cbor:"3,keyasint"`
+	Seal     []byte            `cbor:"4,keyasint"`
+	Made     time.Time         `cbor:"5,keyasint"` // by the host's clock
+	Evidence map[string][]byte `cbor:"6,keyasint,omitempty"`
+}
+
+// NewStatement makes the statement of the host with these keys and this name that joins with t.
+func NewStatement(t Token, key PublicKey[Node], seal []byte, name string, now time.Time) ([]byte, error) {
+	s := statement{Record: t.Signed, Key: key, Name: name, Seal: seal, Made: now.Truncate(time.Second)}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	raw, err := wire.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	signed := t.Secret.Sign(StatementContext, raw)
+	if len(signed) > maxStatement {
+		return nil, fmt.Errorf("the host's statement has %d bytes, at most %d are possible: the token has too many labels", len(signed), maxStatement)
+	}
+	return signed, nil
+}
+
+// Claim is a statement whose signatures hold, which says nothing yet: anybody can make a key and a token. Roster.Identify
+// says whether an admin's key signed the token.
+type Claim struct {
+	node NodeIdentity
+	by   PublicKey[Admin] // that signed the token's record
+}
+
+// Key is the host's: what it signs, whoever it is.
+func (c Claim) Key() PublicKey[Node] { return c.node.Key }
+
+// OpenStatement verifies the token's signature over a statement, and the signature over the token's record by the key that
+// it names as its admin's.
+func OpenStatement(root PublicKey[Root], raw []byte) (Claim, error) {
+	s, err := decodeStatement(raw)
+	if err != nil {
+		return Claim{}, err
+	}
+	record, err := openRecord(root, s.Record)
+	if err != nil {
+		return Claim{}, err
+	}
+	return s.claim(record, raw)
+}
+
+func decodeStatement(raw []byte) (statement, error) {
+	var s statement
+	if len(raw) > maxStatement {
+		return s, fmt.Errorf("a host's statement has %d bytes, at most %d are possible", len(raw), maxStatement)
+	}
+	_, body, err := Split(raw)
+	if err == nil {
+		err = wire.Unmarshal(body, &s)
+	}
+	if err == nil {
+		err = s.check()
+	}
+	if err != nil {
+		return statement{}, fmt.Errorf("a host's statement: %w", err)
+	}
+	return s, nil
+}
+
+// claim verifies the signature of raw, whose record was verified.
+func (s statement) claim(r Record, raw []byte) (Claim, error) {
+	if _, err := r.Key.Open(StatementContext, raw); err != nil {
+		return Claim{}, fmt.Errorf("the statement of %q is not signed by its token: %w", s.Name, err)
+	}
+	labels := r.Labels
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	node := NodeIdentity{
+		Fleet: r.Fleet, ID: s.Key.ID(), Name: s.Name, Role: r.Role, Labels: labels,
+		Key: s.Key, Seal: s.Seal, Token: r.ID(), Record: HashOf(s.Record), Admin: r.Issuer.ID(), Made: s.Made, Evidence: s.Evidence,
+	}
+	return Claim{node: node, by: r.Issuer}, nil
+}
+
+func (s statement) check() error {
+	if err := CheckHostName(s.Name); err != nil {
+		return err
+	}
+	if len(s.Seal) != SealSize {
+		return fmt.Errorf("a sealing key has %d bytes, not %d", SealSize, len(s.Seal))
+	}
+	if s.Key.IsZero() {
+		return errors.New("it has no node key")
+	}
+	for kind := range maps.Keys(s.Evidence) {
+		if kind == "" || len(kind) > maxLabel || !printable(kind) {
+			return errors.New("the kind of its evidence is not a name")
+		}
+	}
+	return nil
+}
+
+// Identify returns who a host is, or why it is not of this fleet, or not any more: its key was revoked, or its token with
+// all hosts, or no admin of this roster signed that token. The Labels and the Seal in what it returns are shared.
+func (r Roster) Identify(c Claim) (NodeIdentity, error) {
+	if err := r.shutsOut(c.node); err != nil {
+		return NodeIdentity{}, err
+	}
+	if !r.vouches(c) {
+		return NodeIdentity{}, fmt.Errorf("the token of %s (%s) was signed by the key %s, which is no admin's; if an admin was removed whose hosts stay, see fleet admin remove --help",
+			c.node.Name, c.node.ID, c.node.Admin)
+	}
+	return c.node, nil
+}
+
+func (r Roster) shutsOut(n NodeIdentity) error {
+	switch {
+	case r.IsRevoked(n.ID):
+		return fmt.Errorf("node %s (%s) is revoked", n.ID, n.Name)
+	case r.Revoked[n.Token].Hosts:
+		return fmt.Errorf("node %s (%s) came with token %s, which was revoked with all its hosts", n.ID, n.Name, n.Token)
+	}
+	return nil
+}
+
+// vouches reports whether an admin's word stands behind a claim: one of this roster, or one of former days whose token was
+// kept.
+func (r Roster) vouches(c Claim) bool {
+	signed := func(a AdminEntry) bool { return a.Key.Equal(c.by) }
+	kept := func(k KeptToken) bool { return k.Record == c.node.Record }
+	return slices.ContainsFunc(r.Admins, signed) || slices.ContainsFunc(r.Kept, kept)
+}
+
+// KeptToken is a token that goes on vouching for the hosts that came with it, although the admin who signed it is none any
+// more. It lets no new host in.
+type KeptToken struct {
+	Token  ID     `cbor:"1,keyasint"`
+	Record Hash   `cbor:"2,keyasint"` // of the signed record: the former admin could sign another one for the same token
+	By     string `cbor:"3,keyasint"` // the former admin's name, for people
+}
