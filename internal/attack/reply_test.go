@@ -60,8 +60,8 @@ func TestReplyForgedAsAnotherHost(t *testing.T) {
 			lies = append(lies, sealed)
 		}
 		add(identity.Credentials{Key: thief, Statement: web4.creds.Statement}, hash) // web4's statement, another key
-		add(web4.creds, job.Hash{1})                                              // web4's own word about another job
-		lies = append(lies, open, []byte("x"), bytes.Repeat([]byte{0xff}, 1<<18)) // not sealed, no reply at all
+		add(web4.creds, job.Hash{1})                                                 // web4's own word about another job
+		lies = append(lies, open, []byte("x"), bytes.Repeat([]byte{0xff}, 1<<18))    // not sealed, no reply at all
 		forgeries = len(lies)
 		for _, lie := range lies {
 			if err := shared.captured.conn.Publish(job.ReplySubject(web4.id, j.Signer.ID(), j.ID), lie); err != nil {
