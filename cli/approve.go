@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +17,6 @@ import (
 	"fleet/identity"
 	"fleet/internal/atomicfile"
 	"fleet/job"
-	"fleet/job/filter"
 	"fleet/plugins/plugin"
 	"fleet/rollout"
 
@@ -48,7 +46,7 @@ func approveVerb() verb {
 	return verb{
 		name: "approve", group: groupAsk, brief: "sign another admin's job", takes: "FILE|ID", atLeast: 1, atMost: 1,
 		about: []string{
-			"Shows a job that was signed with --for-approval and its target hosts, asks, and adds your signature. Nothing runs yet: the admin who signed first sends the job with fleet send. Each host checks both signatures and that both admins may run the action.",
+			"Shows all of a job that was signed with --for-approval, asks, and adds your signature. Its hosts say themselves what they are called, which labels they have, and whether your signature counts there; a host that does not answer is marked. Nothing runs yet: the admin who signed first sends the job with fleet send. Each host checks both signatures and that both admins may run the action.",
 			"Give the job's file or its id: brokers keep a copy until it expires, as long as one of them stays up.",
 		},
 		examples: []example{{"fleet approve 01KANSNYG0XJ5B4V0D3F6A7C8E", "review the job and answer the question"}, {"fleet approve restart.job", "from a file, if no broker has it"}},
@@ -135,11 +133,12 @@ func (e *env) approve(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := explainJob(in.Context, conn, u)
+	seen, err := e.review(in.Context, conn, config.Root.ID(), u, o)
 	if err != nil {
 		return err
 	}
-	e.note("%s", report.Sanitise(text))
+	e.warn(seen.Answers.Duplicates)
+	fmt.Fprint(e.stderr, seen.Text())
 	if !in.Bool(flagYes) {
 		if !e.canAsk {
 			return usagef("nothing was signed").with(hintYes)
@@ -195,49 +194,50 @@ func findJob(ctx context.Context, conn *client.Client, where string) ([]byte, jo
 	return signed, u, nil
 }
 
-// explainJob verifies who signed a job first and says what it does, in words. It asks the fleet for its roster and hosts.
-func explainJob(ctx context.Context, conn *client.Client, u job.Unverified) (string, error) {
+// review verifies who signed a job first, and asks the fleet for all that the second admin should know of it.
+func (e *env) review(ctx context.Context, conn *client.Client, fleet identity.FleetID, u job.Unverified, o connection) (a report.Approval, err error) {
 	roster, err := conn.Roster(ctx)
 	if err != nil {
-		return "", faultf("%w", err)
+		return a, faultf("%w", err)
 	}
 	signer, ok := roster.Admin(u.Signer())
 	if !ok {
-		return "", faultf("the job's signer (%s) is not an admin of this fleet", u.Signer())
+		return a, faultf("the job's signer (%s) is not an admin of this fleet", u.Signer())
 	}
 	j, err := u.Verify(signer.Key)
+	if err == nil {
+		err = j.Approvable()
+	}
 	if err != nil {
-		return "", faultf("%w", err)
+		return a, faultf("%w", err)
 	}
-	if err := j.Approvable(); err != nil {
-		return "", faultf("%w", err)
+	a = report.Approval{Job: j, Fleet: roster.Fleet, Signer: signer, Approved: u.Approvers(roster), Now: time.Now()}
+	switch left, ahead := j.ExpiresAt().Sub(a.Now), j.IssuedAt().Sub(a.Now); {
+	case j.Fleet != fleet:
+		return a, faultf("the job is for the fleet %s, and this one is %s", report.Quoted(string(j.Fleet)), fleet)
+	case left <= 0:
+		return a, faultf("the job expired %s ago; create it again with --for-approval", -left.Round(time.Second))
+	case ahead > job.MaxSkew:
+		return a, faultf("the job was signed %s in the future, by this machine's clock; set the clock here or there", ahead.Round(time.Second))
 	}
-	if left := time.Until(j.ExpiresAt()); left <= 0 {
-		return "", faultf("the job expired %s ago; create it again with --for-approval", -left.Round(time.Second))
-	}
-	members, err := conn.Members(ctx)
-	if err != nil {
-		return "", faultf("%w", err)
-	}
-	return jobInWords(signer.Name, j, members), nil
-}
-
-func jobInWords(signer string, j job.Job, members []job.Member) string {
-	words := []string{j.Plugin, j.Action}
-	for _, name := range slices.Sorted(maps.Keys(j.Args)) {
-		words = append(words, fmt.Sprintf("%s=%v", name, j.Args[name]))
-	}
-	var names []string
-	for _, id := range j.Targets {
-		i := slices.IndexFunc(members, func(m job.Member) bool { return m.Node == id })
-		if i < 0 {
-			names = append(names, string(id))
-			continue
+	for _, d := range e.declarations {
+		if d.Name == j.Plugin {
+			a.Action, a.Known = d.Action(j.Action)
 		}
-		names = append(names, members[i].Name)
 	}
-	return fmt.Sprintf("%s signed: %s on %s: %s, until %s", signer, strings.Join(words, " "), hosts(len(names)),
-		filter.FoldNodes(names), j.ExpiresAt().Format(report.Stamp))
+	var bar *report.Bar
+	if e.stderrTerminal {
+		bar = report.NewBar(e.stderr, "what do its hosts say?")
+	}
+	a.Answers, a.Listed, err = conn.Review(ctx, j, o.wait(0), func(p client.Progress) { bar.Update(p.Done, p.Total) })
+	bar.Clear()
+	if ctx.Err() != nil {
+		return a, &problem{ending: endInterrupted, err: errors.New("interrupted; nothing was signed")}
+	}
+	if err != nil {
+		return a, faultf("%w", err)
+	}
+	return a, nil
 }
 
 func (e *env) send(in *ucli.Context, list []plugin.Declaration) error {

@@ -25,13 +25,13 @@ type work struct {
 
 func (w work) request() client.Request {
 	return client.Request{
-		Plugin: w.o.plugin.Name, Action: w.o.action.Name, Args: w.o.args, Secret: w.o.secret, Filter: w.filter,
+		Plugin: w.o.plugin.Name, Action: w.o.action.Name, Args: w.o.args, Secret: w.o.secret, Filter: w.filter, Reason: w.o.reason,
 		Timeout: w.o.conn.wait(w.o.plugin.Limit(w.o.action)), TTL: w.o.scope.ttl,
 	}
 }
 
 func (w work) report() report.Run {
-	return report.Run{Plugin: w.o.plugin.Name, Action: w.o.action, Args: w.o.args}
+	return report.Run{Plugin: w.o.plugin.Name, Action: w.o.action, Args: w.o.args, Reason: w.o.reason}
 }
 
 func (w work) bar(label string) *report.Bar {

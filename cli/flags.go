@@ -31,6 +31,7 @@ const (
 	flagTTL        = "ttl"
 	flagYes        = "yes"
 	flagAll        = "all"
+	flagReason     = "reason"
 
 	flagOutput     = "output"
 	flagJSON       = "json"
@@ -128,10 +129,15 @@ func limitFlags() []ucli.Flag {
 	}
 }
 
+func reasonFlag() ucli.Flag {
+	return text(howMany, flagReason, "", "`TEXT`: why, for the audit log, fleet job list and who approves the job; one line")
+}
+
 func runFlags() []ucli.Flag {
 	flags := append(hostFlags(), limitFlags()...)
 	flags = append(flags,
 		toggle(howMany, flagYes, "y", "answer yes to the question; does not replace --all when there is no terminal"),
+		reasonFlag(),
 		text(howMany, flagForApproval, "", "`FILE`: do not send the job; sign it for the hosts that match and write it there for another admin to approve"),
 		toggle(howMany, flagAll, "", "run on every host, without a question; required for a change without a filter when there is no terminal"),
 		toggle(whatToPrint, flagFollow, "", "every few seconds, show on stderr what package managers print"),

@@ -31,7 +31,7 @@ func forgetVerb() verb {
 			{"fleet forget web4", "a machine that was deleted"},
 			{"fleet forget 6hkqzcxm3wgbnh2vkqhkzq5p4e", "by node id, if several hosts had the name"},
 		},
-		flags:   append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer yes to the question")}, quietly("a line for each host")...), connectionFlags()...),
+		flags:   append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer yes to the question"), reasonFlag()}, quietly("a line for each host")...), connectionFlags()...),
 		endings: []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		do:      func(e *env, in *ucli.Context) error { return e.forget(in.Context, in) },
 	}

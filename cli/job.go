@@ -131,7 +131,7 @@ func jobCancelVerb() verb {
 			"You need a role that allows jobs.cancel, also for your own jobs. A host that does not answer is named: the job may still run there until it expires.",
 		},
 		examples: []example{{"fleet job cancel 01KANSNYG0XJ5B4V0D3F6A7C8E", "the wrong job was sent"}},
-		flags:    append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer yes to the question")}, quietly("a line for each host")...), connectionFlags()...),
+		flags:    append(append([]ucli.Flag{toggle(foundFlags, flagYes, "y", "answer yes to the question"), reasonFlag()}, quietly("a line for each host")...), connectionFlags()...),
 		endings:  []ending{endNothing, endFailed, endSilent, endRefused, endInterrupted},
 		do: func(e *env, in *ucli.Context) error {
 			o, past, err := e.lookBack(in)
@@ -210,13 +210,13 @@ func (e *env) showPast(p report.Past, o lookOptions, interrupted bool) error {
 // everywhere sends a change to every host that is there. Hosts that did not answer are missed but for those that expected
 // says are not; nil misses all.
 func (e *env) everywhere(ctx context.Context, o lookOptions, expected func(client.Outcome) bool) (report.Run, error) {
-	r := report.Run{Plugin: o.limit.Name, Action: o.action, Args: o.args}
+	r := report.Run{Plugin: o.limit.Name, Action: o.action, Args: o.args, Reason: o.reason}
 	conn, err := e.connect(ctx, o.conn)
 	if err != nil {
 		return r, err
 	}
 	defer conn.Close()
-	request := client.Request{Plugin: r.Plugin, Action: o.action.Name, Args: r.Args, Timeout: o.conn.wait(o.limit.Limit(o.action))}
+	request := client.Request{Plugin: r.Plugin, Action: o.action.Name, Args: r.Args, Reason: o.reason, Timeout: o.conn.wait(o.limit.Limit(o.action))}
 	r.Results, err = client.Everywhere(ctx, conn, request, expected)
 	return r, err
 }

@@ -12,7 +12,7 @@ const pastID = "01M8ECYHY3CMGEQK924NP89792"
 func jobsScene() *scene {
 	past := func(state, message string, kept bool, data map[string]any) client.Outcome {
 		d := map[string]any{
-			"id": pastID, "state": state, "signer": "ann", "plugin": "service", "action": "restart", "args": map[string]any{"service": "nginx"},
+			"id": pastID, "state": state, "signer": "ann", "reason": "ticket 4711", "plugin": "service", "action": "restart", "args": map[string]any{"service": "nginx"},
 			"message": message, "kept": kept, "targets": []any{"node0", "node1", "node2", "node3"},
 		}
 		if data != nil {
@@ -22,7 +22,7 @@ func jobsScene() *scene {
 	}
 	list := func(state string) client.Outcome {
 		return says(job.OK, "1 changes", map[string]any{"jobs": []any{
-			map[string]any{"id": pastID, "state": state, "signer": "ann", "plugin": "service", "action": "restart", "args": map[string]any{"service": "nginx"}},
+			map[string]any{"id": pastID, "state": state, "signer": "ann", "reason": "ticket 4711", "plugin": "service", "action": "restart", "args": map[string]any{"service": "nginx"}},
 			map[string]any{"id": "no id", "state": "ok"},
 		}})
 	}

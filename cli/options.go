@@ -128,6 +128,15 @@ func (e *env) parseScope(in *ucli.Context) (s scope, err error) {
 	return s, nil
 }
 
+// parseReason reads why a job is sent.
+func parseReason(in *ucli.Context) (string, error) {
+	reason := strings.TrimSpace(in.String(flagReason))
+	if err := job.CheckReason(reason); err != nil {
+		return "", usagef("--%s: %w", flagReason, err)
+	}
+	return reason, nil
+}
+
 // longestTime bounds every time given: nobody waits longer than a day at a terminal.
 const longestTime = 24 * time.Hour
 

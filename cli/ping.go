@@ -62,6 +62,7 @@ type lookOptions struct {
 	print  printing
 	view   report.View
 	conn   connection
+	reason string // why, as the job tells it
 	fact   string // that each host is asked for; "" if it is not one
 }
 
@@ -87,6 +88,9 @@ func (e *env) parseActionOf(in *ucli.Context, plugin, action string) (o lookOpti
 			o.limit = d
 			o.action, _ = d.Action(action)
 		}
+	}
+	if o.reason, err = parseReason(in); err != nil {
+		return o, err
 	}
 	c, err := e.parseCommon(in, &o.hosts, &o.print)
 	if err != nil {

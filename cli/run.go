@@ -87,7 +87,8 @@ type runOptions struct {
 	conn   connection
 	yes    bool
 	all    bool
-	follow bool // show what actions print, as they do
+	follow bool   // show what actions print, as they do
+	reason string // why, as the job tells it
 	// forApproval is the file to write the signed job to, instead of sending it.
 	forApproval string
 }
@@ -115,6 +116,9 @@ func (e *env) parseRun(in *ucli.Context, d plugin.Declaration, words []string) (
 	}
 	o.args, o.secret = o.action.Public(o.args), o.action.Secrets(o.args)
 	if o.scope, err = e.parseScope(in); err != nil {
+		return o, err
+	}
+	if o.reason, err = parseReason(in); err != nil {
 		return o, err
 	}
 	if o.forApproval = in.String(flagForApproval); in.IsSet(flagForApproval) && o.forApproval == "" {

@@ -100,7 +100,12 @@ func (c *Client) ask(ctx context.Context, mode job.Mode, r Request, progress fun
 	if err != nil {
 		return Run{}, err
 	}
-	if g.signed, err = j.Sign(c.config.Key); err != nil {
+	return g.send(ctx, j)
+}
+
+// send signs the job, sends it and gathers.
+func (g *gathering) send(ctx context.Context, j job.Job) (run Run, err error) {
+	if g.signed, err = j.Sign(g.c.config.Key); err != nil {
 		return Run{}, err
 	}
 	g.id, g.hash = j.ID, job.HashOf(g.signed)
@@ -115,7 +120,7 @@ func (c *Client) newJob(mode job.Mode, r Request, sealTo []byte) (job.Job, error
 	now := time.Now()
 	j := job.Job{
 		ID: job.NewID(now), Fleet: c.config.Root.ID(), Issued: now.UnixMilli(), Expires: now.Add(ttl).UnixMilli(),
-		Mode: mode, Plugin: r.Plugin, Action: r.Action, Args: r.Args, Filter: r.Filter, SealTo: sealTo,
+		Mode: mode, Plugin: r.Plugin, Action: r.Action, Args: r.Args, Filter: r.Filter, SealTo: sealTo, Reason: r.Reason,
 	}
 	if len(r.Secret) > 0 && mode == job.Run {
 		if err := addSecrets(&j, r); err != nil {

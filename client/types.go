@@ -16,6 +16,7 @@ type Request struct {
 	// Secret are the arguments that the declaration marks secret. They are sealed to each target and need Targets.
 	Secret map[string]any
 	Filter filter.Filter
+	Reason string // why, in the admin's words: one line, see job.CheckReason
 	// Targets are the exact hosts, from a plan; nil asks whoever matches Filter.
 	Targets []Target
 	// Fleet is among how many hosts they were planned; 0 is not known. In a large one each target is addressed by itself.

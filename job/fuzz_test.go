@@ -15,7 +15,9 @@ import (
 func FuzzDecode(f *testing.F) {
 	w := fixedWorld(f)
 	good := w.signed(f, nil)
-	match := w.signed(f, func(j *job.Job) { j.Mode, j.Targets = job.Match, []identity.ID{"a", "b"} })
+	match := w.signed(f, func(j *job.Job) {
+		j.Mode, j.Targets = job.Match, []identity.ID{w.root.Public().ID(), w.admin.Public().ID()}
+	})
 	for _, seed := range [][]byte{good, match, good[:70], flipped(good, -1)} {
 		f.Add(seed)
 	}

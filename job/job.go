@@ -1,11 +1,15 @@
 package job
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/oklog/ulid/v2"
 
@@ -40,6 +44,7 @@ type Job struct {
 	Planned  int64                              `cbor:"13,keyasint,omitempty"` // Unix milliseconds
 	SealTo   []byte                             `cbor:"14,keyasint"`           // X25519: replies are sealed to this one-time key
 	Secrets  map[identity.ID][]byte             `cbor:"15,keyasint,omitempty"` // by target: its secret arguments, see SealSecrets
+	Reason   string                             `cbor:"16,keyasint,omitempty"` // why, in the signer's words; decides nothing
 }
 
 // Hash is the SHA-256 of a whole signed job; replies carry it.
@@ -156,6 +161,39 @@ func (j Job) check() error {
 		return fmt.Errorf("job has secrets for %d hosts, at most %d are allowed", len(j.Secrets), MaxTargets)
 	case len(j.Args) > MaxArgs:
 		return fmt.Errorf("job has %d arguments, at most %d are allowed", len(j.Args), MaxArgs)
+	}
+	return cmp.Or(j.checkTargets(), CheckReason(j.Reason))
+}
+
+// checkTargets sees to it that as many hosts are meant as are listed, and that secrets are for none but them.
+func (j Job) checkTargets() error {
+	targets := make(map[identity.ID]bool, len(j.Targets))
+	for _, id := range j.Targets {
+		switch {
+		case !id.Valid():
+			return fmt.Errorf("job lists the target %q, which is not a node id", id)
+		case targets[id]:
+			return fmt.Errorf("job lists the target %s twice", id)
+		}
+		targets[id] = true
+	}
+	for id := range j.Secrets {
+		if !targets[id] {
+			return fmt.Errorf("job has secrets for %q, which is not one of its targets", id)
+		}
+	}
+	return nil
+}
+
+// CheckReason says why text cannot be the reason of a job: it is one short line that can be shown as it is.
+func CheckReason(text string) error {
+	switch {
+	case len(text) > MaxReason:
+		return fmt.Errorf("the reason has %d bytes, at most %d are allowed", len(text), MaxReason)
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return errors.New("the reason has characters that cannot be printed; it must be one line of text")
+	case strings.TrimSpace(text) != text:
+		return errors.New("the reason begins or ends with a space")
 	}
 	return nil
 }

@@ -20,6 +20,8 @@ const (
 	MaxTargets = 500
 	// MaxArgs is how many arguments a job may carry; no action declares nearly as many.
 	MaxArgs = 64
+	// MaxReason is how many bytes the reason of a job may have: it is one line, in the audit and in lists of jobs.
+	MaxReason = 256
 	// MaxSkew is how far a host's clock may be from the admin's before jobs are refused, with both times named.
 	MaxSkew = 60 * time.Second
 	// MaxLife is how long a job may stay startable. The journal remembers every job at least this long plus MaxSkew.

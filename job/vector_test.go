@@ -60,6 +60,7 @@ func vectorJob(t *testing.T) job.Job {
 		Args:    map[string]any{"service": "nginx", "wait": int64(30), "force": false},
 		Filter:  filter.Filter{Identities: []string{"web*"}, Facts: []string{"hagroup=c"}, Classes: []string{"web"}, Agents: []string{"service"}, Selects: []string{"hagroup=c"}},
 		Targets: []identity.ID{fixed[identity.Node](t, "node", 3).Public().ID()}, Planned: 1772366399000, SealTo: bytes.Repeat([]byte{4}, 32),
+		Reason: "ticket 4711: new certificate",
 	}
 }
 

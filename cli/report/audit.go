@@ -134,7 +134,7 @@ func what(e audit.Entry) string {
 	for _, name := range sortedKeys(e.Args) {
 		s += " " + name + "=" + valueText(e.Args[name])
 	}
-	return s
+	return s + withReason(e.Why)
 }
 
 // result says what became of it, and why.

@@ -25,6 +25,7 @@ type listedJob struct {
 	ID     string         `json:"id"`
 	Came   string         `json:"came,omitempty"` // to the first host
 	Signer string         `json:"signer,omitempty"`
+	Reason string         `json:"reason,omitempty"` // why, in the signer's words
 	Plugin string         `json:"plugin,omitempty"`
 	Action string         `json:"action,omitempty"`
 	Args   map[string]any `json:"args,omitempty"`
@@ -63,7 +64,7 @@ func (j *listedJob) add(told answers.Job) {
 		j.Came = came
 	}
 	if j.Plugin == "" {
-		j.Signer, j.Plugin, j.Action, j.Args = told.Signer, told.Plugin, told.Action, portableData(told.Args)
+		j.Signer, j.Reason, j.Plugin, j.Action, j.Args = told.Signer, told.Reason, told.Plugin, told.Action, portableData(told.Args)
 	}
 }
 
@@ -121,7 +122,7 @@ func (j *listedJob) row() []string {
 	}
 	what := "-"
 	if j.Plugin != "" {
-		what = typed(j.Plugin, j.Action, j.Args)
+		what = typed(j.Plugin, j.Action, j.Args) + withReason(j.Reason)
 	}
 	return []string{j.ID, came, cmp.Or(j.Signer, "-"), what, strings.Join(tally, ", ")}
 }

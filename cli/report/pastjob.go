@@ -78,7 +78,7 @@ func (p *Past) learn(j answers.Job, declarations []plugin.Declaration) {
 	if p.Run.Plugin != "" || j.Plugin == "" {
 		return
 	}
-	p.Signer, p.Run.Plugin, p.Run.Action.Name, p.Run.Args = j.Signer, j.Plugin, j.Action, j.Args
+	p.Signer, p.Run.Reason, p.Run.Plugin, p.Run.Action.Name, p.Run.Args = j.Signer, j.Reason, j.Plugin, j.Action, j.Args
 	for _, d := range declarations {
 		if d.Name == p.Run.Plugin {
 			if a, ok := d.Action(p.Run.Action.Name); ok {
@@ -141,7 +141,7 @@ func (p Past) Title() string {
 	}
 	parts := []string{"job " + p.ID}
 	if p.Run.Plugin != "" {
-		parts = append(parts, p.Signer+": "+typed(p.Run.Plugin, p.Run.Action.Name, p.Run.Args))
+		parts = append(parts, p.Signer+": "+typed(p.Run.Plugin, p.Run.Action.Name, p.Run.Args)+withReason(p.Run.Reason))
 	}
 	if !p.Came.IsZero() {
 		parts = append(parts, p.Came.Local().Format(Stamp))
@@ -159,6 +159,14 @@ func typed(plugin, action string, args map[string]any) string {
 		words = append(words, fmt.Sprintf("%s=%v", k, args[k]))
 	}
 	return strings.Join(words, " ")
+}
+
+// withReason is the reason of a job behind what it does, as it could be typed.
+func withReason(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " --reason " + Quoted(reason)
 }
 
 // Render writes it as a run, for people under its title.

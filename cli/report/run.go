@@ -16,6 +16,7 @@ type Run struct {
 	Plugin string
 	Action plugin.Action
 	Args   plugin.Args
+	Reason string // why, in the words of who signed it
 	Exit   int
 	Hints  []string // why nobody was selected, as far as the hosts could tell
 }
@@ -87,6 +88,7 @@ type (
 		Plugin     string                    `json:"plugin"`
 		Action     string                    `json:"action"`
 		Args       map[string]any            `json:"args"`
+		Reason     string                    `json:"reason,omitempty"` // why, in the signer's words
 		Jobs       []string                  `json:"jobs"`
 		Hosts      []hostDocument            `json:"hosts"`
 		Tally      map[job.State]int         `json:"tally"`
@@ -121,7 +123,7 @@ type (
 func (r Run) document(v View) document {
 	list := ordered(r.Outcomes, v.Order)
 	whole := runDocument{
-		Schema: "fleet.run/v1", Plugin: r.Plugin, Action: r.Action.Name, Args: portableData(r.Args), Jobs: r.Jobs,
+		Schema: "fleet.run/v1", Plugin: r.Plugin, Action: r.Action.Name, Args: portableData(r.Args), Reason: r.Reason, Jobs: r.Jobs,
 		Hosts: []hostDocument{}, Tally: map[job.State]int{}, Counts: map[string]map[string]int{},
 		NotStarted: r.NotStarted, NoMatch: r.NoMatch, Rejected: r.Rejected, Expected: r.Expected,
 		TookMS: milliseconds(r.Took), Exit: r.Exit,

@@ -97,12 +97,16 @@ func TestApprovedJobWithoutTargets(t *testing.T) {
 	}
 	t.Run("with its targets", func(t *testing.T) {
 		j := m.change("approved-for-web4")
+		j.Reason = "ticket 4711"
 		j.Targets = []identity.ID{m.hosts[3].id}
 		whole, err := job.Approve(sign(t, j, m.admin), bob)
 		if err != nil {
 			t.Fatal(err)
 		}
 		m.honest(t, whole, "approved-for-web4", m.hosts[3])
+		if !hasAll(m.hosts[3].audit(t), []string{j.ID, `"job_reason":"ticket 4711"`, `"second":"bob"`}) {
+			t.Error("the audit does not say why, or who approved it")
+		}
 	})
 }
 

@@ -45,12 +45,13 @@ const (
 	Admins   = "admins"
 
 	// Jobs.
-	Job     = "job" // the job's id
-	Signer  = "signer"
-	Plugin  = "plugin"
-	Action  = "action"
-	Args    = "args"
-	Reason  = "reason" // the word for why a job was refused
-	Message = "message"
-	Package = "package"
+	Job       = "job"        // the job's id
+	JobReason = "job_reason" // why its signer sends it
+	Signer    = "signer"
+	Plugin    = "plugin"
+	Action    = "action"
+	Args      = "args"
+	Reason    = "reason" // the word for why a job was refused
+	Message   = "message"
+	Package   = "package"
 )

@@ -51,9 +51,10 @@ type Entry struct {
 	Time     time.Time      `json:"time"` // UTC, microseconds
 	Event    Event          `json:"event"`
 	Job      string         `json:"job,omitempty"`
-	Hash     string         `json:"hash,omitempty"`   // SHA-256 of the signed job
-	Signer   string         `json:"signer,omitempty"` // the admin's name in the roster; for admissions the host's
-	Key      string         `json:"key,omitempty"`    // id of the key that signed
+	Why      string         `json:"job_reason,omitempty"` // the reason that the job gives
+	Hash     string         `json:"hash,omitempty"`       // SHA-256 of the signed job
+	Signer   string         `json:"signer,omitempty"`     // the admin's name in the roster; for admissions the host's
+	Key      string         `json:"key,omitempty"`        // id of the key that signed
 	Plugin   string         `json:"plugin,omitempty"`
 	Action   string         `json:"action,omitempty"`
 	Args     map[string]any `json:"args,omitempty"` // declared and not secret; text, numbers, booleans
@@ -84,7 +85,7 @@ func hashOf(line []byte) hash { return sha256.Sum256(line) }
 
 // encode returns the line without its line break. Texts are cut to their bounds.
 func (e Entry) encode() ([]byte, error) {
-	for _, text := range []*string{&e.Job, &e.Hash, &e.Signer, &e.Key, &e.Plugin, &e.Action, &e.Decision, &e.Reason, &e.By, &e.Second, &e.State, &e.Message} {
+	for _, text := range []*string{&e.Job, &e.Why, &e.Hash, &e.Signer, &e.Key, &e.Plugin, &e.Action, &e.Decision, &e.Reason, &e.By, &e.Second, &e.State, &e.Message} {
 		*text = bounded(*text)
 	}
 	e.Args = boundedArgs(e.Args)
@@ -111,7 +112,7 @@ func (e Entry) bytes() ([]byte, error) {
 	return line, nil
 }
 
-// bounded also takes control characters out: each would take six bytes in JSON, and twelve texts of them more than a line.
+// bounded also takes control characters out: each would take six bytes in JSON, and thirteen texts of them more than a line.
 func bounded(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

@@ -15,6 +15,7 @@ import (
 // Entry is what the journal knows of a change beside its result, for people who ask later. It holds no secrets.
 type Entry struct {
 	Signer    string         `json:"signer,omitempty"` // the admin's name when the job came
+	Reason    string         `json:"reason,omitempty"` // that the job gives
 	Plugin    string         `json:"plugin,omitempty"`
 	Action    string         `json:"action,omitempty"`
 	Args      map[string]any `json:"args,omitempty"`    // as they may be shown

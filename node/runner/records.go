@@ -74,7 +74,7 @@ func (r Records) Job(id string) (j answers.Job, known bool, err error) {
 // jobOf is what the journal alone tells.
 func jobOf(k journal.Known) answers.Job {
 	j := answers.Job{
-		ID: k.ID, Signer: k.Signer, Plugin: k.Plugin, Action: k.Action, Args: k.Args, Targets: k.Targets, Total: int64(k.Total),
+		ID: k.ID, Signer: k.Signer, Reason: k.Reason, Plugin: k.Plugin, Action: k.Action, Args: k.Args, Targets: k.Targets, Total: int64(k.Total),
 		Came: answers.At(k.Came), Ended: answers.At(k.Ended), State: k.State,
 	}
 	switch {

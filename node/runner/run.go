@@ -24,7 +24,7 @@ func (r *Runner) run(a *answer, passed gate.Passed) {
 	action, _ := declaration.Action(call.Action)
 	limit := declaration.Limit(action)
 	if action.Kind == plugin.Change {
-		a.log.Info("job runs", logkey.Args, a.decision.Shown)
+		a.log.Info("job runs", logkey.Args, a.decision.Shown, logkey.JobReason, a.decision.Job.Reason)
 		r.noteStart(a)
 		a.accepted()
 	} else {
@@ -43,7 +43,7 @@ func (r *Runner) run(a *answer, passed gate.Passed) {
 func (r *Runner) noteStart(a *answer) {
 	j := a.decision.Job
 	e := journal.Entry{
-		Signer: a.decision.Signer.Name, Plugin: j.Plugin, Action: j.Action, Args: a.decision.Shown, Came: a.start.UTC(),
+		Signer: a.decision.Signer.Name, Reason: j.Reason, Plugin: j.Plugin, Action: j.Action, Args: a.decision.Shown, Came: a.start.UTC(),
 		Targets: journal.Nearest(j.Targets, r.config.Node), Total: len(j.Targets),
 	}
 	if err := r.config.Journal.Start(j.ID, e); err != nil {
@@ -84,7 +84,7 @@ func (r *Runner) writeOutcome(a *answer, reply job.Reply) {
 	e := a.decision.Entry(audit.Ended)
 	e.State, e.Message, e.TookUS = string(reply.State), reply.Message, time.Since(a.start).Microseconds()
 	if a.decision.Change {
-		e.Args, e.By, e.Second = nil, "", ""
+		e.Args, e.Why, e.By, e.Second = nil, "", "", ""
 		r.config.Audit.AddDurable(e)
 		return
 	}

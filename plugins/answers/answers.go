@@ -128,6 +128,7 @@ type Job struct {
 	ID      string         `output:"id" label:"Job" says:"The job's id"`
 	State   string         `output:"state" label:"State" says:"How it ended; running; lost, where the node ended before it did; cancelled, where it was stopped before it came"`
 	Signer  string         `output:"signer,optional" label:"Signer" says:"Who signed it, by name; not known of reads"`
+	Reason  string         `output:"reason,optional" label:"Reason" says:"Why, in the signer's words"`
 	Plugin  string         `output:"plugin,optional" label:"Plugin" says:"What it asked for; not known of reads"`
 	Action  string         `output:"action,optional" label:"Action" says:"The same"`
 	Args    map[string]any `output:"args,optional" label:"Arguments" says:"The same, without secrets"`
