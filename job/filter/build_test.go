@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -186,6 +187,14 @@ func TestSelectRefuses(t *testing.T) {
 	}
 }
 
+// asking are n selects that ask as many data functions.
+func asking(n int) (list []string) {
+	for i := range n {
+		list = append(list, fmt.Sprintf("fstat('/%d').md5=1 or fstat('/%d').size=2", i, i))
+	}
+	return list
+}
+
 // What a whole filter may cost is bounded also when each of its parts is small.
 func TestCompileBoundsTheWhole(t *testing.T) {
 	for _, tt := range []struct {
@@ -198,6 +207,7 @@ func TestCompileBoundsTheWhole(t *testing.T) {
 		{"is 600000 bytes long", Filter{Identities: slices.Repeat([]string{strings.Repeat("x", 1000)}, 600)}},
 		{"repeats an option 10001 times", Filter{Identities: slices.Repeat([]string{"x"}, MaxNames+1)}},
 		{"names more than 10000 hosts", Filter{Identities: slices.Repeat([]string{"[1-5000]"}, 3)}},
+		{"-S asks 17 data functions; the limit is 16", Filter{Selects: asking(maxQuestions + 1)}},
 		{"is empty", Filter{Facts: []string{" "}}},
 		{"is empty", Filter{Selects: []string{""}}},
 		{"is missing before", Filter{Selects: []string{"a b"}}},
@@ -210,6 +220,9 @@ func TestCompileBoundsTheWhole(t *testing.T) {
 	}
 	if _, err := Compile(Filter{Classes: slices.Repeat([]string{"/(abc){700}/"}, 5)}); err != nil {
 		t.Errorf("five of these are within bounds: %v", err)
+	}
+	if _, err := Compile(Filter{Selects: asking(maxQuestions)}); err != nil {
+		t.Errorf("as many questions as may be: %v", err)
 	}
 }
 

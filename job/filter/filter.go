@@ -114,9 +114,19 @@ func Compile(f Filter) (*Matcher, error) {
 	if err != nil {
 		return nil, err
 	}
+	asked := map[[2]string]bool{}
 	for _, e := range m.selects {
-		m.functions = appendFunctions(m.functions, e)
+		questions(e, asked)
 	}
+	if len(asked) > maxQuestions {
+		return nil, fmt.Errorf("-S asks %d data functions; the limit is %d", len(asked), maxQuestions)
+	}
+	for q := range asked {
+		if !slices.Contains(m.functions, q[0]) {
+			m.functions = append(m.functions, q[0])
+		}
+	}
+	slices.Sort(m.functions)
 	return m, nil
 }
 
@@ -159,25 +169,24 @@ func collect[T any](to *[]T, parse func(string) (T, error)) func(string) error {
 	}
 }
 
-// appendFunctions collects the data functions under e that the host must have.
-func appendFunctions(names []string, e expr) []string {
+// questions collects what e asks data functions: function and argument. fact and agent are not such.
+func questions(e expr, asked map[[2]string]bool) {
 	switch e := e.(type) {
 	case allOf:
 		for _, sub := range e {
-			names = appendFunctions(names, sub)
+			questions(sub, asked)
 		}
 	case anyOf:
 		for _, sub := range e {
-			names = appendFunctions(names, sub)
+			questions(sub, asked)
 		}
 	case notExpr:
-		return appendFunctions(names, e.of)
+		questions(e.of, asked)
 	case dataTerm:
-		if e.function != agentFunction && !slices.Contains(names, e.function) {
-			names = append(names, e.function)
+		if e.function != agentFunction {
+			asked[[2]string{e.function, e.argument}] = true
 		}
 	}
-	return names
 }
 
 // Names returns the names, in the order typed and with node sets expanded, if the filter selects by exact names and by

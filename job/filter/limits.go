@@ -16,6 +16,10 @@ const (
 	// maxTerms bounds the comparisons, classes and patterns of a filter: each is work on every host.
 	maxTerms = 256
 
+	// maxQuestions bounds the data functions that a filter asks, each argument counted once. Each reads a file, as large as 64 MiB,
+	// or asks a program, on every host; a handful is what people type.
+	maxQuestions = 16
+
 	// maxDepth bounds how deep parentheses and nots of -S nest, and so the recursion of parser and matcher.
 	maxDepth = 32
 
