@@ -27,6 +27,8 @@ const MaxResults = 64 << 20
 var (
 	// ErrFull is wrapped where the journal cannot take a claim: the job must not run.
 	ErrFull = errors.New("the journal cannot be written")
+	// ErrBusy is wrapped where a signer has as many jobs remembered as one may.
+	ErrBusy = errors.New("too many jobs at once")
 	// ErrLocked is wrapped by Open when another process holds the journal.
 	ErrLocked = errors.New("another node uses this data directory")
 	// ErrBeforeBoot says that a read was signed before this machine booted, and so could be a replay.
@@ -141,7 +143,7 @@ func (j *Journal) Begin(job Job, now time.Time) (Claim, error) {
 	if up := j.config.Boot.Up; up != nil && now.Sub(job.Issued) > up() {
 		return Claim{}, ErrBeforeBoot
 	}
-	first, err := j.reads.add(job.ID, job.Expires, now)
+	first, err := j.reads.add(job.ID, job.Signer, job.Expires, now)
 	if err != nil {
 		return Claim{}, err
 	}

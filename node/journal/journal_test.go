@@ -82,12 +82,54 @@ func TestAChangeIsHeldUntilItIsClaimed(t *testing.T) {
 	}
 }
 
+// One signer takes a part of the room, also across a restart, and what expires or is let go of counts no more.
+func TestAFloodOfReadsOfOneSigner(t *testing.T) {
+	m := newMachine(t)
+	j := m.open()
+	eves := func() Job { return by("eve", read(job.NewID(m.wall), m.wall)) }
+	var last Job
+	for range maxReadsOfOne {
+		if last = eves(); !m.first(j, last) {
+			t.Fatal("not the first")
+		}
+	}
+	for _, when := range []string{"at once", "after a restart"} {
+		if _, err := m.claim(j, eves()); !errors.Is(err, ErrBusy) {
+			t.Errorf("%s: one too many: %v", when, err)
+		}
+		if m.first(j, last) {
+			t.Errorf("%s: one was forgotten", when)
+		}
+		if !m.first(j, read(job.NewID(m.wall), m.wall)) {
+			t.Errorf("%s: ann's does not run", when)
+		}
+		j.Close()
+		j = m.open()
+	}
+	j.Release(last.ID)
+	if !m.first(j, eves()) {
+		t.Error("one was let go of, and another does not run")
+	}
+	if _, err := m.claim(j, eves()); !errors.Is(err, ErrBusy) {
+		t.Error("one too many after that:", err)
+	}
+	m.pass(2 * time.Minute)
+	for range maxReadsOfOne {
+		if !m.first(j, eves()) {
+			t.Fatal("after they expired")
+		}
+	}
+	if _, err := m.claim(j, eves()); !errors.Is(err, ErrBusy) {
+		t.Error("and one too many again:", err)
+	}
+}
+
 func TestAFloodOfReadsCannotMakeItForget(t *testing.T) {
 	m := newMachine(t)
 	j, first := m.open(), read(job.NewID(now), now)
 	m.first(j, first)
-	for range maxReads - 1 {
-		if !m.first(j, read(job.NewID(now), now)) {
+	for i := range maxReads - 1 {
+		if !m.first(j, by(fmt.Sprint(i%5), read(job.NewID(now), now))) {
 			t.Fatal("not the first")
 		}
 	}

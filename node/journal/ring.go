@@ -12,10 +12,13 @@ const (
 	// maxReads bounds how many unexpired reads a node remembers: 136 a second at the usual minute of life. One more is
 	// refused, so that a flood cannot make the node forget.
 	maxReads = 8192
+	// maxReadsOfOne is how many of them may be of one signer, 34 a second at the usual minute of life: who asks without end
+	// takes no room from others.
+	maxReadsOfOne = maxReads / 4
 )
 
 // ring remembers reads: in memory, and in a file with one slot for each, for the next process: when it expires (Unix seconds, 8
-// bytes big endian) and its id. A slot is free once as much time has passed as the read had left when it came, by a clock
+// bytes big endian), its signer's mark and its id. A slot is free once as much time has passed as the read had left when it came, by a clock
 // that does not jump, and its read is known until the slot is taken again, the oldest first. So of an earlier process too none is
 // forgotten by a look under a wrong clock, but by thousands of other reads.
 type ring struct {
@@ -23,14 +26,16 @@ type ring struct {
 	slots *slots
 	up    func() time.Duration
 	slot  map[string]int // id -> slot
+	count map[Mark]int   // by signer: how many slots, also of those that are free by now
 	id    [maxReads]string
+	of    [maxReads]Mark          // its signer
 	until [maxReads]time.Duration // by up; of free ones in the past
 	next  int
 }
 
 // openRing opens the file. life is the longest that a read can be alive.
 func openRing(path string, up func() time.Duration, life time.Duration, now time.Time) *ring {
-	r := &ring{slot: map[string]int{}, up: up}
+	r := &ring{slot: map[string]int{}, count: map[Mark]int{}, up: up}
 	s, content, _, _ := openSlots(path, maxReads)
 	r.slots = s
 	newest := time.Time{}
@@ -39,8 +44,7 @@ func openRing(path string, up func() time.Duration, life time.Duration, now time
 		if body == nil {
 			continue
 		}
-		r.id[i] = string(body[8 : 8+idSize])
-		r.slot[r.id[i]] = i
+		r.fill(i, string(body[24:24+idSize]), Mark(body[8:24]))
 		ends := time.Unix(int64(binary.BigEndian.Uint64(body)), 0)
 		if left := ends.Sub(now); left > 0 {
 			r.until[i] = up() + min(left, life)
@@ -52,8 +56,36 @@ func openRing(path string, up func() time.Duration, life time.Duration, now time
 	return r
 }
 
+// fill puts a read into a slot, and empty takes it out.
+func (r *ring) fill(i int, id string, signer Mark) {
+	r.id[i], r.of[i], r.slot[id] = id, signer, i
+	r.count[signer]++
+}
+
+func (r *ring) empty(i int) {
+	if r.id[i] == "" {
+		return
+	}
+	if r.count[r.of[i]]--; r.count[r.of[i]] == 0 {
+		delete(r.count, r.of[i])
+	}
+	delete(r.slot, r.id[i])
+	r.id[i], r.of[i] = "", Mark{}
+}
+
+// alive counts a signer's reads that have not expired.
+func (r *ring) alive(signer Mark) (n int) {
+	now := r.up()
+	for i, of := range &r.of {
+		if of == signer && r.until[i] >= now {
+			n++
+		}
+	}
+	return n
+}
+
 // add remembers id until it expires. It returns false if id is remembered already.
-func (r *ring) add(id string, expires, now time.Time) (first bool, err error) {
+func (r *ring) add(id string, signer Mark, expires, now time.Time) (first bool, err error) {
 	if len(id) != idSize {
 		return false, fmt.Errorf("job id %q has %d characters, not %d", id, len(id), idSize)
 	}
@@ -62,13 +94,18 @@ func (r *ring) add(id string, expires, now time.Time) (first bool, err error) {
 	if _, seen := r.slot[id]; seen {
 		return false, nil
 	}
+	if r.count[signer] >= maxReadsOfOne && r.alive(signer) >= maxReadsOfOne {
+		return false, fmt.Errorf("%w: this host remembers %d reads of this admin that have not expired; try again in a minute", ErrBusy, maxReadsOfOne)
+	}
 	i, ok := r.free()
 	if !ok {
 		return false, fmt.Errorf("%w: %d reads are already remembered; try again in a minute", ErrFull, maxReads)
 	}
-	r.slots.write(i, append(binary.BigEndian.AppendUint64(nil, uint64(expires.Unix()+1)), id...))
-	delete(r.slot, r.id[i])
-	r.id[i], r.until[i], r.slot[id], r.next = id, r.up()+expires.Sub(now)+time.Second, i, i+1
+	body := append(binary.BigEndian.AppendUint64(nil, uint64(expires.Unix()+1)), signer[:]...)
+	r.slots.write(i, append(body, id...))
+	r.empty(i)
+	r.fill(i, id, signer)
+	r.until[i], r.next = r.up()+expires.Sub(now)+time.Second, i+1
 	return true, nil
 }
 
@@ -78,8 +115,8 @@ func (r *ring) remove(id string) {
 	defer r.mu.Unlock()
 	if i, seen := r.slot[id]; seen {
 		r.slots.write(i, nil)
-		delete(r.slot, id)
-		r.id[i], r.until[i] = "", -1
+		r.empty(i)
+		r.until[i] = -1
 	}
 }
 
