@@ -17,6 +17,7 @@ Dots lead down into facts: os.release.major. What looks like a version is compar
 A fact that a host does not have matches nothing, not even !=; "not os=Debian" does hold there.
 Data functions ask the host: service('nginx').status=running, package('openssl').ensure<3.0.17,
 fstat('/etc/hosts').md5=/^d4/. A host that lacks the function does not match, under not either.
+Each needs the right to the read that shows the same: service.status, package.status, fstat.stat.
 
 Host lists:
   --nodes FILE         names one a line (# comments), or JSON as fleet prints it

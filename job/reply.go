@@ -36,6 +36,7 @@ const (
 	ReasonProtocol  Reason = "protocol" // says the client: the host's release does not understand what it speaks
 	ReasonAudit     Reason = "audit"    // what is decided cannot be written down, so nothing is changed
 	ReasonCancelled Reason = "cancelled"
+	ReasonBusy      Reason = "busy" // its signer has as much under way there as one admin may
 )
 
 // Reply is what a node says about a job.

@@ -176,6 +176,7 @@ type fake struct{ d plugin.Declaration }
 func (f fake) Declaration() plugin.Declaration                           { return f.d }
 func (f fake) Run(context.Context, plugin.Call) plugin.Result            { return plugin.Result{State: plugin.OK} }
 func (f withData) Query(context.Context, string) (map[string]any, error) { return nil, nil }
+func (f withData) Reads(string) plugin.Call                              { return plugin.Call{} }
 
 type withData struct{ fake }
 
@@ -269,9 +270,11 @@ func TestBuiltin(t *testing.T) {
 	if !reflect.DeepEqual(s.Declarations(), BuiltinDeclarations()) {
 		t.Error("a node and those without one see different declarations")
 	}
-	for _, name := range []string{"package", "service", "fstat"} {
-		if _, ok := s.DataSource(name); !ok {
-			t.Errorf("no data function %s", name)
+	for name, argument := range map[string]string{"package": "hello", "service": "nginx", "fstat": "/etc/hosts"} {
+		call, ok := s.Reads(name, argument)
+		action, declared := s.Action(name, call.Action)
+		if _, err := action.Check(call.Args); !ok || !declared || action.Kind != plugin.Read || err != nil {
+			t.Errorf("the data function %s shows what %+v does: %t, %t, %v", name, call, ok, declared, err)
 		}
 	}
 	alone, err := WithoutNode(slog.New(slog.DiscardHandler))

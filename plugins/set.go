@@ -57,6 +57,15 @@ func (s *Set) Action(pluginName, action string) (plugin.Action, bool) {
 // Declarations returns what the plugins say of themselves, by name.
 func (s *Set) Declarations() []plugin.Declaration { return slices.Clone(s.declarations) }
 
+// Reads returns the action of the plugin of that name that shows what its data function does.
+func (s *Set) Reads(name, argument string) (plugin.Call, bool) {
+	source, ok := s.DataSource(name)
+	if !ok {
+		return plugin.Call{}, false
+	}
+	return source.Reads(argument), true
+}
+
 // DataSource returns the plugin behind the data function of that name.
 func (s *Set) DataSource(name string) (plugin.DataSource, bool) {
 	source, ok := s.plugins[name].(plugin.DataSource)

@@ -2,6 +2,8 @@ package attack
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"fleet/client"
@@ -80,6 +82,77 @@ func TestAFilterByAnAdminWithoutARole(t *testing.T) {
 				t.Errorf("%s with %s: %+v", action, text, r.Outcomes)
 			}
 		}
+	}
+	shared.stats(t)
+}
+
+// heavy is a filter that asks as many data functions as one may, of files that take a while to read; it selects no host.
+func heavy(t *testing.T) filter.Filter {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "0")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, 16<<20); err != nil {
+		t.Fatal(err)
+	}
+	var f filter.Filter
+	for i := range 16 {
+		path := filepath.Join(dir, fmt.Sprint(i))
+		if i > 0 {
+			if err := os.Link(file, path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Selects = append(f.Selects, fmt.Sprintf("fstat('%s').size=%d", path, map[bool]int{true: 16 << 20}[i < 15]))
+	}
+	return f
+}
+
+// More heavy filters of an admin with every right than a host has room for. They take his share and no more: no job of anybody is
+// dropped unseen, as would happen if they filled the host, and every host answers the honest next job.
+func TestHeavyFiltersOfAnAdminWithRights(t *testing.T) {
+	greedy, web4, f := shared.hire(t, "greedy", "all"), shared.hosts[3], heavy(t)
+	const atOnce, times = 30, 6
+	unseen, dropped := `msg="job dropped, too many at once"`, `msg="job dropped, too many of its signer at once"`
+	before := web4.log.count(unseen)
+	for i := range times {
+		for range atOnce {
+			shared.send(t, job.NodeSubject(web4.id), shared.ping(t, greedy, f))
+		}
+		if err := web4.log.reach(i*atOnce+atOnce/5, dropped, "signer=greedy"); err != nil { // 24 of all run, and some more when these have ended
+			t.Fatal(err)
+		}
+		shared.stats(t)
+	}
+	if n := web4.log.count(unseen); n != before {
+		t.Errorf("%d jobs were dropped unseen", n-before)
+	}
+	c := shared.as(t, greedy)
+	until(t, "greedy is answered again", func() bool {
+		r, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Timeout: patience}, nil)
+		return err == nil && len(r.Outcomes) == len(shared.hosts) && r.Outcomes[3].State == job.OK
+	})
+}
+
+// An admin with every right asks more than his part of what a host remembers of reads: the rest is for others.
+func TestAFloodByAnAdminWithRights(t *testing.T) {
+	chatty, web4 := shared.hire(t, "chatty", "all"), shared.hosts[3]
+	const mine, atOnce = 2048, 20 // what is remembered of one signer
+	done := func() int64 {
+		s := shared.stats(t)[web4.name]
+		return s["jobs_ran"] + s["jobs_unmatched"] + s["jobs_refused"] + s["jobs_overrun"]
+	}
+	for range mine/atOnce + 5 {
+		before := done()
+		for range atOnce {
+			shared.send(t, job.NodeSubject(web4.id), shared.ping(t, chatty, filter.Filter{Facts: []string{"kernel=none"}}))
+		}
+		until(t, "web4 has dealt with them", func() bool { return done() >= before+atOnce })
+	}
+	if err := web4.log.reach(1, `msg="job refused"`, "signer=chatty", "reason=busy"); err != nil {
+		t.Error(err)
 	}
 	shared.stats(t)
 }

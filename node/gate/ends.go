@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 
 	"fleet/job"
 	"fleet/job/filter"
@@ -33,6 +34,31 @@ func (g *Gate) refuse(d Decision, reason job.Reason, format string, args ...any)
 		d.Claimed = false
 	}
 	return g.end(d, Refuse, audit.Refuse)
+}
+
+// limit is how many places a signer may have where this job is to take one.
+func (g *Gate) limit(j job.Job) int {
+	if j.Plugin == "jobs" && j.Action == "cancel" { // or nobody could end what fills his share
+		return maxShare + spare
+	}
+	return maxShare
+}
+
+// crowded is for a job whose signer has his share of this host. A copy is answered by how that one stands, and what is new comes
+// again; only what has come in vain for a while is refused.
+func (g *Gate) crowded(d Decision, now time.Time) Decision {
+	if claim, known := g.Journal.Find(d.known); known {
+		return g.seen(d, claim)
+	}
+	d.Verdict = Later
+	if now.Sub(d.Job.IssuedAt()) < patience {
+		return d
+	}
+	if _, ok := g.shares.take(d.Signer.Key.ID(), maxShare+spare); !ok {
+		return d
+	}
+	defer g.shares.leave(d.Signer.Key.ID())
+	return g.refuse(d, job.ReasonBusy, "%s has %d jobs under way on this host, and no admin may have more; wait until some have ended, or cancel some (fleet job list)", d.Signer.Name, maxShare)
 }
 
 // withoutRight is for a job that no rule can allow here. It has claimed nothing, and its filter is asked nothing but what the

@@ -39,12 +39,16 @@ type Gate struct {
 	DuplicateKey func() string
 	Now          func() time.Time
 	Seal         identity.SealKey // opens the secret arguments of jobs for this host
+
+	shares shares
 }
 
 // Plugins knows the actions of this host.
 type Plugins interface {
 	// Action returns the declaration of an installed action.
 	Action(plugin, action string) (plugin.Action, bool)
+	// Reads returns the action, a read of that plugin, that shows what its data function of the same name does.
+	Reads(plugin, argument string) (plugin.Call, bool)
 }
 
 // Journal remembers which jobs came; see package journal.
@@ -69,6 +73,7 @@ type Verdict int
 
 const (
 	Drop     Verdict = iota // not verified: count and log, never answer
+	Later                   // verified, and its signer has too many jobs here: count and log; it will be sent again
 	Refuse                  // verified, but it may not run here: tell the signer Reason and Message
 	NoMatch                 // verified, and not for this host
 	Seen                    // a copy of one that was claimed before: Claim says how that one stands
@@ -107,10 +112,18 @@ type Decision struct {
 	known journal.Job // the job as the journal knows it
 }
 
-// Passed is a job that may run here, now, once. Only Judge makes one that is not empty.
+// Passed is a job that may run here, now, once. Only Judge makes one that is not empty. It holds a place of its signer's share.
 type Passed struct {
 	plugin, action string
 	args           plugin.Args
+	leave          func()
+}
+
+// Leave says that the job has ended, once.
+func (p Passed) Leave() {
+	if p.leave != nil {
+		p.leave()
+	}
 }
 
 // Call returns what to run. It panics on an empty Passed: nobody has judged it.
@@ -123,7 +136,7 @@ func (p Passed) Call() (pluginName string, call plugin.Call) {
 
 // Judge decides about one signed job, in the steps of the package comment, and writes the decision into the audit. It blocks
 // for the disk, and while a filter asks a data function; ctx bounds the latter.
-func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
+func (g *Gate) Judge(ctx context.Context, signed []byte) (d Decision) {
 	now, roster := g.Now(), g.Roster()
 	// 1. size and strict decoding
 	unverified, err := job.Decode(signed)
@@ -141,46 +154,60 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
 		return g.drop(signed, Forged, fmt.Errorf("job %s: %w", unverified.ID(), err))
 	}
 	action, exists := g.Plugins.Action(j.Plugin, j.Action)
-	d := Decision{Job: j, Hash: unverified.Hash(), Signer: signer, Shown: action.Shown(j.Args)}
+	d = Decision{Job: j, Hash: unverified.Hash(), Signer: signer, Shown: action.Shown(j.Args)}
+	d.Change = j.Mode == job.Run && exists && action.Kind == plugin.Change
+	d.known = g.known(roster, unverified, j, exists)
 	// 4. fleet
 	if j.Fleet != g.Root.ID() {
 		return g.refuse(d, job.ReasonFleet, "job is for fleet %s and this host is in %s", j.Fleet, g.Root.ID())
 	}
-	// 5. time; a copy of a job that came in time is answered by how that one stands, also when the copy is late: nobody may be
+	// 5. share: of this host that one signer may take; what passes keeps its place until it has ended
+	share, ok := g.shares.take(signer.Key.ID(), g.limit(j))
+	if !ok {
+		return g.crowded(d, now)
+	}
+	leave := func() { g.shares.leave(signer.Key.ID()) }
+	defer func() {
+		if d.Verdict != Pass {
+			leave()
+		}
+	}()
+	// 6. time; a copy of a job that came in time is answered by how that one stands, also when the copy is late: nobody may be
 	// told that a job has expired which has run
-	d.Change = j.Mode == job.Run && exists && action.Kind == plugin.Change
-	d.known = g.known(roster, unverified, j, exists)
 	if reason, err := checkTime(j, now); err != nil {
 		if claim, known := g.Journal.Find(d.known); known {
 			return g.seen(d, claim)
 		}
 		return g.refuse(d, reason, "%v", err)
 	}
-	// 6. targets: a list that has not this host needs no memory
+	// 7. targets: a list that has not this host needs no memory
 	if !g.listed(j) {
 		return g.noMatch(d)
 	}
-	// 7. right: who can have none here costs this host no claim, no filter and no data function, and learns nothing by one
+	// 8. right: who can have none here costs this host no claim, no filter and no data function, and learns nothing by one
 	if reach := g.reach(ctx, roster, signer, j, action); reach != policy.Here {
 		return g.withoutRight(d, reach)
 	}
-	// 8. not seen before: only the first of an id goes on, and nothing that was refused
-	if d.Claim, err = g.Journal.Begin(d.known, now); err != nil {
+	// 9. not seen before: only the first of an id goes on, and nothing that was refused
+	if d.Claim, err = g.Journal.Begin(d.known, now); errors.Is(err, journal.ErrBusy) {
+		return g.refuse(d, job.ReasonBusy, "%v", err)
+	}
+	if err != nil {
 		return g.refuse(d, job.ReasonJournal, "%v", err)
 	}
 	if !d.Claim.First {
 		return g.seen(d, d.Claim)
 	}
 	d.Claimed = !d.known.Change
-	// 9. filter
-	match, err := g.selects(ctx, j)
+	// 10. filter
+	match, reason, err := g.selects(ctx, g.asked(roster, signer, unverified, j, share), j)
 	if err != nil {
-		return g.refuse(d, job.ReasonFilter, "%v", err)
+		return g.refuse(d, reason, "%v", err)
 	}
 	if !match {
 		return g.noMatch(d)
 	}
-	// 10. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
+	// 11. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
 	args, badArgs := g.arguments(j, action)
 	public := action.Public(args)
 	if badArgs != nil {
@@ -198,32 +225,32 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
 	if !answer.Allowed {
 		return g.refuse(d, job.ReasonPolicy, "%s", answer.By)
 	}
-	// 11. action exists
+	// 12. action exists
 	if !exists {
 		return g.refuse(d, job.ReasonAction, "this host has no action %s %s", j.Plugin, j.Action)
 	}
-	// 12. arguments
+	// 13. arguments
 	if badArgs != nil {
 		return g.refuse(d, job.ReasonArguments, "%v", badArgs)
 	}
-	// 13. mode: a job in match mode asks only whether it would run
+	// 14. mode: a job in match mode asks only whether it would run
 	if j.Mode == job.Match {
 		return g.end(d, WouldRun, audit.WouldRun)
 	}
-	// 14. claim: that of a change is on disk before it runs
+	// 15. claim: that of a change is on disk before it runs
 	if d.Change {
 		if err := g.Journal.ClaimChange(d.known, now); err != nil {
 			return g.refuse(d, job.ReasonJournal, "%v", err)
 		}
 	}
 	d.Claimed = true
-	// 15. audit: so is its line; a read's only line is written when it has ended
+	// 16. audit: so is its line; a read's only line is written when it has ended
 	if d.Change {
 		if err := g.write(d, audit.Run); err != nil && !g.AuditOptional {
 			return g.refuse(d, job.ReasonAudit, "%v; this host changes nothing until it can: free some space there", err)
 		}
 	}
-	d.Verdict, d.Passed = Pass, Passed{plugin: j.Plugin, action: j.Action, args: args}
+	d.Verdict, d.Passed = Pass, Passed{j.Plugin, j.Action, args, leave}
 	return d
 }
 
@@ -337,28 +364,4 @@ func (g *Gate) known(roster identity.Roster, u job.Unverified, j job.Job, exists
 		ID: j.ID, Signer: journal.MarkOf(j.Signer.Bytes()), Bytes: journal.MarkOf(parts...),
 		Change: j.Mode == job.Run && (!exists || action.Kind == plugin.Change), Issued: j.IssuedAt(), Expires: j.ExpiresAt(),
 	}
-}
-
-// listed reports whether the job's list of targets, if it has one, has this host.
-func (g *Gate) listed(j job.Job) bool {
-	return len(j.Targets) == 0 || slices.Contains(j.Targets, g.Self().ID)
-}
-
-// selects says whether a job that is listed is for this host: all that the signer named must hold.
-func (g *Gate) selects(ctx context.Context, j job.Job) (bool, error) {
-	if j.Planned != 0 && g.Since.After(time.UnixMilli(j.Planned)) {
-		return false, nil // admitted after the plan was made
-	}
-	if j.Filter.IsZero() {
-		return true, nil
-	}
-	m, err := filter.Compile(j.Filter)
-	if err != nil {
-		return false, fmt.Errorf("filter: %w", err)
-	}
-	match, err := m.Match(ctx, g.Host)
-	if err != nil && ctx.Err() != nil {
-		return false, errors.Join(errors.New("filter took too long"), err)
-	}
-	return match, nil // an error without a cause in ctx: a data function cannot answer here, so the host does not match
 }

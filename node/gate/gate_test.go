@@ -88,6 +88,8 @@ func (anything) Action(_, a string) (plugin.Action, bool) {
 	return plugin.Action{Name: a, Kind: kind, Inputs: []plugin.Input{{Name: "service", Type: plugin.String}, {Name: "force", Type: plugin.Boolean, Optional: true}}}, true
 }
 
+func (anything) Reads(string, string) (plugin.Call, bool) { return plugin.Call{}, false }
+
 // job is a good job; change makes it a worse one.
 func (w *world) job(t testing.TB, change func(*job.Job)) []byte {
 	t.Helper()
@@ -129,6 +131,10 @@ func (actions) Action(p, a string) (plugin.Action, bool) {
 	kinds := map[string]plugin.Kind{"service restart": plugin.Change, "service status": plugin.Read, "package purge": plugin.Change, "package status": plugin.Read}
 	kind, ok := kinds[p+" "+a]
 	return plugin.Action{Name: a, Kind: kind, Inputs: []plugin.Input{{Name: "service", Type: plugin.String, Pattern: "[a-z]+"}}}, ok
+}
+
+func (actions) Reads(_, argument string) (plugin.Call, bool) {
+	return plugin.Call{Action: "status", Args: plugin.Args{"service": argument}}, true
 }
 
 type host struct{}
@@ -414,6 +420,7 @@ func TestWithoutAJournalNothingIsChanged(t *testing.T) {
 
 func TestASlowFilterIsRefused(t *testing.T) {
 	w := newWorld(t)
+	w.rules = append(w.rules, identity.Rule{Action: "slow.status"})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d := w.gate.Judge(ctx, w.job(t, func(j *job.Job) { j.Filter = filter.Filter{Selects: []string{"slow('x').a=1"}} }))

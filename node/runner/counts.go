@@ -12,7 +12,7 @@ type Counter int
 const (
 	Ended         Counter = iota // jobs that ended here, by how: a state, NoMatch or WouldRun
 	Refused                      // jobs that verified and were refused, by reason
-	Dropped                      // messages without an answer, by reason (gate.Dropped) or TooMany
+	Dropped                      // messages without an answer, by reason (gate.Dropped), TooMany or TooManyOfOne
 	Replies                      // replies, accepted ones included: Sent or Unsent
 	Repeated                     // copies of jobs, which were answered and not run; by nothing
 	JournalErrors                // results that the journal could not keep; by nothing
@@ -23,8 +23,10 @@ const (
 	NoMatch  = "no match"
 	WouldRun = "would run"
 	TooMany  = "too many at once"
-	Sent     = "sent"
-	Unsent   = "failed"
+
+	TooManyOfOne = "too many of one signer at once"
+	Sent         = "sent"
+	Unsent       = "failed"
 )
 
 // counts are counters since the runner started. The zero value is ready.
@@ -84,9 +86,9 @@ func (r *Runner) Totals() map[string]int64 {
 	return map[string]int64{
 		"jobs_ran":       sum(of[Ended]) - of[Ended][NoMatch] - of[Ended][WouldRun] - of[Ended][string(job.Denied)],
 		"jobs_refused":   of[Ended][string(job.Denied)],
-		"jobs_dropped":   sum(of[Dropped]) - of[Dropped][TooMany],
+		"jobs_dropped":   sum(of[Dropped]) - of[Dropped][TooMany] - of[Dropped][TooManyOfOne],
 		"jobs_unmatched": of[Ended][NoMatch],
 		"jobs_repeated":  of[Repeated][""],
-		"jobs_overrun":   of[Dropped][TooMany],
+		"jobs_overrun":   of[Dropped][TooMany] + of[Dropped][TooManyOfOne],
 	}
 }

@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// maxAtOnce bounds jobs that are judged or run at one time. More are dropped unseen: whoever sent them sends again.
+	// maxAtOnce bounds jobs that are judged or run at one time. More are dropped unseen: whoever sent them sends again. One signer
+	// cannot take them all (node/gate/share.go).
 	maxAtOnce = 64
 	// filterTime bounds how long a filter may ask its data functions.
 	filterTime = 10 * time.Second

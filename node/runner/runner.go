@@ -121,6 +121,11 @@ func (r *Runner) handle(signed []byte) {
 		r.config.Log.Warn("job dropped", logkey.Error, d.Err)
 		return
 	}
+	if d.Verdict == gate.Later {
+		r.counts.add(Dropped, TooManyOfOne)
+		r.config.Log.Warn("job dropped, too many of its signer at once", logkey.Job, d.Job.ID, logkey.Signer, d.Signer.Name)
+		return
+	}
 	a := r.answerTo(d, signed, start)
 	switch d.Verdict {
 	case gate.Refuse:
@@ -133,6 +138,7 @@ func (r *Runner) handle(signed []byte) {
 		r.counts.add(Repeated, "")
 		a.again()
 	case gate.Pass:
+		defer d.Passed.Leave()
 		r.run(a, d.Passed)
 	}
 }

@@ -63,6 +63,9 @@ func (a actions) Action(pluginName, action string) (plugin.Action, bool) {
 	return a[pluginName].Action(action)
 }
 
+// Reads implements gate.Plugins: simulated hosts have no data functions.
+func (actions) Reads(string, string) (plugin.Call, bool) { return plugin.Call{}, false }
+
 // pretend is what a simulated host answers: it looks at nothing and changes nothing, whatever it is asked.
 func pretend(pluginName string, call plugin.Call) plugin.Result {
 	r := plugin.Result{State: plugin.OK, Message: "simulated"}

@@ -14,6 +14,7 @@ import (
 // misbehave does what a host must not, once for each job; copies of the job it ignores.
 func (h *host) misbehave(signed []byte) {
 	d := h.gate.Judge(h.w.acting, signed)
+	defer d.Passed.Leave()
 	if d.Verdict == gate.Drop || !d.Claim.First {
 		return
 	}

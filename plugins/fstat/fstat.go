@@ -91,6 +91,11 @@ func (Plugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
 	return plugin.Result{State: plugin.OK, Message: message, Data: data}
 }
 
+// Reads says that the data function shows what stat does.
+func (Plugin) Reads(path string) plugin.Call {
+	return plugin.Call{Action: "stat", Args: plugin.Args{"path": path}}
+}
+
 // Query answers the data function fstat('/path') with the outputs of stat; what does not apply is nil, such as the
 // checksums of a directory.
 func (p Plugin) Query(ctx context.Context, path string) (map[string]any, error) {

@@ -105,6 +105,11 @@ func (p *Packages) dispatch(ctx context.Context, call plugin.Call) plugin.Result
 	return plugin.Failf("the action %s is declared and has no code", call.Action)
 }
 
+// Reads says that the data function shows what status does.
+func (p *Packages) Reads(name string) plugin.Call {
+	return plugin.Call{Action: "status", Args: plugin.Args{"package": name}}
+}
+
 // Query answers package('name') in filters with the outputs of status. It asks only the database of installed
 // packages. An absent package is an answer (status "absent"), not an error.
 func (p *Packages) Query(ctx context.Context, argument string) (map[string]any, error) {

@@ -160,6 +160,8 @@ func Safely(ctx context.Context, p Plugin, call Call) (r Result) {
 // service('nginx').status. Query looks only and returns the outputs by name; an error means that this host
 // cannot answer, and then the host does not match.
 type DataSource interface {
+	// Reads returns the action of this plugin, a read, that shows what Query does: the filter of an admin who may not run it is refused.
+	Reads(argument string) Call
 	Query(ctx context.Context, argument string) (map[string]any, error)
 }
 

@@ -80,6 +80,11 @@ func (p *Plugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
 	return plugin.Failf("service has no action %q", r.verb)
 }
 
+// Reads says that the data function shows what status does.
+func (p *Plugin) Reads(name string) plugin.Call {
+	return plugin.Call{Action: "status", Args: plugin.Args{"service": name}}
+}
+
 // Query answers the data function service('NAME'): the outputs of status, and the state once more as status.
 // A service that is not there has the status absent. What does not apply is nil, such as the pid of a stopped service.
 func (p *Plugin) Query(ctx context.Context, argument string) (map[string]any, error) {
