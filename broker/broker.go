@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -45,11 +46,15 @@ type Broker struct {
 	presence *presence
 	guests   *guests
 	quota    *quota
+	room     room
+
+	endWatch context.CancelFunc
+	watching sync.WaitGroup
 }
 
 // Start starts a broker and waits until it takes connections. A port that is taken is an error. Stop ends it.
 func Start(ctx context.Context, c Config) (*Broker, error) {
-	b := &Broker{config: c, routes: c.Routes, judged: c.Roster(), presence: newPresence(), guests: newGuests(), quota: newQuota()}
+	b := &Broker{config: c, routes: c.Routes, judged: c.Roster(), presence: newPresence(), guests: newGuests(), quota: newQuota(), room: roomIn(memory())}
 	opts, err := b.options(b.routes)
 	if err != nil {
 		return nil, err
@@ -61,6 +66,9 @@ func Start(ctx context.Context, c Config) (*Broker, error) {
 	log := natsLog{c.Log.With(logkey.Component, "broker"), make(chan string, 1), b.guests, b.quota}
 	b.server.SetLoggerV2(log, false, false, false)
 	b.server.Start()
+	watch, end := context.WithCancel(context.Background()) // until Stop: ctx is for the start only
+	b.endWatch = end
+	b.watching.Go(func() { b.watch(watch) })
 	for !b.server.ReadyForConnections(100 * time.Millisecond) {
 		var reason error
 		select {
@@ -79,6 +87,8 @@ func Start(ctx context.Context, c Config) (*Broker, error) {
 
 // Stop closes all connections and the listeners, and waits until they are closed.
 func (b *Broker) Stop() {
+	b.endWatch()
+	b.watching.Wait()
 	b.server.Shutdown()
 	b.server.WaitForShutdown()
 }
@@ -151,7 +161,7 @@ func (b *Broker) options(routes []string) (*server.Options, error) {
 		Host:       c.Client.Addr().String(), Port: port(c.Client),
 		NoSigs: true, NoLog: false,
 		MaxPayload: job.MaxPayload, MaxControlLine: maxControlLine, MaxSubs: maxSubs, MaxSubTokens: maxSubTokens,
-		MaxPending:   256 << 20, // thousands of replies meet one admin
+		MaxPending: int64(min(maxPending, b.room.pending)), MaxConn: b.room.connections,
 		PingInterval: 15 * time.Second, MaxPingsOut: 3,
 		DisableShortFirstPing: true, // in a storm of connections it meets a handshake and breaks it
 
@@ -202,10 +212,12 @@ func (d *door) Check(conn server.ClientAuthentication) bool {
 		err = p.Token.UsableFrom(addrPort(conn.RemoteAddress()).Addr())
 	}
 	if err != nil {
-		d.quota.warn(d.config.Log, "", "connection refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
+		d.quota.warn(d.config.Log, topic{}, "connection refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
 		return false
 	}
-	d.guests.note(guestOf(conn, p))
+	if !d.admit(guestOf(conn, p)) {
+		return false
+	}
 	// Username stays empty: with one set, every reload disconnects everybody.
 	conn.RegisterUser(&server.User{Permissions: permissions(p), ConnectionDeadline: p.Until})
 	if p.Node != nil {
@@ -233,7 +245,7 @@ func (d *routeDoor) Check(conn server.ClientAuthentication) bool {
 		err = errors.New("only peers run brokers")
 	}
 	if err != nil {
-		d.quota.warn(d.config.Log, "", "route refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
+		d.quota.warn(d.config.Log, topic{}, "route refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
 	}
 	return err == nil
 }

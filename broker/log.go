@@ -64,7 +64,7 @@ func (l natsLog) warn(text string) {
 			g, known = l.guests.who(number)
 		}
 	}
-	l.quota.warn(l.log, g.key, text, g.attrs(known)...)
+	l.quota.warn(l.log, topic{key: g.key}, text, g.attrs(known)...)
 }
 
 // attrs name whose connection a line is about.
@@ -78,8 +78,14 @@ func (g guest) attrs(known bool) []any {
 // quota bounds the log lines that one key can cause, and those that all who have none can cause together.
 type quota struct {
 	mu   sync.Mutex
-	by   map[identity.ID]*allowance
+	by   map[topic]*allowance
 	last time.Time // when those that are full were forgotten
+}
+
+// topic is what has a quota of its own: a flood of one kind of line shall not hide the line that says how it ended.
+type topic struct {
+	key identity.ID // empty: of whoever has none
+	why string      // of the broker's own lines
 }
 
 type allowance struct {
@@ -87,12 +93,11 @@ type allowance struct {
 	left int // lines left out since the last that was written
 }
 
-func newQuota() *quota { return &quota{by: map[identity.ID]*allowance{}} }
+func newQuota() *quota { return &quota{by: map[topic]*allowance{}} }
 
-// warn writes a line, if the key has not used up its quota; key is empty for whoever has none. The next line that is written says
-// how many were left out.
-func (q *quota) warn(log *slog.Logger, key identity.ID, text string, attrs ...any) {
-	if left, ok := q.take(time.Now(), key); ok {
+// warn writes a line, if the quota is not used up. The next line that is written says how many were left out.
+func (q *quota) warn(log *slog.Logger, about topic, text string, attrs ...any) {
+	if left, ok := q.take(time.Now(), about); ok {
 		if left > 0 {
 			attrs = append(attrs, logkey.Omitted, left)
 		}
@@ -100,21 +105,21 @@ func (q *quota) warn(log *slog.Logger, key identity.ID, text string, attrs ...an
 	}
 }
 
-func (q *quota) take(now time.Time, key identity.ID) (left int, ok bool) {
+func (q *quota) take(now time.Time, about topic) (left int, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now.Sub(q.last) > logBurst/logRate*time.Second { // whoever was silent for so long has a full bucket again
 		q.last = now
-		for key, a := range q.by {
+		for about, a := range q.by {
 			if now.Sub(a.at) > logBurst/logRate*time.Second {
-				delete(q.by, key)
+				delete(q.by, about)
 			}
 		}
 	}
-	a := q.by[key]
+	a := q.by[about]
 	if a == nil {
 		a = &allowance{}
-		q.by[key] = a
+		q.by[about] = a
 	}
 	if !a.take(now, 1, logRate, logBurst) {
 		a.left++

@@ -165,8 +165,9 @@ func (m *mesh) host(i int, port string) *host {
 	return h
 }
 
+// env makes hosts of half a gigabyte: what a broker lets others take depends on its memory.
 func (m *mesh) env() []string {
-	return []string{"HOME=" + m.dir, "PATH=" + os.Getenv("PATH"), "FLEET_HOME=" + m.home(), "FLEET_CONFIG=" + filepath.Join(m.dir, "fleet.toml")}
+	return []string{"GOMEMLIMIT=512MiB", "HOME=" + m.dir, "PATH=" + os.Getenv("PATH"), "FLEET_HOME=" + m.home(), "FLEET_CONFIG=" + filepath.Join(m.dir, "fleet.toml")}
 }
 
 // fleet runs a command of the admin's.

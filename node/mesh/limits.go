@@ -21,6 +21,17 @@ const (
 	linger = drainFor + 2*time.Second
 )
 
+// What waits for an answer. Each kind of question has a queue of its own, so a flood of one delays no other.
+const (
+	// maxQuestions is how many questions of one kind wait at one node beside a broker; further ones are dropped, and asked again by
+	// whoever still wants to know. All hosts of a large fleet may ask for documents at once.
+	maxQuestions = 4096
+	// maxAdmissions is the same for hosts that ask to be admitted: each takes more than a millisecond, and asks again by itself.
+	maxAdmissions = 512
+	// maxQuestionBytes bounds them in bytes; a document has 256 KiB at most.
+	maxQuestionBytes = 16 << 20
+)
+
 // A host that does not gossip.
 const (
 	// askEvery is how often it asks how the mesh stands; each time up to half of it later, so that thousands do not ask at once.

@@ -55,6 +55,9 @@ func (l *loop) listen(nc *nats.Conn) (jobs []*nats.Subscription, err error) {
 func (l *loop) serve() {
 	var failed error
 	add := func(s *nats.Subscription, err error) {
+		if err == nil {
+			err = s.SetPendingLimits(queueOf(s.Subject), maxQuestionBytes)
+		}
 		if err != nil {
 			failed = errors.Join(failed, err)
 			return
@@ -87,6 +90,14 @@ func (l *loop) serve() {
 		return
 	}
 	l.m.shown.serves.Store(true)
+}
+
+// queueOf is how many questions of that kind may wait.
+func queueOf(subject string) int {
+	if subject == job.JoinSubject("*") {
+		return maxAdmissions
+	}
+	return maxQuestions
 }
 
 // stopServing ends the services. Those of a connection that drains or is closed end by themselves.
