@@ -9,6 +9,7 @@ import (
 	"fleet/plugins"
 	"fleet/plugins/answers"
 	"fleet/plugins/plugin"
+	"fleet/policy"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -20,11 +21,13 @@ func canVerb() verb {
 		name: "can", group: groupLearn, brief: "ask hosts whether an admin may run an action, and which rule decides", takes: "NAME PLUGIN ACTION [ARGUMENT...]", atLeast: 3, atMost: -1,
 		about: []string{
 			"Asks the matching hosts whether the admin NAME may run the action there; nothing is run. They decide as they would for the job itself: by the roster and their own " + policyPath + ". NAME must be exactly as in fleet admin list.",
+			"With token as the plugin, its action is a role of hosts and the arguments are labels: the newest roster answers whether NAME may create such join tokens.",
 			"Rules about shares of the fleet assume a job for all matching hosts. The exit code is 7 if a host would refuse.",
 		},
 		examples: []example{
 			{"fleet can alice service restart service=nginx -I web1", "on one host"},
 			{"fleet can alice package update openssl -W env=prod", "on all hosts that match"},
+			{"fleet can alice token member env=dev", "create a join token for members with this label"},
 		},
 		flags:   append(hostFlags(), append(quietly("every output of every host"), connectionFlags()...)...),
 		endings: askEndings,
@@ -34,6 +37,9 @@ func canVerb() verb {
 
 func (e *env) can(in *ucli.Context) error {
 	words := in.Args().Slice()
+	if words[1] == policy.TokenPlugin {
+		return e.canCreate(in, words)
+	}
 	change, args, err := e.canArgs(words)
 	if err != nil {
 		return err

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"fleet/plugins"
+	"fleet/policy"
+
 	ucli "github.com/urfave/cli/v2"
 )
 
@@ -90,12 +93,28 @@ func valuesOf(name string) (words []string, files, dirs bool) {
 		return []string{"ok", "all", "failed"}, false, false
 	case flagSort:
 		return []string{"name", "time", "state"}, false, false
+	case flagAction:
+		return ruleActions(), false, false
 	case flagHome:
 		return nil, false, true
 	case flagNodes, flagKey, flagConfig, "inventory":
 		return nil, true, false
 	}
 	return nil, false, false
+}
+
+// ruleActions are the actions that a role's rule can name; patterns with * are left out, for a shell would look for files.
+func ruleActions() []string {
+	var list []string
+	for _, d := range plugins.BuiltinDeclarations() {
+		for _, a := range d.Actions {
+			list = append(list, d.Name+"."+a.Name)
+		}
+	}
+	for _, role := range policy.TokenRoles() {
+		list = append(list, policy.TokenPlugin+"."+string(role))
+	}
+	return list
 }
 
 // valuedFlags are all flags that take a value, each once.

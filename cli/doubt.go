@@ -6,12 +6,16 @@ import (
 	"strings"
 
 	"fleet/plugins/plugin"
+	"fleet/policy"
 )
 
 // doubts are what looks like a slip in a rule's action, PLUGIN.ACTION with * on either side, and its arguments: names that
 // no plugin known here has. Hosts may have other plugins, so they are only warnings.
 func (e *env) doubts(action string, args []string) (list []string) {
 	p, a, _ := strings.Cut(action, ".")
+	if p == policy.TokenPlugin {
+		return nil // see policy.CheckTokenRule
+	}
 	var inputs []plugin.Input
 	var names, actions []string
 	for _, d := range e.declarations {
@@ -27,7 +31,7 @@ func (e *env) doubts(action string, args []string) (list []string) {
 	}
 	switch {
 	case p != "*" && !slices.Contains(names, p):
-		return []string{doubt(fmt.Sprintf("there is no built-in plugin %q", p), p, names)}
+		return []string{doubt(fmt.Sprintf("there is no built-in plugin %q", p), p, append(names, policy.TokenPlugin))}
 	case a != "*" && !slices.Contains(actions, a):
 		what := fmt.Sprintf("no built-in plugin has an action %q", a)
 		if p != "*" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"fleet/internal/trustedfile"
 	"fleet/policy"
@@ -52,6 +53,10 @@ func (e *env) policyCheck(name string) error {
 		return usagef("other users can write to %s (mode %04o), so hosts would reject it", name, info.Mode().Perm()).with("chmod go-w " + name)
 	}
 	for _, n := range f.Names() {
+		if strings.HasPrefix(n.Action, policy.TokenPlugin+".") {
+			e.note("warning: %s:%d: the rule has no effect on tokens: they are a right of roles alone (fleet role allow)", name, n.Line)
+			continue
+		}
 		for _, doubt := range e.doubts(n.Action, n.Args) {
 			e.note("warning: %s:%d: %s", name, n.Line, doubt)
 		}

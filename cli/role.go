@@ -41,12 +41,14 @@ func roleVerb() verb {
 				about: []string{
 					"Needs the root key. A job fits the rule if the action, every argument, the hosts and the time all match. What you leave out matches anything.",
 					"--hosts is an expression as for -S over the labels from a host's join token, which the host cannot change. Facts are not used.",
+					"The actions token.member, token.ephemeral and token.peer are the rights to create join tokens of that role, looked at when a host joins. --hosts is then over the labels that the token gives; --arg and a second key do not apply. *.* includes them, but with --hosts not token.peer: the whole fleet trusts a peer, whatever its labels.",
 					"A time is 2026-12-24, '2026-12-24 18:00' (in this machine's time zone), RFC 3339, or a duration from now such as 8h or 30d.",
 				},
 				examples: []example{
 					{"fleet role allow ops --action service.*", "all service actions, on every host"},
 					{"fleet role allow web --action service.restart --arg service=nginx --hosts env=prod", "only nginx, only on those hosts"},
 					{"fleet role allow night --action package.update --until 8h", "for the next eight hours"},
+					{"fleet role allow dev --action token.member --hosts env=dev", "join tokens for members with the label env=dev"},
 					{"fleet role allow ops --action package.* --second-key-above 20", "jobs for more than 20 % of the fleet need a second signature"},
 				},
 				flags: append([]ucli.Flag{
@@ -126,7 +128,7 @@ func parseRule(in *ucli.Context, now time.Time) (r identity.Rule, err error) {
 		r.Args[k] = v
 	}
 	r.Hosts = in.String(flagHosts)
-	if err := policy.CheckRule(r); err != nil {
+	if err := policy.CheckHosts(r.Hosts); err != nil {
 		return r, usagef("--hosts: %w", err).with(hintFilters)
 	}
 	for _, t := range []struct {
@@ -156,6 +158,9 @@ func parseRule(in *ucli.Context, now time.Time) (r identity.Rule, err error) {
 			return r, usagef("--second-key-above: %q is not a percentage from 0 to 99", in.String(flagSecondKeyAbove))
 		}
 		r.Second = uint8(n) + 1
+	}
+	if err := policy.CheckTokenRule(r); err != nil {
+		return r, usagef("%w", err)
 	}
 	return r, nil
 }

@@ -24,6 +24,7 @@ func tokenVerb() verb {
 			name: "create", brief: "create a join token and print it",
 			about: []string{
 				"Signs a join token with your admin key. Nothing is sent and no broker is needed. The token is secret: keep it in files with mode 0600.",
+				"Your roles must allow it (token.member, token.ephemeral, token.peer; see fleet role allow --help) when a host joins. A token that they do not allow now is not created.",
 				"A host admitted with the token gets its role and labels. Labels are attested: the host's own facts cannot override them.",
 			},
 			examples: []example{
@@ -39,7 +40,7 @@ func tokenVerb() verb {
 				keyFlag(),
 				passphraseFileFlag(),
 			}, homeFlags()...),
-			endings: []ending{endFault},
+			endings: []ending{endFault, endRefused},
 			do:      func(e *env, in *ucli.Context) error { return e.createToken(in) },
 		}, listTokensVerb(), revokeTokenVerb()},
 	}
@@ -59,19 +60,18 @@ func (e *env) createToken(in *ucli.Context) error {
 		return err
 	}
 	now := time.Now()
-	r := identity.Record{Role: identity.Member, Labels: map[string]string{}, Networks: in.StringSlice(flagNetwork), Created: now, Expires: now.Add(life)}
+	r := identity.Record{Role: identity.Member, Networks: in.StringSlice(flagNetwork), Created: now, Expires: now.Add(life)}
 	if in.IsSet(flagRole) {
 		r.Role = identity.Role(in.String(flagRole))
 	}
-	for _, l := range in.StringSlice(flagLabel) {
-		name, value, ok := strings.Cut(l, "=")
-		if _, twice := r.Labels[name]; !ok || name == "" || value == "" || twice {
-			return usagef("--label: %q is not NAME=VALUE, or is given twice", l)
-		}
-		r.Labels[name] = value
+	if r.Labels, err = parseLabels("--label: ", in.StringSlice(flagLabel)); err != nil {
+		return err
 	}
 	c, err := o.config()
 	if err != nil {
+		return err
+	}
+	if err := e.mayCreate(in.Context, o, c, r); err != nil {
 		return err
 	}
 	t, err := identity.NewToken(c.Root, c.Key, r, c.Brokers)

@@ -8,6 +8,7 @@ import (
 	"fleet/identity"
 	"fleet/internal/logkey"
 	"fleet/job"
+	"fleet/policy"
 )
 
 // admit answers one request to be admitted. The connection it came over has proven the token already; here it is
@@ -23,6 +24,9 @@ func (n *Node) admit(raw []byte) []byte {
 	log := n.log.With(logkey.Name, who.Name, logkey.Node, who.ID, logkey.Token, record.ID())
 	// The networks of the token were checked by the broker that saw the connection.
 	err = record.Usable(roster, now)
+	if err == nil {
+		err = policy.MayAdmit(roster, record, now)
+	}
 	if err == nil {
 		err = n.nameIsFree(who.Name, who.ID)
 	}

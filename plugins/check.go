@@ -9,10 +9,14 @@ import (
 	"fleet/plugins/plugin"
 )
 
+// tokenRights stands in rules where an action has its plugin, for the rights to create join tokens.
+const tokenRights = "token"
+
 // check says what is wrong with a declaration, all of it at once.
 func check(d plugin.Declaration) error {
 	c := checker{where: "plugin " + d.Name}
 	c.word("its name", d.Name)
+	c.must(d.Name != tokenRights, "has a name that stands in rules for the rights to create tokens")
 	c.must(d.Description != "", "has no description")
 	c.must(d.Timeout > 0, "has no time limit")
 	c.must(len(d.Actions) > 0, "has no action")

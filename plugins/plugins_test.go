@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fleet/plugins/plugin"
+	"fleet/policy"
 )
 
 // tool is a declaration with one of everything.
@@ -213,6 +214,7 @@ func TestNewRefuses(t *testing.T) {
 		err   string
 	}{
 		{func(d *plugin.Declaration) { d.Name = "Tool" }, `plugin Tool cannot use "Tool" as its name`},
+		{func(d *plugin.Declaration) { d.Name = policy.TokenPlugin }, "plugin token has a name that stands in rules for the rights to create tokens"},
 		{func(d *plugin.Declaration) { d.Name = "" }, `cannot use "" as its name`},
 		{func(d *plugin.Declaration) { d.Description = "" }, "plugin tool has no description"},
 		{func(d *plugin.Declaration) { d.Timeout = 0 }, "plugin tool has no time limit"},

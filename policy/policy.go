@@ -63,6 +63,9 @@ func needsSecond(second uint8, q Question) bool {
 
 // fits reports whether all that a roster rule names holds.
 func fits(ctx context.Context, rule identity.Rule, q Question) bool {
+	if q.Plugin == TokenPlugin && !coversToken(rule, q.Action) {
+		return false
+	}
 	return fitsAction(rule.Action, q) && fitsArgs(rule.Args, q.Args) && fitsTime(rule, q) && fitsLabels(ctx, rule, q)
 }
 
@@ -140,15 +143,13 @@ func (l labelled) Data(_ context.Context, function, _ string) (map[string]any, e
 	return nil, fmt.Errorf("a rule cannot use %s()", function)
 }
 
-// CheckRule says what is wrong with a rule that somebody wants to put into the roster.
-func CheckRule(r identity.Rule) error {
-	if r.Hosts == "" {
+// CheckHosts says what is wrong with an expression over hosts that somebody wants to put into a rule of the roster.
+func CheckHosts(expression string) error {
+	if expression == "" {
 		return nil
 	}
-	if _, err := filter.Compile(filter.Filter{Selects: []string{r.Hosts}}); err != nil {
-		return fmt.Errorf("hosts: %w", err)
-	}
-	return nil
+	_, err := filter.Compile(filter.Filter{Selects: []string{expression}})
+	return err
 }
 
 // Describe says a rule in one line.
@@ -157,7 +158,10 @@ func Describe(r identity.Rule) string {
 	for _, name := range sortedKeys(r.Args) {
 		s += " " + name + "=" + r.Args[name]
 	}
-	if r.Hosts != "" {
+	switch {
+	case r.Hosts != "" && aboutTokens(r):
+		s += " with labels " + r.Hosts
+	case r.Hosts != "":
 		s += " on hosts with " + r.Hosts
 	}
 	const day = "2006-01-02 15:04 UTC"

@@ -25,6 +25,12 @@ func (m *mesh) join(t *testing.T, token identity.Token, name string, key identit
 	} else {
 		defer nc.Close()
 	}
+	return joinOver(t, nc, token, name, key)
+}
+
+// joinOver asks over a connection of whoever's.
+func joinOver(t *testing.T, nc *nats.Conn, token identity.Token, name string, key identity.PrivateKey[identity.Node]) (identity.Admission, error) {
+	t.Helper()
 	j, err := identity.NewJoiner(identitytest.Statement(t, token, key, name, time.Now()), key, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +64,14 @@ func (m *mesh) newToken(t *testing.T, r identity.Record) identity.Token {
 func (m *mesh) notAdmitted(t *testing.T, token identity.Token, name, reason string) {
 	t.Helper()
 	key := identity.NewKey[identity.Node]()
-	if _, err := m.join(t, token, name, key); !errors.Is(err, identity.ErrRefused) {
+	_, err := m.join(t, token, name, key)
+	m.refusedToAdmit(t, err, token, name, key, reason)
+}
+
+// refusedToAdmit shows that err says so, and that a peer logged and audited it.
+func (m *mesh) refusedToAdmit(t *testing.T, err error, token identity.Token, name string, key identity.PrivateKey[identity.Node], reason string) {
+	t.Helper()
+	if !errors.Is(err, identity.ErrRefused) {
 		t.Errorf("the fleet says: %v", err)
 	}
 	until(t, "a peer logs the refusal", func() bool {
