@@ -73,7 +73,7 @@ func (g *Gate) withoutRight(d Decision, reach policy.Reach) Decision {
 		if err == nil && !m.Could(g.Host.Name(), g.Self().Labels) {
 			return g.noMatch(d)
 		}
-		where = " on this host"
+		where = " here"
 	}
 	roles := cmp.Or(strings.Join(d.Signer.Roles, ", "), "none")
 	d.By = fmt.Sprintf("no role of %s allows %s.%s%s (roles: %s)", d.Signer.Name, d.Job.Plugin, d.Job.Action, where, roles)

@@ -76,6 +76,25 @@ func TestOneSignerHasAShare(t *testing.T) {
 	}
 }
 
+// An admin whose reads this host remembers as many as it may is told so, and another's are answered.
+func TestOneSignerHasAShareOfTheMemory(t *testing.T) {
+	w := newWorld(t)
+	last := Decision{Verdict: Pass}
+	for n := 0; last.Verdict == Pass && n < 8192; n++ {
+		last = w.gate.Judge(t.Context(), w.job(t, status))
+		last.Passed.Leave()
+	}
+	if last.Verdict != Refuse || last.Reason != job.ReasonBusy || !strings.Contains(last.Message, "remembers 4096 reads of this admin") {
+		t.Errorf("ann's: %v %s %q", last.Verdict, last.Reason, last.Message)
+	}
+	if d := w.gate.Judge(t.Context(), w.by(t, w.second, status)); d.Verdict != Pass {
+		t.Errorf("ben's: %v %q", d.Verdict, d.Message)
+	}
+	if d := w.gate.Judge(t.Context(), w.job(t, nil)); d.Verdict != Pass {
+		t.Errorf("ann's change: %v %q", d.Verdict, d.Message)
+	}
+}
+
 // Whatever the verdict, but for what runs: no place stays taken.
 func TestNoVerdictKeepsAPlace(t *testing.T) {
 	w := newWorld(t)

@@ -7,8 +7,8 @@
 //   - changes are written to an embedded database (bbolt) and are on disk (fsync) before ClaimChange returns. Their results are
 //     written there too and answer later copies of the job. A claim that cannot be written is refused: on a full disk
 //     nothing is changed.
-//   - reads are written to a ring of fixed size that was allocated when the host was admitted, a quarter
-//     of it at most for one signer. That needs no room, so that a
+//   - reads are written to a ring of fixed size that was allocated when the host was admitted, half of
+//     it at most for one signer. That needs no room, so that a
 //     host with a full disk can still be looked at, and no fsync, so that a question costs no disk access. It survives
 //     the end of the process. It may not survive a crash of the whole machine; therefore a read that is older than this
 //     machine has been up is refused.
