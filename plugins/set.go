@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,6 +53,14 @@ func (s *Set) Action(pluginName, action string) (plugin.Action, bool) {
 		return plugin.Action{}, false
 	}
 	return p.Declaration().Action(action)
+}
+
+// Names says under which names this host knows what an argument names; see plugin.Namer.
+func (s *Set) Names(ctx context.Context, pluginName, action, input, value string) (own, other []string, err error) {
+	if namer, ok := s.plugins[pluginName].(plugin.Namer); ok {
+		return namer.Names(ctx, action, input, value)
+	}
+	return []string{value}, nil, nil
 }
 
 // Declarations returns what the plugins say of themselves, by name.

@@ -3,7 +3,7 @@
 // Two documents decide. The roster, signed by the root key, says what each role allows, on hosts with which attested
 // labels. The host's own file (/etc/fleet/policy.toml) takes precedence and may allow more or less: its first rule that
 // matches wins; if none matches, its default is to defer to the roster, or to deny. What neither allows is denied, and
-// every answer names the line that decided.
+// every answer names the line that decided. Arguments are compared by what the plugin would act on (args.go).
 //
 // It answers a second one, by the roster alone: may this admin let hosts in with such a token (Token)?
 //

@@ -179,10 +179,14 @@ func (f File) Rules() int { return len(f.rules) }
 // Decide decides by the host's file and, where it defers, by the roster's answer.
 func (f File) Decide(ctx context.Context, q Question, roster func() Answer) Answer {
 	for _, r := range f.rules {
-		if !r.fits(ctx, q) {
+		fits, err := r.fits(ctx, q)
+		by := fmt.Sprintf("%s:%d", f.name, r.line)
+		if err != nil {
+			return Answer{By: fmt.Sprintf("%s: %v", by, err)}
+		}
+		if !fits {
 			continue
 		}
-		by := fmt.Sprintf("%s:%d", f.name, r.line)
 		if r.allow && needsSecond(r.second, q) {
 			return Answer{Waits: true, By: by}
 		}
@@ -194,8 +198,18 @@ func (f File) Decide(ctx context.Context, q Question, roster func() Answer) Answ
 	return roster()
 }
 
-func (r hostRule) fits(ctx context.Context, q Question) bool {
-	return r.concerns(q) && fitsArgs(r.args, q.Args) && (r.when == "" || holds(ctx, r.when, q.Facts, !r.allow))
+// fits reports whether all that the rule names holds. With an error only the arguments are in doubt: then nothing is allowed, since a
+// later rule may allow what this one would have kept away. A rule that asks for a second key does so under each name of the thing,
+// and allows, once there is one, under its own.
+func (r hostRule) fits(ctx context.Context, q Question) (bool, error) {
+	if !r.concerns(q) {
+		return false, nil
+	}
+	fits, err := fitsArgs(ctx, r.args, q, !r.allow || needsSecond(r.second, q))
+	if (fits || err != nil) && r.when != "" && !holds(ctx, r.when, q.Facts, !r.allow) {
+		return false, nil
+	}
+	return fits, err
 }
 
 // concerns reports whether the rule is about this signer and this action.

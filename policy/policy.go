@@ -16,12 +16,15 @@ type Question struct {
 	Signer         identity.AdminEntry
 	Plugin, Action string
 	Change         bool
-	Args           map[string]any    // as checked, defaults filled in
-	Labels         map[string]string // the host's, attested
-	Facts          filter.Host       // what the host reports of itself; only the host's own file may ask it
-	Now            time.Time
-	Share          float64 // of the fleet that the job is for, in percent
-	CoSigned       bool    // a second admin signed the job too
+	Args           map[string]any // as checked, defaults filled in
+	// Spellings says under which names the host knows what the argument input with this value names: its own, the one that the
+	// plugin uses first, and others. nil: each value is its only name. Rules are compared by it, see fitsArgs.
+	Spellings func(ctx context.Context, input, value string) (own, other []string, err error)
+	Labels    map[string]string // the host's, attested
+	Facts     filter.Host       // what the host reports of itself; only the host's own file may ask it
+	Now       time.Time
+	Share     float64 // of the fleet that the job is for, in percent
+	CoSigned  bool    // a second admin signed the job too
 }
 
 // Answer is the decision and the line that gave it.
@@ -35,13 +38,18 @@ type Answer struct {
 // Roster decides by the roster alone.
 func Roster(ctx context.Context, r identity.Roster, q Question) Answer {
 	waits := Answer{}
+	var doubt error
 	for _, role := range r.Roles {
 		if !slices.Contains(q.Signer.Roles, role.Name) {
 			continue
 		}
 		for i, rule := range role.Rules {
 			by := fmt.Sprintf("role %s, rule %d: %s", role.Name, i+1, Describe(rule))
-			if !fits(ctx, rule, q) {
+			fits, err := fits(ctx, rule, q)
+			if err != nil {
+				doubt = err
+			}
+			if !fits {
 				continue
 			}
 			if needsSecond(rule.Second, q) {
@@ -54,19 +62,26 @@ func Roster(ctx context.Context, r identity.Roster, q Question) Answer {
 	if waits.Waits {
 		return waits
 	}
-	return Answer{By: fmt.Sprintf("no role of %s allows %s.%s here with these arguments (roles: %s)", q.Signer.Name, q.Plugin, q.Action, strings.Join(q.Signer.Roles, ", "))}
+	by := fmt.Sprintf("no role of %s allows %s.%s here with these arguments (roles: %s)", q.Signer.Name, q.Plugin, q.Action, strings.Join(q.Signer.Roles, ", "))
+	if doubt != nil {
+		by += fmt.Sprintf("; one might, but %v", doubt)
+	}
+	return Answer{By: by}
 }
 
 func needsSecond(second uint8, q Question) bool {
 	return second > 0 && !q.CoSigned && q.Share > float64(second-1)
 }
 
-// fits reports whether all that a roster rule names holds.
-func fits(ctx context.Context, rule identity.Rule, q Question) bool {
+// fits reports whether all that a roster rule names holds. With an error it does not: roster rules only allow.
+func fits(ctx context.Context, rule identity.Rule, q Question) (bool, error) {
 	if q.Plugin == TokenPlugin && !coversToken(rule, q.Action) {
-		return false
+		return false, nil
 	}
-	return fitsAction(rule.Action, q) && fitsArgs(rule.Args, q.Args) && fitsTime(rule, q) && fitsLabels(ctx, rule, q)
+	if !fitsAction(rule.Action, q) || !fitsTime(rule, q) || !fitsLabels(ctx, rule, q) {
+		return false, nil
+	}
+	return fitsArgs(ctx, rule.Args, q, false)
 }
 
 func fitsTime(rule identity.Rule, q Question) bool {
@@ -81,17 +96,6 @@ func fitsLabels(ctx context.Context, rule identity.Rule, q Question) bool {
 func fitsAction(pattern string, q Question) bool {
 	p, a, ok := strings.Cut(pattern, ".")
 	return ok && (p == "*" || p == q.Plugin) && (a == "*" || a == q.Action)
-}
-
-// fitsArgs reports whether each argument named is there and has the value. What is not named may be anything.
-func fitsArgs(want map[string]string, args map[string]any) bool {
-	for name, pattern := range want {
-		v, ok := args[name]
-		if !ok || !glob(pattern, fmt.Sprint(v)) {
-			return false
-		}
-	}
-	return true
 }
 
 // glob matches text against a pattern in which "*" stands for any text.

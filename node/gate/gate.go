@@ -49,6 +49,9 @@ type Plugins interface {
 	Action(plugin, action string) (plugin.Action, bool)
 	// Reads returns the action, a read of that plugin, that shows what its data function of the same name does.
 	Reads(plugin, argument string) (plugin.Call, bool)
+
+	// Names says under which names this host knows what an argument names; see plugin.Namer.
+	Names(ctx context.Context, plugin, action, input, value string) (own, other []string, err error)
 }
 
 // Journal remembers which jobs came; see package journal.
@@ -298,7 +301,24 @@ func (g *Gate) coSigners(ctx context.Context, roster identity.Roster, u job.Unve
 func (g *Gate) question(signer identity.AdminEntry, j job.Job, action plugin.Action) policy.Question {
 	return policy.Question{
 		Signer: signer, Plugin: j.Plugin, Action: j.Action, Change: action.Kind == plugin.Change,
-		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100,
+		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100, Spellings: g.spellings(j),
+	}
+}
+
+// spellings asks the plugin once for each value, and only for those that a rule names: it may have to ask the init system.
+func (g *Gate) spellings(j job.Job) func(ctx context.Context, input, value string) (own, other []string, err error) {
+	type answer struct {
+		own, other []string
+		err        error
+	}
+	known := map[[2]string]answer{}
+	return func(ctx context.Context, input, value string) (own, other []string, err error) {
+		a, asked := known[[2]string{input, value}]
+		if !asked {
+			a.own, a.other, a.err = g.Plugins.Names(ctx, j.Plugin, j.Action, input, value)
+			known[[2]string{input, value}] = a
+		}
+		return a.own, a.other, a.err
 	}
 }
 

@@ -80,6 +80,10 @@ func (w *world) restart() {
 // anything is a host that has every action, with whatever arguments.
 type anything struct{}
 
+func (anything) Names(_ context.Context, _, _, input, value string) (own, other []string, err error) {
+	return namesOf(input, value)
+}
+
 func (anything) Action(_, a string) (plugin.Action, bool) {
 	kind := plugin.Change
 	if a == "status" {
@@ -126,6 +130,27 @@ func TestTheFleetIsCountedForTargetsOnly(t *testing.T) {
 }
 
 type actions struct{}
+
+func (actions) Names(_ context.Context, _, _, input, value string) (own, other []string, err error) {
+	return namesOf(input, value)
+}
+
+// namesOf has one service with two names, sshd and its alias ssh, and one that this host cannot tell.
+func namesOf(input, value string) (own, other []string, err error) {
+	switch {
+	case input != "service":
+		return []string{value}, nil, nil
+	case value == "lost":
+		return nil, nil, errors.New("systemd does not answer")
+	case value == "sshd" || value == "ssh.service" || value == "sshd.service":
+		value = "ssh"
+	}
+	if value == "ssh" {
+		other = []string{"sshd.service", "sshd"}
+	}
+	value = strings.TrimSuffix(value, ".service")
+	return []string{value + ".service", value}, other, nil
+}
 
 func (actions) Action(p, a string) (plugin.Action, bool) {
 	kinds := map[string]plugin.Kind{"service restart": plugin.Change, "service status": plugin.Read, "package purge": plugin.Change, "package status": plugin.Read}

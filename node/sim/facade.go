@@ -66,6 +66,11 @@ func (a actions) Action(pluginName, action string) (plugin.Action, bool) {
 // Reads implements gate.Plugins: simulated hosts have no data functions.
 func (actions) Reads(string, string) (plugin.Call, bool) { return plugin.Call{}, false }
 
+// Names implements gate.Plugins: simulated services and packages have no aliases.
+func (actions) Names(_ context.Context, _, _, _, value string) (own, other []string, err error) {
+	return []string{value}, nil, nil
+}
+
 // pretend is what a simulated host answers: it looks at nothing and changes nothing, whatever it is asked.
 func pretend(pluginName string, call plugin.Call) plugin.Result {
 	r := plugin.Result{State: plugin.OK, Message: "simulated"}

@@ -111,9 +111,13 @@ func (p Plugin) Query(ctx context.Context, path string) (map[string]any, error) 
 	return data, nil
 }
 
+func clean(path string) bool {
+	return len(path) <= maxPath && filepath.IsAbs(path) && filepath.Clean(path) == path && !strings.ContainsRune(path, 0)
+}
+
 // stat looks at one path. An error means that this host cannot tell; an absent file is no error.
 func stat(ctx context.Context, path string) (map[string]any, error) {
-	if len(path) > maxPath || !filepath.IsAbs(path) || filepath.Clean(path) != path || strings.ContainsRune(path, 0) {
+	if !clean(path) {
 		return nil, fmt.Errorf("fstat needs an absolute path without . and .., of at most %d bytes, not %.64q", maxPath, path)
 	}
 	data := map[string]any{"name": path, "output": "absent", "present": false}

@@ -32,13 +32,15 @@ func (a apt) offers(ctx context.Context, name string) (offer, error) {
 	return p.offer, err
 }
 
-// policy asks for one package, which apt may call by another name: libc6:amd64 is libc6 to it.
+// policy asks for one package, which apt may call by another name: libc6:amd64 is libc6 to it. Where there is none of that name, apt
+// takes it for a regular expression and tells of every package that it fits: these are not the one.
 func (a apt) policy(ctx context.Context, name string) (policy, error) {
 	all, err := a.policies(ctx, name)
-	for _, p := range all {
+	if p, ok := all[name]; ok {
 		return p, err
 	}
-	return policy{}, err
+	base, _, _ := strings.Cut(name, ":")
+	return all[base], err
 }
 
 func (a apt) policies(ctx context.Context, names ...string) (map[string]policy, error) {

@@ -49,10 +49,7 @@ func (d dnf) available(ctx context.Context, name string, options ...string) ([]e
 
 // asked is false for a package that repoquery found only because it provides the name, and for another architecture's.
 func asked(name string, p pkg) bool {
-	if foreign(p.arch) && !strings.HasSuffix(name, "."+p.arch) {
-		return false
-	}
-	return name == p.name || strings.HasPrefix(name, p.name+".") || strings.HasPrefix(name, p.name+"-")
+	return named(name, p) && (!foreign(p.arch) || strings.HasSuffix(name, "."+p.arch))
 }
 
 func (d dnf) providers(ctx context.Context, name string) ([]string, error) {

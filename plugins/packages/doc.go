@@ -15,6 +15,7 @@
 //	dnfhold.go      what versionlock, exclude= and modules hide from dnf and yum
 //	yum.go          yum's tables, since it has no repoquery
 //	rpm.go          the queries that dnf, yum and zypper share
+//	spellings.go    which names mean the same package, for rules of policy
 //	rows.go         which lines of a program's output are rows
 //	detect.go       which manager this host uses
 //	exec.go         how programs are run: argv only, fixed environment, own process group, bounded output

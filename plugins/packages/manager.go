@@ -23,6 +23,9 @@ type database interface {
 	provider() string // "apt", "dnf", ...
 	query(ctx context.Context, name string) (pkg, error)
 	list(ctx context.Context) ([]pkg, error)
+	// spellings are the names of the package that query would answer for, the one that stands for it first, and others: names of
+	// packages that it may mean. It is for rules of policy, and may not take long.
+	spellings(ctx context.Context, name string) (own, other []string, err error)
 }
 
 // repositories know what could be installed, by the lists of the last refresh.

@@ -140,13 +140,14 @@ func TestRPMPicksOneOfSeveral(t *testing.T) {
 	multilib := "openssl-libs\t1\t3.0.7\t27.el9\ti686\t1700000000\nopenssl-libs\t1\t3.0.7\t27.el9\tx86_64\t1700000000\n"
 	kernels := "kernel\t0\t5.14.0\t362.8.1.el9_3\tx86_64\t1700000900\nkernel\t0\t5.14.0\t427.el9\tx86_64\t1700000000\n" +
 		"kernel\t0\t5.14.0\t362.el9\tx86_64\t1600000000\n"
-	for name, tt := range map[string]struct{ out, want string }{
-		"openssl-libs":      {multilib, "openssl-libs-1:3.0.7-27.el9.x86_64"},
-		"openssl-libs.i686": {multilib[:strings.Index(multilib, "\n")+1], "openssl-libs-1:3.0.7-27.el9.i686"},
-		"openssl":           {multilib[:strings.Index(multilib, "\n")+1], "absent (openssl-libs-1:3.0.7-27.el9.i686 is here, which is for another architecture)"},
-		"kernel":            {kernels, "kernel-5.14.0-427.el9.x86_64 beside 5.14.0-362.8.1.el9_3, 5.14.0-362.el9"},
-		"noise":             {"a plugin's sentence\n\n" + multilib, "openssl-libs-1:3.0.7-27.el9.x86_64"},
+	for name, tt := range map[string]struct{ out, want string }{ // by what is asked for, up to the first space
+		"openssl-libs":         {multilib, "openssl-libs-1:3.0.7-27.el9.x86_64"},
+		"openssl-libs.i686":    {multilib[:strings.Index(multilib, "\n")+1], "openssl-libs-1:3.0.7-27.el9.i686"},
+		"openssl-libs (i686)":  {multilib[:strings.Index(multilib, "\n")+1], "absent (openssl-libs-1:3.0.7-27.el9.i686 is here, which is for another architecture)"},
+		"kernel":               {kernels, "kernel-5.14.0-427.el9.x86_64 beside 5.14.0-362.8.1.el9_3, 5.14.0-362.el9"},
+		"openssl-libs (noise)": {"a plugin's sentence\n\n" + multilib, "openssl-libs-1:3.0.7-27.el9.x86_64"},
 	} {
+		name, _, _ = strings.Cut(name, " ")
 		s := &scripted{t: t, answers: map[string][]output{"rpm -q --qf " + rpmFormat + " -- " + name: {{stdout: tt.out}}}}
 		if got, err := (rpmdb{run: s}).query(t.Context(), name); err != nil || describe(got) != tt.want {
 			t.Errorf("%s: got %v, %v; want %s", name, describe(got), err, tt.want)

@@ -51,6 +51,7 @@ func sideBySide(name string, found []pkg) pkg {
 	best := pkg{name: name, state: stateAbsent}
 	for _, p := range found {
 		switch {
+		case !named(name, p):
 		case foreign(p.arch) && !strings.HasSuffix(name, "."+p.arch):
 			if best.foreign == "" {
 				best.foreign = p.String()
@@ -65,6 +66,13 @@ func sideBySide(name string, found []pkg) pkg {
 		best.foreign = ""
 	}
 	return best
+}
+
+// named reports whether name is how a person may call p: NAME, NAME.ARCH, and with a version that begins with a digit NAME-VERSION.
+// rpm and dnf take more, but spellings has to know from the name alone which package it may mean.
+func named(name string, p pkg) bool {
+	rest, ok := strings.CutPrefix(name, p.name)
+	return ok && (rest == "" || rest == "."+p.arch || len(rest) > 1 && rest[0] == '-' && allDigits(rest[1:2]))
 }
 
 // foreign reports an architecture whose packages run here beside this host's own.

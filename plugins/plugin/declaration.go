@@ -165,6 +165,17 @@ type DataSource interface {
 	Query(ctx context.Context, argument string) (map[string]any, error)
 }
 
+// Namer is implemented by plugins to which different values of an argument can mean the same thing, such as sshd, sshd.service and
+// their alias ssh. Rules of policy are compared by it.
+type Namer interface {
+	// Names says under which names this host knows what an action's argument with this value names. own are those of the thing
+	// itself, and the first of them is the one that stands for it: two values mean the same thing exactly where theirs are equal.
+	// other are further ones, such as aliases and values that might mean it. The value may be anything, also what the declaration
+	// does not allow: it is then its only name. It looks only. An error means that this host cannot say, and then no rule that
+	// names the argument allows the action.
+	Names(ctx context.Context, action, input, value string) (own, other []string, err error)
+}
+
 // Action returns the action of that name.
 func (d Declaration) Action(name string) (Action, bool) {
 	for _, a := range d.Actions {

@@ -13,6 +13,8 @@
 // Old scripts end with 0 whatever they say, so their words count (words.go): one that denies is stopped, and one that
 // says both is unknown. Never is it running, for then start would leave it down.
 //
+// Rules of policy are about the unit too, whatever it is called (spellings.go).
+//
 // One contract suite (contract_test.go) tests all managers. With the build tag "labhost" it also runs against the real
 // init system of a throwaway host (lab_test.go).
 //

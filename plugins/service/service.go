@@ -40,6 +40,9 @@ type manager interface {
 	act(ctx context.Context, verb, name string) error
 	// enable makes the service start at boot, or not; false if there was nothing to change.
 	enable(ctx context.Context, name string, on bool) (changed bool, err error)
+	// spellings are the service's own names, the one that stands for it first, and others that it has or may have. It takes what
+	// look takes, also if there is no such service.
+	spellings(ctx context.Context, name string) (own, other []string, err error)
 	// names lists the services there are, for suggestions.
 	names(ctx context.Context) ([]string, error)
 	// close frees what the manager holds.
@@ -111,6 +114,20 @@ func (p *Plugin) Query(ctx context.Context, argument string) (map[string]any, er
 	}
 	maps.Copy(data, st.data())
 	return data, nil
+}
+
+// Names says which unit a name means on this host, for rules of policy: with its suffix, aliases resolved. What is no service name is
+// no more than itself.
+func (p *Plugin) Names(ctx context.Context, _, input, value string) (own, other []string, err error) {
+	if input != "service" || len(value) > maxName || !wholeName().MatchString(value) {
+		return []string{value}, nil, nil
+	}
+	m, err := p.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer m.close()
+	return m.spellings(ctx, value)
 }
 
 // run is one action on one service.
