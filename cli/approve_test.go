@@ -63,10 +63,13 @@ func TestASecondKeyByIdAndByFile(t *testing.T) {
 		t.Fatalf("it ran %d times with one signature", n.Load())
 	}
 
-	held = bob.must(0, "service", "nginx", "restart", "-I", "web1", "--for-approval", file)
+	held = bob.must(0, "service", "nginx", "restart", "-I", "web1", "--for-approval", file, "--reason", "ticket 4711")
 	id = regexp.MustCompile(`fleet approve (\S+);`).FindStringSubmatch(held)
 	ann.must(0, "approve", id[1], "-y")
 	expect(t, bob.must(0, "send", id[1]), "restarted")
+	expect(t, ann.must(0, "job", "show", id[1]), `bob: service restart service=nginx --reason "ticket 4711"`)
+	expect(t, ann.must(0, "job", "list"), `service restart service=nginx --reason "ticket 4711"`)
+	expect(t, ann.must(0, "audit", "--job", id[1], "-o", "json"), `"job_reason": "ticket 4711"`, `"second": "ann"`)
 
 	bob.must(0, "service", "nginx", "restart", "-I", "web1", "--for-approval", file)
 	ann.must(0, "approve", file, "-y")

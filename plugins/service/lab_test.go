@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -129,6 +130,15 @@ func TestLabUnitNames(t *testing.T) {
 	labWrite(t, "/etc/systemd/system/fleet-moved.service", napperUnit, 0o644)
 	labRun(t, "systemctl", "daemon-reload")
 	labRun(t, "systemctl", "enable", "fleet-maria", "fleet-moved")
+	for name, want := range map[string][2]string{ // what rules of policy compare: the unit, and another of its names
+		"fleet-my": {"fleet-maria.service", "fleet-my"}, "fleet-my.service": {"fleet-maria.service", "fleet-my.service"}, "fleet-maria": {"fleet-maria.service", "fleet-my"},
+		"fleet-vpn home": {`fleet\x2dvpn\x20home.service`, "fleet-vpn home"}, "autovt@tty9": {"getty@tty9.service", "autovt@tty9"}, "fleet-nothing": {"fleet-nothing.service", ""},
+	} {
+		own, other, err := New().Names(t.Context(), "restart", "service", name)
+		if err != nil || own[0] != want[0] || want[1] != "" && !slices.Contains(other, want[1]) {
+			t.Errorf("%s is %q, also %q, %v; want %q", name, own, other, err, want)
+		}
+	}
 	labSteps(t, []labStep{
 		{"start", "fleet-my", plugin.OK, "started"},
 		{"stop", "fleet-my", plugin.OK, "stopped"},
