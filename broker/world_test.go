@@ -87,7 +87,7 @@ func (w *world) nodeTLS(c identity.Credentials) *tls.Config {
 
 func (w *world) adminTLS(key identity.PrivateKey[identity.Admin]) *tls.Config {
 	w.t.Helper()
-	c, err := identity.AdminTLS(w.root.Public(), key)
+	c, err := identity.AdminTLS(w.root.Public(), key, func() identity.Roster { return *w.roster.Load() })
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -64,9 +63,16 @@ func adminVerb() verb {
 			},
 			{
 				name: "remove", brief: "remove an admin from the roster", takes: "NAME", atLeast: 1, atMost: 1,
-				about: []string{"Needs the root key. Within seconds, brokers close the admin's connections and hosts refuse jobs signed with the key. Join tokens that the admin created stop working."},
-				flags: rosterFlags(), endings: []ending{endFault, endInterrupted},
-				do: func(e *env, in *ucli.Context) error { return e.adminRemove(in) },
+				about: []string{
+					"Needs the root key. Within seconds, brokers close the admin's connections and hosts refuse jobs signed with the key. Join tokens that the admin created admit nobody any more.",
+					"Who a host is rests on the admin whose token it joined with. So this first asks all hosts, and shows those that joined with this admin's tokens. To let them stay, the roster keeps these tokens; a host that is down is not seen, and if its token is not kept it has to join again (it keeps its key and name). If the admin's key was stolen, look at the list: a thief can have let hosts in.",
+				},
+				flags: append([]ucli.Flag{
+					toggle(foundFlags, flagKeepHosts, "", "let the hosts stay that joined with this admin's tokens"),
+					toggle(foundFlags, flagDropHosts, "", "shut these hosts out with the admin"),
+				}, rosterFlags()...),
+				endings: []ending{endFault, endSilent, endInterrupted},
+				do:      func(e *env, in *ucli.Context) error { return e.adminRemove(in) },
 			},
 			{
 				name: "list", brief: "list admins with their roles and keys",
@@ -177,9 +183,10 @@ func (e *env) adminAdd(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.spread(r, "%s is now an admin with the role %s", name, strings.Join(roles, ", "))
+	e.note("%s is now an admin with the role %s", name, strings.Join(roles, ", "))
 	e.note("send the line below to %s; the fleet id is %s", name, config.Root.ID())
-	return e.print("fleet admin accept " + identity.Introduction{Root: config.Root, Fleet: r.Fleet, Brokers: config.Brokers}.Text() + "\n")
+	accept := "fleet admin accept " + identity.Introduction{Root: config.Root, Fleet: r.Fleet, Brokers: config.Brokers}.Text() + "\n"
+	return errors.Join(e.print(accept), e.spread(in.Context, o, r))
 }
 
 // putAdmin changes the roster: a new admin, or other roles for one who is there under the same name with the same key.
@@ -215,43 +222,6 @@ func putAdmin(r *identity.Roster, name string, key identity.PublicKey[identity.A
 		return usagef("this key was revoked, and a revoked key never comes back").with("make a new one: fleet admin keygen " + name)
 	}
 	r.Admins = append(r.Admins, identity.AdminEntry{Name: name, Key: key, Roles: roles})
-	return nil
-}
-
-func (e *env) adminRemove(in *ucli.Context) error {
-	name := in.Args().First()
-	o, err := e.parseRosterEdit(in)
-	if err != nil {
-		return err
-	}
-	x, err := e.startEdit(in.Context, o)
-	if err != nil {
-		return err
-	}
-	defer x.c.Close()
-	r, err := x.newest(in.Context)
-	if err != nil {
-		return err
-	}
-	i := slices.IndexFunc(r.Admins, func(a identity.AdminEntry) bool { return a.Name == name })
-	if i < 0 {
-		return usagef("there is no admin %q", name).with(hintNearest(name, adminNames(r)), "to see all admins: fleet admin list")
-	}
-	if len(r.Admins) == 1 {
-		return usagef("%s is the only admin; nobody could run jobs without one", name).with("add another one first")
-	}
-	left := r
-	left.Admins = slices.Delete(slices.Clone(r.Admins), i, i+1)
-	if mayAll(r) && !mayAll(left) {
-		if err := e.sure(in.Context, in, fmt.Sprintf("remove %s, the last admin who is allowed to do everything", name)); err != nil {
-			return err
-		}
-	}
-	// The next version of the roster leaves out whoever is revoked, so none is needed now.
-	if err := x.revoke(in.Context, identity.RevokeAdmin(r.Admins[i].Key)); err != nil {
-		return err
-	}
-	e.revoked("%s is removed: this key is revoked for good, and tokens made with it no longer work", name)
 	return nil
 }
 
@@ -315,12 +285,6 @@ func (e *env) adminAccept(in *ucli.Context) error {
 	e.note("this home directory now belongs to the fleet %s (id %s); brokers: %s", i.Fleet, i.Root.ID(), strings.Join(i.Brokers, " "))
 	e.note("to see what you may do: fleet whoami")
 	return nil
-}
-
-// spread says what became of the roster.
-func (e *env) spread(r identity.Roster, format string, args ...any) {
-	e.note(format, args...)
-	e.note("roster version %d is with the brokers; running hosts get it within seconds, others when they return", r.Version)
 }
 
 // roleList reads --role: names with commas between.

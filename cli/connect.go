@@ -16,6 +16,7 @@ import (
 	"fleet/client"
 	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
+	"fleet/internal/wire"
 	"fleet/plugins"
 	"fleet/plugins/plugin"
 
@@ -122,6 +123,9 @@ func (o connection) config() (client.Config, error) {
 	if err != nil {
 		return c, fileProblem("read the fleet's public root key "+filepath.Join(o.home, rootFile), err, o.keys.missing)
 	}
+	if err := o.followRules(&c); err != nil {
+		return c, err
+	}
 	if len(c.Brokers) == 0 {
 		file := filepath.Join(o.home, brokersFile)
 		if c.Brokers, err = readBrokers(file); err != nil {
@@ -159,6 +163,39 @@ func (o connection) followBrokers(c *client.Config) {
 			}
 		})
 	}
+}
+
+// followRules adds the newest roster and the revocations that were seen from here, and keeps newer ones: a broker that is stuck
+// in the past, or was revoked, is known by them before anything is said to it. What cannot be kept costs a warning, and the next
+// command starts from what was known before.
+func (o connection) followRules(c *client.Config) error {
+	file, others := filepath.Join(o.home, rosterFile), filepath.Join(o.home, revocationsFile)
+	var err error
+	if c.Known.Roster, err = os.ReadFile(file); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if raw, err2 := os.ReadFile(others); err2 == nil {
+		err2 = wire.Unmarshal(raw, &c.Known.Revocations)
+		err = errors.Join(err, err2)
+	} else if !errors.Is(err2, fs.ErrNotExist) {
+		err = errors.Join(err, err2)
+	}
+	if err == nil {
+		_, err = c.Known.Open(c.Root)
+	}
+	if err != nil {
+		return faultf("what this home directory knows of the roster: %w", err).with(fmt.Sprintf("remove %s and %s: they are fetched again from a broker", file, others))
+	}
+	c.Keep = func(now client.Rules) {
+		raw, err := wire.Marshal(now.Revocations)
+		if err == nil {
+			err = errors.Join(atomicfile.Write(file, now.Roster, 0o644), atomicfile.Write(others, raw, 0o644))
+		}
+		if err != nil {
+			o.log.Warn("the roster was not kept", logkey.Error, err)
+		}
+	}
+	return nil
 }
 
 // fileProblem is an error about a file of the home directory; missing is the hint where it is not there.

@@ -215,7 +215,11 @@ func (e *env) adminCheckup(ctx context.Context, o connection, wait time.Duration
 	if !ok {
 		return found
 	}
-	if !add("brokers", err, fmt.Sprintf("%d are known", len(c.Brokers)), hintBrokers(filepath.Join(o.home, brokersFile))) {
+	do := hintBrokers(filepath.Join(o.home, brokersFile))
+	if err != nil && len(asProblem(err).hints) > 0 {
+		do = strings.Join(asProblem(err).hints, "; ")
+	}
+	if !add("brokers", err, fmt.Sprintf("%d are known", len(c.Brokers)), do) {
 		return found
 	}
 	return append(found, tryBrokers(ctx, c, wait)...)
@@ -224,7 +228,7 @@ func (e *env) adminCheckup(ctx context.Context, o connection, wait time.Duration
 // tryBrokers connects to each broker by itself.
 func tryBrokers(ctx context.Context, c client.Config, wait time.Duration) []checkup.Finding {
 	var found []checkup.Finding
-	c.Seen = nil
+	c.Seen, c.Keep = nil, nil // a checkup changes nothing
 	for _, addr := range c.Brokers {
 		f := checkup.Finding{Check: "broker " + addr, State: checkup.Bad}
 		if f.Says, f.Do = checkup.Reach(ctx, addr, wait); f.Says == "" {
@@ -239,6 +243,8 @@ func tryBrokers(ctx context.Context, c client.Config, wait time.Duration) []chec
 				f.Says, f.Do = "belongs to this fleet, but its roster does not contain this admin's key", "ask an admin who has the root key to run: fleet admin add NAME KEY; or use the right home directory: --home DIR"
 			case errors.Is(err, identity.ErrOtherFleet):
 				f.Says, f.Do = "does not present a certificate under the pinned root key: "+err.Error(), "root.pub and the list of brokers belong to different fleets, or this machine's clock is off by days"
+			case errors.Is(err, identity.ErrShutOut):
+				f.Says, f.Do = err.Error(), "do not use this broker; it was revoked, or its machine is a copy from former days"
 			default:
 				f.Says, f.Do = err.Error(), "check that this is a fleet broker; its default port is 7421"
 			}

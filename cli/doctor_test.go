@@ -56,6 +56,10 @@ func TestStatusAndDoctorOfALiveFleet(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(mixed.home, rootFile), []byte(identity.NewKey[identity.Root]().Public().String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	expect(t, mixed.must(4, "doctor", "--data", elsewhere), "what this home directory knows of the roster", "they are fetched again")
+	if err := os.Remove(filepath.Join(mixed.home, rosterFile)); err != nil {
+		t.Fatal(err)
+	}
 	out = mixed.must(4, "doctor", "--data", elsewhere, "--broker", f.Broker())
 	expect(t, out, "does not present a certificate under the pinned root key")
 

@@ -18,8 +18,10 @@ import (
 // Files that fleet init leaves in the admin's home directory beside those that connect.go reads.
 const (
 	rootKeyFile = "root.key" // needed only to change the roster or the issuing CA
-	rosterFile  = "roster"   // the signed roster, as it was last changed here
+	rosterFile  = "roster"   // the newest signed roster that was seen from here
 	tokenFile   = "join"     // the first token, 0600
+	// revocationsFile holds the signed revocations that were seen from here, CBOR.
+	revocationsFile = "revocations"
 )
 
 // firstTokenLife is how long the token of fleet init lets hosts in.

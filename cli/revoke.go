@@ -164,14 +164,8 @@ func (e *env) revoke(ctx context.Context, o connection, v identity.Revocation, w
 	if err := x.revoke(ctx, v); err != nil {
 		return err
 	}
-	e.revoked("%s is revoked", what)
+	e.note("%s is revoked", what)
 	return nil
-}
-
-// revoked tells that a revocation is in force.
-func (e *env) revoked(format string, args ...any) {
-	e.note(format, args...)
-	e.note("the brokers have the revocation; running hosts get it within seconds, others when they are back")
 }
 
 func (e *env) parseRosterEdit(in *ucli.Context) (connection, error) {

@@ -106,11 +106,11 @@ func (e *env) roleAllow(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.spread(r, "role %s now allows: %s", name, policy.Describe(rule))
+	e.note("role %s now allows: %s", name, policy.Describe(rule))
 	if len(whoHas(r, name)) == 0 {
 		e.note("no admin has the role %s yet; to assign it: fleet admin add NAME KEY --role %s", name, name)
 	}
-	return nil
+	return e.spread(in.Context, o, r)
 }
 
 func parseRule(in *ucli.Context, now time.Time) (r identity.Rule, err error) {
@@ -219,8 +219,8 @@ func (e *env) roleRemove(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	e.spread(r, "%s", done)
-	return nil
+	e.note("%s", done)
+	return e.spread(in.Context, o, r)
 }
 
 func whoHas(r identity.Roster, role string) []string {

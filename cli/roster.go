@@ -4,18 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"fleet/cli/report"
 	"fleet/client"
 	"fleet/identity"
-	"fleet/internal/atomicfile"
 	"fleet/internal/wait"
 )
 
@@ -33,7 +28,11 @@ type rosterEdit struct {
 	o      connection
 	root   identity.PrivateKey[identity.Root]
 	c      *client.Client
-	signer identity.ID // of the admin who connects
+	config client.Config
+	signer identity.ID     // of the admin who connects
+	kept   identity.Roster // as this home directory knew it before
+
+	shutOut []identity.ID // hosts that go with what is revoked
 }
 
 // startEdit reads the root key and connects. If no broker can be reached it fails before anything is signed.
@@ -46,15 +45,19 @@ func (e *env) startEdit(ctx context.Context, o connection) (rosterEdit, error) {
 	if err != nil {
 		return rosterEdit{}, err
 	}
+	kept, err := config.Known.Open(config.Root)
+	if err != nil {
+		return rosterEdit{}, faultf("%w", err)
+	}
 	c, err := client.Connect(ctx, config)
 	if err != nil {
 		return rosterEdit{}, faultf("%w", err)
 	}
-	return rosterEdit{e: e, o: o, root: root, c: c, signer: config.Key.Public().ID()}, nil
+	return rosterEdit{e: e, o: o, root: root, c: c, config: config, signer: config.Key.Public().ID(), kept: kept}, nil
 }
 
 // editRoster changes the roster: it lets edit change the newest version, signs it with the root key as the next one, hands
-// it in, and makes sure that it is in force. If it lost to a change made at the same time, it asks whether to make it again
+// it in, and makes sure that the brokers have it. If it lost to a change made at the same time, it asks whether to make it again
 // on top of that one; without a terminal that is an error with the command to repeat.
 func (e *env) editRoster(ctx context.Context, o connection, edit func(*identity.Roster) error) (identity.Roster, error) {
 	x, err := e.startEdit(ctx, o)
@@ -95,22 +98,9 @@ func (x rosterEdit) newest(ctx context.Context) (identity.Roster, error) {
 	if err != nil {
 		return roster, faultf("%w", err)
 	}
-	file := filepath.Join(x.o.home, rosterFile)
-	raw, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return roster, nil
-	}
-	if err != nil {
-		return roster, faultf("%w", err)
-	}
-	kept, err := identity.OpenRoster(x.root.Public(), raw)
-	switch {
-	case err != nil:
-		return roster, faultf("%s: %w", file, err)
-	case kept.Knows(roster.Hash):
-		return kept.Revoking(slices.Collect(maps.Values(roster.Revoked))), nil
-	case !roster.Knows(kept.Hash) && roster.Version < kept.Version+identity.MaxHistory:
-		x.e.note("warning: the roster version %d kept in %s lost to %s: its changes are not in force", kept.Version, file, versionBy(roster))
+	kept := x.kept
+	if kept.Version != 0 && !roster.Knows(kept.Hash) && roster.Version < kept.Version+identity.MaxHistory {
+		x.e.note("warning: the roster version %d kept in %s lost to %s: its changes are not in force", kept.Version, filepath.Join(x.o.home, rosterFile), versionBy(roster))
 	}
 	return roster, nil
 }
@@ -125,7 +115,7 @@ func (x rosterEdit) put(ctx context.Context, next identity.Roster) (mine, winner
 	if mine, err = identity.OpenRoster(x.root.Public(), signed); err != nil {
 		return mine, winner, err
 	}
-	refused := x.c.PutDocument(ctx, signed)
+	refused := x.handIn(ctx, signed)
 	for range rosterLooks {
 		if err = wait.For(ctx, rosterPause); err != nil {
 			return mine, winner, err
@@ -145,9 +135,6 @@ func (x rosterEdit) put(ctx context.Context, next identity.Roster) (mine, winner
 	case !winner.Knows(mine.Hash):
 		return mine, winner, faultf("the change was sent as roster version %d, but the brokers still have version %d", mine.Version, winner.Version).with(
 			"to see whether they have it by now: fleet status")
-	}
-	if err := atomicfile.Write(filepath.Join(x.o.home, rosterFile), signed, 0o644); err != nil {
-		return mine, winner, faultf("the fleet has the roster, but it could not be saved here: %w", err)
 	}
 	return mine, winner, nil
 }
@@ -184,9 +171,10 @@ func (x rosterEdit) revoke(ctx context.Context, v identity.Revocation) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	refused := x.c.PutDocument(ctx, signed)
+	refused := x.handIn(ctx, signed)
 	if v.ID == x.signer && refused == nil {
-		return nil // nobody answers this admin any more
+		x.e.note("it is your own key, so no host answers you any more; another admin can look: fleet status")
+		return nil
 	}
 	if roster, err = x.c.Roster(ctx); err == nil && !roster.IsRevoked(v.ID) {
 		err = errors.Join(refused, errors.New("the revocation was sent, but the brokers do not have it yet; run the command again"))
@@ -194,7 +182,7 @@ func (x rosterEdit) revoke(ctx context.Context, v identity.Revocation) error {
 	if err != nil {
 		return faultf("%w", err)
 	}
-	return nil
+	return x.inForce(ctx, "the revocation", signed)
 }
 
 // again is the command line as it was typed, to be pasted into a shell.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,9 +21,9 @@ import (
 // mayCreate returns nil if the admin with this key has the right to such a token, as far as is known here. The roster that
 // the home directory has may be old, so it says yes alone; before it is no, the fleet is asked.
 func (e *env) mayCreate(ctx context.Context, o connection, c client.Config, record identity.Record) error {
-	kept, err := keptRoster(o.home, c.Root)
+	kept, err := c.Known.Open(c.Root)
 	if err != nil {
-		return err
+		return faultf("%w", err)
 	}
 	id := c.Key.Public().ID()
 	if kept.Version == 0 {
@@ -50,22 +48,6 @@ func (e *env) mayCreate(ctx context.Context, o connection, c client.Config, reco
 		return (&problem{ending: endRefused, err: fmt.Errorf("no host could join with this token: %s", a.By)}).with(hintTokenRight(me, record.Role, record.Labels))
 	}
 	return nil
-}
-
-// keptRoster is the roster in the home directory, or one without a version.
-func keptRoster(home string, root identity.PublicKey[identity.Root]) (identity.Roster, error) {
-	raw, err := os.ReadFile(filepath.Join(home, rosterFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return identity.Roster{}, nil
-	}
-	if err != nil {
-		return identity.Roster{}, faultf("%w", err)
-	}
-	r, err := identity.OpenRoster(root, raw)
-	if err != nil {
-		return identity.Roster{}, faultf("%s: %w", filepath.Join(home, rosterFile), err)
-	}
-	return r, nil
 }
 
 // hintTokenRight is the line that gives an admin the right to tokens with exactly these labels.

@@ -30,6 +30,9 @@ func TestTokensAreARight(t *testing.T) {
 	expect(t, ann.must(2, "can", "bob", "token", "peer", "-I", "web1"), "leave out the host filter")
 
 	// Where nobody knows the roster, the host that admits says no.
+	if err := os.Remove(filepath.Join(bob.home, rosterFile)); err != nil {
+		t.Fatal(err)
+	}
 	_, text, _ := bob.run("token", "create", "--role", "peer", "--label", "env=dev")
 	refusedToken(t, f, text, "the fleet refused to admit this host", "bob may not create this token: no role of bob allows token.peer with these labels (roles: dev)")
 

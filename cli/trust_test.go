@@ -121,7 +121,7 @@ func TestASecondAdminInTwoCommands(t *testing.T) {
 
 	expect(t, ann.pasted(2, line), `there is no role "web"`, "the roles are all")
 	expect(t, ann.must(0, "role", "allow", "web", "--action", "service.restart", "--arg", "service=nginx", "--hosts", "env=prod", "--until", "8h"),
-		"role web now allows: service.restart service=nginx on hosts with env=prod until ", "roster version 2 is with the brokers", "no admin has the role web yet")
+		"role web now allows: service.restart service=nginx on hosts with env=prod until ", "roster version 2 is in force on", "no admin has the role web yet")
 	_, back, errs := ann.run(strings.Fields(line)[1:]...)
 	expect(t, back, "fleet admin accept fleet-info1.")
 	expect(t, errs, "bob is now an admin with the role web", "roster version 3", string(f.Root.Public().ID()))
@@ -160,7 +160,7 @@ func TestRemovedAdminIsRefused(t *testing.T) {
 	bob.pasted(0, back)
 	bob.within(0, "run", "service", "restart", "nginx", "-I", "web1")
 
-	expect(t, ann.must(0, "admin", "remove", "bob"), "bob is removed", "revoked for good")
+	expect(t, ann.must(0, "admin", "remove", "bob"), "bob is removed", "revoked for good", "the revocation is in force on")
 	expect(t, bob.within(7, "whoami"), "key   fleet-admin:", "this key is not in the fleet's roster")
 	expect(t, bob.must(1, "run", "service", "restart", "nginx", "-I", "web1"), "the broker's roster does not contain this admin's key")
 	expect(t, ann.must(2, "admin", "remove", "ann"), "ann is the only admin")
@@ -177,6 +177,37 @@ func TestRemovedAdminIsRefused(t *testing.T) {
 	expect(t, ann.must(2, "role", "remove", "ops"), "bob still has the role ops")
 	expect(t, ann.must(0, "role", "remove", "ops", "1"), "role ops no longer allows: service.*")
 	expect(t, ann.must(0, "role", "list"), "ops (bob)\n   nothing")
+}
+
+// With an admin go the hosts of his tokens, unless they are told to stay.
+func TestHostsOfARemovedAdmin(t *testing.T) {
+	f, ann := fleetWithServices(t)
+	c := f.Client()
+	letIn := func(who, name string) {
+		bob := person{t: t, home: filepath.Join(t.TempDir(), who)}
+		_, line, _ := bob.run("admin", "keygen", who, "--role", "all")
+		_, back, _ := ann.run(strings.Fields(line)[1:]...)
+		bob.pasted(0, back)
+		_, text, errs := bob.run("token", "create", "--label", "by="+who)
+		token, err := identity.ParseToken(text)
+		if err != nil {
+			t.Fatalf("%v %s", err, errs)
+		}
+		bob.within(0, "ping")
+		f.Join(name, token)
+	}
+	letIn("bob", "web3")
+	letIn("eve", "web4")
+	f.Await(c, 3)
+
+	expect(t, ann.must(2, "admin", "remove", "bob"), "1 host joined with 1 token that bob made: web3", "nothing was changed", "--keep-hosts", "--drop-hosts")
+	expect(t, ann.must(2, "admin", "remove", "bob", "--keep-hosts", "--drop-hosts"), "contradict")
+	expect(t, ann.must(0, "admin", "remove", "bob", "--keep-hosts"), "the roster keeps 1 token", "in force on all 3 hosts", "bob is removed")
+	expect(t, ann.must(0, "ping", "-W", "by=bob"), "web3")
+
+	expect(t, ann.must(2, "admin", "remove", "eve", "--drop-hosts"), "to confirm, add --yes")
+	ann.must(0, "admin", "remove", "eve", "--drop-hosts", "-y")
+	expect(t, ann.must(5, "ping", "-W", "by=eve", "--timeout", "2"), "web4")
 }
 
 func TestAKeyInSSHAgentRunsJobs(t *testing.T) {

@@ -26,7 +26,7 @@ func patience() []time.Duration {
 	return []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, 4 * time.Second}
 }
 
-// Config is what a client needs. All fields but Seen are required.
+// Config is what a client needs. All fields but Seen, Known and Keep are required.
 type Config struct {
 	Root    identity.PublicKey[identity.Root]
 	Key     identity.Signer
@@ -34,7 +34,11 @@ type Config struct {
 	// Seen is told the brokers' addresses each time a broker says who is there, so that they can be kept for the next
 	// time, when those of today may be gone. It may be nil, and is called from several goroutines.
 	Seen func(brokers []string)
-	Log  *slog.Logger
+	// Known is what the client knows from the last time; the zero value knows nothing. Keep is told of each newer roster, and of all
+	// revocations, when one of them is new; it may be nil, and is called from several goroutines.
+	Known Rules
+	Keep  func(Rules)
+	Log   *slog.Logger
 }
 
 // Client is an admin's connection to the fleet. It is safe for use by several goroutines.
@@ -45,7 +49,8 @@ type Client struct {
 	statements *identity.Verifier
 
 	mu     sync.Mutex
-	roster identity.Roster // the newest that was seen
+	rules  Rules
+	roster identity.Roster // what rules say
 }
 
 // Connect connects to the first of the brokers that answers. It blocks for at most five seconds and another third of one for
@@ -54,17 +59,21 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 	if len(c.Brokers) == 0 {
 		return nil, errors.New("no broker address is known")
 	}
-	tls, err := identity.AdminTLS(c.Root, c.Key)
+	me, err := known(c)
 	if err != nil {
 		return nil, err
 	}
+	tls, err := identity.AdminTLS(c.Root, c.Key, me.current)
+	if err != nil {
+		return nil, err
+	}
+	shown := identity.Shown(tls)
 	urls := make([]string, len(c.Brokers))
 	for i, b := range c.Brokers {
 		urls[i] = job.BrokerURL(b)
 	}
-	id := c.Key.Public().ID()
 	nc, err := dial(ctx, urls,
-		nats.Name("admin"), nats.Secure(tls), nats.TLSHandshakeFirst(), nats.CustomInboxPrefix(job.Inbox(id)),
+		nats.Name("admin"), nats.Secure(tls), nats.TLSHandshakeFirst(), nats.CustomInboxPrefix(job.Inbox(me.id)),
 		nats.IgnoreDiscoveredServers(), nats.Timeout(connectTimeout),
 		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 200*time.Millisecond),
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsOut),
@@ -79,7 +88,14 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no broker accepted this admin (%s): %w", strings.Join(c.Brokers, ", "), explain(err))
 	}
-	return &Client{config: c, id: id, conn: nc, statements: identity.NewVerifier(c.Root)}, nil
+	me.conn = nc
+	if me.current().Version == 0 {
+		if err := me.meet(ctx, shown()); err != nil {
+			nc.Close()
+			return nil, err
+		}
+	}
+	return me, nil
 }
 
 // connect is nats.Connect that ends with ctx.
@@ -211,49 +227,4 @@ func (c *Client) Waiting(ctx context.Context, id string) ([]byte, error) {
 		return nil, fmt.Errorf("no broker has a job %s: it expired or was never stored there", id)
 	}
 	return signed, nil
-}
-
-// Roster asks a broker for the roster and all revocations, and verifies them. It returns the newest roster that this client
-// has seen, with all revocations that it has seen: a broker that hands out old ones changes nothing. It blocks for at most
-// six seconds.
-func (c *Client) Roster(ctx context.Context) (identity.Roster, error) {
-	query, err := job.DocumentQuery{Documents: []job.WantedDocument{
-		{Kind: identity.RosterKind, Name: identity.RosterKind}, {Kind: identity.RevocationKind},
-	}}.Encode()
-	if err != nil {
-		return identity.Roster{}, err
-	}
-	raw, err := c.inquire(ctx, job.DocGetSubject, query)
-	if err != nil {
-		return identity.Roster{}, fmt.Errorf("ask for the roster: %w", err)
-	}
-	answer, err := job.DecodeDocuments(raw)
-	if err != nil {
-		return identity.Roster{}, err
-	}
-	if len(answer.Documents) == 0 {
-		return identity.Roster{}, errors.New("the broker's node has no roster; look at fleet doctor on its host")
-	}
-	r, err := identity.OpenRoster(c.config.Root, answer.Documents[0])
-	if err != nil {
-		return identity.Roster{}, err
-	}
-	var revocations []identity.Revocation
-	for _, signed := range answer.Documents[1:] {
-		v, err := identity.OpenRevocation(c.config.Root, signed)
-		if err != nil {
-			return identity.Roster{}, err
-		}
-		revocations = append(revocations, v)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, v := range c.roster.Revoked {
-		revocations = append(revocations, v)
-	}
-	if !r.Beats(c.roster) {
-		r = c.roster
-	}
-	c.roster = r.Revoking(revocations)
-	return c.roster, nil
 }

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"fleet/identity"
@@ -41,7 +42,7 @@ func (g *gathering) isRuled() bool {
 	}
 }
 
-// revoked reports whether the roster, as far as it is known, shuts this node out.
+// revoked reports whether the roster, as far as it is known, or the request shuts this node out.
 func (g *gathering) revoked(id identity.ID) bool {
-	return g.isRuled() && g.roster.IsRevoked(id)
+	return slices.Contains(g.request.ShutOut, id) || g.isRuled() && g.roster.IsRevoked(id)
 }

@@ -16,6 +16,11 @@ type Request struct {
 	// Secret are the arguments that the declaration marks secret. They are sealed to each target and need Targets.
 	Secret map[string]any
 	Filter filter.Filter
+	// ShutOut are hosts that were shut out otherwise than by name, with their token or with the admin who let them in: nobody waits
+	// for them.
+	ShutOut []identity.ID
+	// Needs are documents that a host must have before it judges the job, beside the roster; at most job.MaxNeeds - 1.
+	Needs  []job.WantedDocument
 	Reason string // why, in the admin's words: one line, see job.CheckReason
 	// Targets are the exact hosts, from a plan; nil asks whoever matches Filter.
 	Targets []Target

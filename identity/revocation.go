@@ -83,6 +83,19 @@ func OpenRevocation(root PublicKey[Root], raw []byte) (Revocation, error) {
 	return r, r.check()
 }
 
+// OpenRevocations is OpenRevocation of each.
+func OpenRevocations(root PublicKey[Root], raws [][]byte) ([]Revocation, error) {
+	list := make([]Revocation, 0, len(raws))
+	for _, raw := range raws {
+		r, err := OpenRevocation(root, raw)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
 func (r Revocation) check() error {
 	admin := r.What == RevokedAdmin
 	switch {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -122,13 +123,14 @@ func NodeTLS(root PublicKey[Root], current func() Credentials, roster func() Ros
 	})
 }
 
-// AdminTLS is an admin's side of the connection to a broker. The roster may be nil: an admin's machine need not hold one.
-func AdminTLS(root PublicKey[Root], key Signer) (*tls.Config, error) {
+// AdminTLS is an admin's side of the connection to a broker. roster is what the admin's machine knows; see Roster.Admit for
+// one that knows none yet.
+func AdminTLS(root PublicKey[Root], key Signer, roster func() Roster) (*tls.Config, error) {
 	cert, err := selfSigned(key.Handshake(), "admin", time.Now())
 	if err != nil {
 		return nil, err
 	}
-	return clientTLS(verifyPeer(root, noRoster), func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }), nil
+	return clientTLS(verifyPeer(root, roster), func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }), nil
 }
 
 // JoinTLS is the side of a host that asks to be admitted: it verifies the broker against the token's pinned root before
@@ -140,6 +142,45 @@ func JoinTLS(t Token) (*tls.Config, error) {
 		return nil, err
 	}
 	return clientTLS(verifyPeer(t.Root, noRoster), func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }), nil
+}
+
+// Shown makes a configuration keep the chain that the other end showed last, for whoever learns later by which roster to judge
+// it. The function that it returns may be called at any time.
+func Shown(conf *tls.Config) func() Chain {
+	var chain atomic.Pointer[Chain]
+	chain.Store(&Chain{})
+	verify := conf.VerifyConnection
+	conf.VerifyConnection = func(s tls.ConnectionState) error {
+		if err := verify(s); err != nil {
+			return err
+		}
+		chain.Store(&Chain{Leaf: s.PeerCertificates[0].Raw, Issuing: s.PeerCertificates[1].Raw})
+		return nil
+	}
+	return func() Chain { return *chain.Load() }
+}
+
+// ErrShutOut is wrapped when a broker's certificate is this fleet's, and the roster does not admit its holder as a peer.
+var ErrShutOut = errors.New("the roster does not admit this broker")
+
+// AdmitsPeer is an error unless the roster admits the holder of a chain, by this machine's clock, as a peer.
+func (r Roster) AdmitsPeer(root PublicKey[Root], c Chain) error {
+	certificate, err := OpenChain(root, c, time.Now())
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrOtherFleet, err)
+	}
+	return r.admitsPeer(certificate)
+}
+
+func (r Roster) admitsPeer(c Certificate) error {
+	who, err := r.Admit(c)
+	if err == nil && who.Role != Peer {
+		err = fmt.Errorf("%s is a %s, and only peers run brokers", who.Name, who.Role)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrShutOut, err)
+	}
+	return nil
 }
 
 func noRoster() Roster { return Roster{} }
@@ -161,14 +202,11 @@ func verifyPeer(root PublicKey[Root], roster func() Roster) func(tls.ConnectionS
 		if len(s.PeerCertificates) != 2 {
 			return fmt.Errorf("%w: it presents %d certificates instead of two", ErrOtherFleet, len(s.PeerCertificates))
 		}
-		p, err := Authenticate(root, roster(), s.PeerCertificates, time.Now())
+		certificate, err := OpenChain(root, Chain{Leaf: s.PeerCertificates[0].Raw, Issuing: s.PeerCertificates[1].Raw}, time.Now())
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrOtherFleet, err)
 		}
-		if p.Node.Role != Peer {
-			return fmt.Errorf("%s is a %s, and only peers run brokers", p.Node.Name, p.Node.Role)
-		}
-		return nil
+		return roster().admitsPeer(certificate)
 	}
 }
 

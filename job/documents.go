@@ -22,6 +22,11 @@ type WantedDocument struct {
 	Hash    []byte `cbor:"4,keyasint,omitempty"` // 32 bytes, or none
 }
 
+// exact reports whether w names one document and its version.
+func (w WantedDocument) exact() bool {
+	return w.Kind != "" && w.Name != "" && w.Version != 0 && len(w.Hash) == len(identity.Hash{})
+}
+
 // DocumentAnswer has the signed documents that the asked node has, as far as they fit into MaxDocumentAnswer. Whoever asked
 // verifies them, and asks again for what is missing.
 type DocumentAnswer struct {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -45,6 +46,7 @@ type Job struct {
 	SealTo   []byte                             `cbor:"14,keyasint"`           // X25519: replies are sealed to this one-time key
 	Secrets  map[identity.ID][]byte             `cbor:"15,keyasint,omitempty"` // by target: its secret arguments, see SealSecrets
 	Reason   string                             `cbor:"16,keyasint,omitempty"` // why, in the signer's words; decides nothing
+	Needs    []WantedDocument                   `cbor:"17,keyasint,omitempty"` // in force on a host before it judges the job
 }
 
 // Hash is the SHA-256 of a whole signed job; replies carry it.
@@ -159,6 +161,10 @@ func (j Job) check() error {
 		return fmt.Errorf("job lists %d targets, at most %d are allowed", len(j.Targets), MaxTargets)
 	case len(j.Secrets) > MaxTargets:
 		return fmt.Errorf("job has secrets for %d hosts, at most %d are allowed", len(j.Secrets), MaxTargets)
+	case len(j.Needs) > MaxNeeds:
+		return fmt.Errorf("job needs %d documents, at most %d are allowed", len(j.Needs), MaxNeeds)
+	case slices.ContainsFunc(j.Needs, func(w WantedDocument) bool { return !w.exact() }):
+		return errors.New("a document that the job needs is not named exactly")
 	case len(j.Args) > MaxArgs:
 		return fmt.Errorf("job has %d arguments, at most %d are allowed", len(j.Args), MaxArgs)
 	}

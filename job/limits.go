@@ -22,6 +22,8 @@ const (
 	MaxArgs = 64
 	// MaxReason is how many bytes the reason of a job may have: it is one line, in the audit and in lists of jobs.
 	MaxReason = 256
+	// MaxNeeds is how many documents a job may need: the roster, and what was just revoked.
+	MaxNeeds = 4
 	// MaxSkew is how far a host's clock may be from the admin's before jobs are refused, with both times named.
 	MaxSkew = 60 * time.Second
 	// MaxLife is how long a job may stay startable. The journal remembers every job at least this long plus MaxSkew.

@@ -26,7 +26,8 @@ const (
 	ReasonFleet     Reason = "other fleet"
 	ReasonExpired   Reason = "expired"
 	ReasonClock     Reason = "clock"
-	ReasonSeen      Reason = "seen" // ran or runs here already, and its result is not kept
+	ReasonSeen      Reason = "seen"           // ran or runs here already, and its result is not kept
+	ReasonRoster    Reason = "roster too old" // older than the signer knows, and no newer one could be fetched
 	ReasonPolicy    Reason = "policy"
 	ReasonSecond    Reason = "second key" // allowed once a second admin has signed it
 	ReasonAction    Reason = "no such action"

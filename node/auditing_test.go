@@ -120,7 +120,7 @@ func forge(t *testing.T, f *fleettest.Fleet) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tls, err := identity.AdminTLS(f.Root.Public(), f.Admin)
+	tls, err := identity.AdminTLS(f.Root.Public(), f.Admin, func() identity.Roster { return f.Roster })
 	if err != nil {
 		t.Fatal(err)
 	}

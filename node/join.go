@@ -3,7 +3,6 @@ package node
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -78,7 +77,7 @@ func (j joining) at(ctx context.Context, seed string) (Membership, [][]byte, err
 	if err != nil {
 		return Membership{}, nil, err
 	}
-	broker := shown(conf)
+	broker := identity.Shown(conf)
 	link, err := mesh.Dial(seed, "joining", j.token.Record.ID(), conf, joinTimeout)
 	if errors.Is(err, mesh.ErrRefused) {
 		return Membership{}, nil, fmt.Errorf("%w: the broker does not accept this token: it has expired or was revoked, no admin of this fleet signed it, or it may not be used from this host's network; ask an admin for a new one (fleet token create)", identity.ErrRefused)
@@ -99,21 +98,7 @@ func (j joining) at(ctx context.Context, seed string) (Membership, [][]byte, err
 	if err != nil {
 		return Membership{}, nil, err
 	}
-	return j.accept(a, *broker)
-}
-
-// shown makes a TLS configuration keep the chain that the other end showed last.
-func shown(conf *tls.Config) *identity.Chain {
-	var chain identity.Chain
-	verify := conf.VerifyConnection
-	conf.VerifyConnection = func(s tls.ConnectionState) error {
-		if err := verify(s); err != nil {
-			return err
-		}
-		chain = identity.Chain{Leaf: s.PeerCertificates[0].Raw, Issuing: s.PeerCertificates[1].Raw}
-		return nil
-	}
-	return &chain
+	return j.accept(a, broker())
 }
 
 // accept checks an admission against the pinned root and the token before anything of it is kept. The roster that comes
@@ -126,24 +111,25 @@ func (j joining) accept(a identity.Admission, broker identity.Chain) (Membership
 	if len(a.Documents) == 0 {
 		return Membership{}, nil, errors.New("no roster came")
 	}
-	roster, err := openRosters(token.Root, a.Documents)
-	switch {
-	case err != nil:
+	roster, err := identity.OpenRoster(token.Root, a.Documents[0])
+	revocations, err2 := identity.OpenRevocations(token.Root, a.Documents[1:])
+	if err := errors.Join(err, err2); err != nil {
 		return Membership{}, nil, err
+	}
+	roster = roster.Revoking(revocations)
+	switch {
 	case roster.Version < token.Record.Roster:
 		return fail("the roster that came is version %d, and the token's admin knew version %d", roster.Version, token.Record.Roster)
 	}
-	for _, c := range []struct {
-		whose string
-		chain identity.Chain
-	}{{"the broker's certificate", broker}, {"the certificate that came", a.Chain}} {
-		certificate, err := identity.OpenChain(token.Root, c.chain, now)
-		if err == nil {
-			_, err = roster.Admit(certificate)
-		}
-		if err != nil {
-			return fail("%s: %w", c.whose, err)
-		}
+	if err := roster.AdmitsPeer(token.Root, broker); err != nil {
+		return fail("the broker's certificate: %w", err)
+	}
+	certificate, err := identity.OpenChain(token.Root, a.Chain, now)
+	if err == nil {
+		_, err = roster.Admit(certificate)
+	}
+	if err != nil {
+		return fail("the certificate that came: %w", err)
 	}
 	if got, err := identity.StatementOf(a.Chain); err != nil || !bytes.Equal(got, j.statement) {
 		return fail("the certificate that came is not for this host's statement")
@@ -158,21 +144,4 @@ func (j joining) accept(a identity.Admission, broker identity.Chain) (Membership
 		}
 	}
 	return m, a.Documents, nil
-}
-
-// openRosters reads the roster, which comes first, with the revocations behind it in force.
-func openRosters(root identity.PublicKey[identity.Root], documents [][]byte) (identity.Roster, error) {
-	roster, err := identity.OpenRoster(root, documents[0])
-	if err != nil {
-		return identity.Roster{}, err
-	}
-	var revocations []identity.Revocation
-	for _, raw := range documents[1:] {
-		r, err := identity.OpenRevocation(root, raw)
-		if err != nil {
-			return identity.Roster{}, err
-		}
-		revocations = append(revocations, r)
-	}
-	return roster.Revoking(revocations), nil
 }

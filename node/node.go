@@ -70,6 +70,9 @@ type Node struct {
 	amiss  atomic.Pointer[string] // what is wrong with them; "": nothing
 	offers offers
 
+	catching  sync.Mutex
+	caughtNot time.Time // when catching up failed last; under catching
+
 	journal *journal.Journal
 	audit   *audit.Log
 	docs    *gossip.Store
@@ -116,7 +119,7 @@ func New(c Config) (*Node, error) {
 	n.gate = &gate.Gate{
 		Root: n.me.Root, Self: n.identity, Since: n.me.Admitted, Roster: n.currentRoster, Host: host{n}, Plugins: n.plugins,
 		Journal: n.journal, Audit: n.audit, AuditOptional: c.AuditOptional, Policy: (&policyFile{path: c.Policy}).current,
-		Fleet: n.mesh.Size, DuplicateKey: n.mesh.DuplicateKey, Now: time.Now, Seal: n.me.Seal,
+		Fleet: n.mesh.Size, DuplicateKey: n.mesh.DuplicateKey, CatchUp: n.catchUp, Now: time.Now, Seal: n.me.Seal,
 	}
 	n.runner = runner.New(n.runnerConfig())
 	n.records = n.runner.Records(n.journal)

@@ -26,7 +26,7 @@ type wire struct {
 
 func newWire(t *testing.T, f *fleettest.Fleet) *wire {
 	t.Helper()
-	tls, err := identity.AdminTLS(f.Root.Public(), f.Admin)
+	tls, err := identity.AdminTLS(f.Root.Public(), f.Admin, func() identity.Roster { return f.Roster })
 	if err != nil {
 		t.Fatal(err)
 	}

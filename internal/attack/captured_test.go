@@ -97,7 +97,7 @@ func (m *mesh) known(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer probes.Unsubscribe()
-	tls, err := identity.AdminTLS(m.root.Public(), m.admin)
+	tls, err := identity.AdminTLS(m.root.Public(), m.admin, unknown)
 	if err != nil {
 		t.Fatal(err)
 	}

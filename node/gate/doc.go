@@ -8,29 +8,33 @@
 //  4. fleet
 //  5. share
 //  6. time
-//  7. targets
-//  8. right
-//  9. not seen before
-//  10. filter
-//  11. policy
-//  12. action exists
-//  13. arguments
-//  14. mode
-//  15. claim
-//  16. audit
+//  7. roster
+//  8. targets
+//  9. right
+//  10. not seen before
+//  11. filter
+//  12. policy
+//  13. action exists
+//  14. arguments
+//  15. mode
+//  16. claim
+//  17. audit
 //
 // Steps 1 to 3 drop what does not hold, without an answer. Step 5 drops what comes again where its signer has his share of the host
 // already (share.go). From there on whatever stops the job is told to its signer, and the same
 // bytes are stopped again when they come again, whatever has become of the host. Bytes, and not the id: a job that lacked a second
 // signature runs once it comes with it.
 //
-// A signer whom no rule can allow the action here is refused (8) before the job claims anything or its filter is looked at. He takes
-// no room from others: of what was refused the journal forgets his own first, and the audit limits such lines. Whether a rule can is
-// asked by the action's name, the labels and the time (policy.Reach), and never says no where the policy (11) would say yes.
+// A job names the roster that its signer knows. A host with an older one fetches it first (7), and judges by it: nobody sends a
+// job by the new rules and has it judged by the old ones. What cannot be fetched is refused.
 //
-// Of the jobs of one id the journal lets only the first go on (9), and holds the others off until it is decided about. The
-// filter, the policy, the action and its arguments only look. A job in match mode ends at 14: it would run. The
-// claim of a change that may run is on disk (15) and so is its line in the audit (16) before Judge returns; where one of them cannot
+// A signer whom no rule can allow the action here is refused (9) before the job claims anything or its filter is looked at. He takes
+// no room from others: of what was refused the journal forgets his own first, and the audit limits such lines. Whether a rule can is
+// asked by the action's name, the labels and the time (policy.Reach), and never says no where the policy (12) would say yes.
+//
+// Of the jobs of one id the journal lets only the first go on (10), and holds the others off until it is decided about. The
+// filter, the policy, the action and its arguments only look. A job in match mode ends at 15: it would run. The
+// claim of a change that may run is on disk (16) and so is its line in the audit (17) before Judge returns; where one of them cannot
 // be written, the change is refused. Every other way out writes its line too (ends.go).
 //
 // A filter's data functions are reads: each answers only whom the policy would let run that read, with that argument, on this host

@@ -32,6 +32,9 @@ type Gate struct {
 	AuditOptional bool
 	// Policy is the host's own policy file, read anew where it changed. With an error the host refuses changes.
 	Policy func() (policy.File, error)
+	// CatchUp brings documents into force here that a job needs, where they are not yet. It may block for seconds. changed says that
+	// it had to; an error, that they could not be fetched.
+	CatchUp func(ctx context.Context, needs []job.WantedDocument) (changed bool, err error)
 	// Fleet is how many hosts the fleet has, as far as this one knows; rules about shares of the fleet go by it.
 	Fleet func() int
 	// DuplicateKey says where another machine uses this host's key; "" if none does. While one does, this host refuses changes:
@@ -139,7 +142,18 @@ func (p Passed) Call() (pluginName string, call plugin.Call) {
 
 // Judge decides about one signed job, in the steps of the package comment, and writes the decision into the audit. It blocks
 // for the disk, and while a filter asks a data function; ctx bounds the latter.
-func (g *Gate) Judge(ctx context.Context, signed []byte) (d Decision) {
+func (g *Gate) Judge(ctx context.Context, signed []byte) Decision {
+	d := g.judge(ctx, signed)
+	for d.Verdict == anew {
+		d = g.judge(ctx, signed)
+	}
+	return d
+}
+
+// anew is the verdict on a job for which another roster just came.
+const anew Verdict = -1
+
+func (g *Gate) judge(ctx context.Context, signed []byte) (d Decision) {
 	now, roster := g.Now(), g.Roster()
 	// 1. size and strict decoding
 	unverified, err := job.Decode(signed)
@@ -183,15 +197,22 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) (d Decision) {
 		}
 		return g.refuse(d, reason, "%v", err)
 	}
-	// 7. targets: a list that has not this host needs no memory
+	// 7. roster: no older than the signer's
+	switch changed, err := g.CatchUp(ctx, j.Needs); {
+	case err != nil:
+		return g.refuse(d, job.ReasonRoster, "%v", err)
+	case changed:
+		return Decision{Verdict: anew}
+	}
+	// 8. targets: a list that has not this host needs no memory
 	if !g.listed(j) {
 		return g.noMatch(d)
 	}
-	// 8. right: who can have none here costs this host no claim, no filter and no data function, and learns nothing by one
+	// 9. right: who can have none here costs this host no claim, no filter and no data function, and learns nothing by one
 	if reach := g.reach(ctx, roster, signer, j, action); reach != policy.Here {
 		return g.withoutRight(d, reach)
 	}
-	// 9. not seen before: only the first of an id goes on, and nothing that was refused
+	// 10. not seen before: only the first of an id goes on, and nothing that was refused
 	if d.Claim, err = g.Journal.Begin(d.known, now); errors.Is(err, journal.ErrBusy) {
 		return g.refuse(d, job.ReasonBusy, "%v", err)
 	}
@@ -202,7 +223,7 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) (d Decision) {
 		return g.seen(d, d.Claim)
 	}
 	d.Claimed = !d.known.Change
-	// 10. filter
+	// 11. filter
 	match, reason, err := g.selects(ctx, g.asked(roster, signer, unverified, j, share), j)
 	if err != nil {
 		return g.refuse(d, reason, "%v", err)
@@ -210,7 +231,7 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) (d Decision) {
 	if !match {
 		return g.noMatch(d)
 	}
-	// 11. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
+	// 12. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
 	args, badArgs := g.arguments(j, action)
 	public := action.Public(args)
 	if badArgs != nil {
@@ -228,26 +249,26 @@ func (g *Gate) Judge(ctx context.Context, signed []byte) (d Decision) {
 	if !answer.Allowed {
 		return g.refuse(d, job.ReasonPolicy, "%s", answer.By)
 	}
-	// 12. action exists
+	// 13. action exists
 	if !exists {
 		return g.refuse(d, job.ReasonAction, "this host has no action %s %s", j.Plugin, j.Action)
 	}
-	// 13. arguments
+	// 14. arguments
 	if badArgs != nil {
 		return g.refuse(d, job.ReasonArguments, "%v", badArgs)
 	}
-	// 14. mode: a job in match mode asks only whether it would run
+	// 15. mode: a job in match mode asks only whether it would run
 	if j.Mode == job.Match {
 		return g.end(d, WouldRun, audit.WouldRun)
 	}
-	// 15. claim: that of a change is on disk before it runs
+	// 16. claim: that of a change is on disk before it runs
 	if d.Change {
 		if err := g.Journal.ClaimChange(d.known, now); err != nil {
 			return g.refuse(d, job.ReasonJournal, "%v", err)
 		}
 	}
 	d.Claimed = true
-	// 16. audit: so is its line; a read's only line is written when it has ended
+	// 17. audit: so is its line; a read's only line is written when it has ended
 	if d.Change {
 		if err := g.write(d, audit.Run); err != nil && !g.AuditOptional {
 			return g.refuse(d, job.ReasonAudit, "%v; this host changes nothing until it can: free some space there", err)

@@ -32,6 +32,7 @@ type world struct {
 	dir     string
 	now     time.Time
 	journal *journal.Journal
+	catchUp func([]job.WantedDocument) (bool, error) // nil: there is nothing to do
 }
 
 func newWorld(t testing.TB) *world {
@@ -52,6 +53,12 @@ func newWorld(t testing.TB) *world {
 		Host: host{}, Plugins: actions{}, Now: func() time.Time { return w.now },
 		Policy: func() (policy.File, error) { return policy.File{}, nil }, Fleet: func() int { return 9 },
 		DuplicateKey: func() string { return "" }, Audit: w.audit,
+		CatchUp: func(_ context.Context, needs []job.WantedDocument) (bool, error) {
+			if w.catchUp == nil {
+				return false, nil
+			}
+			return w.catchUp(needs)
+		},
 	}
 	w.open()
 	t.Cleanup(func() { w.journal.Close() })

@@ -258,7 +258,10 @@ func (w *lossyWorld) seen(brokers []string) {
 
 func (w *lossyWorld) client() *client.Client {
 	nc := inProcess(w.t, w.near)
-	c := client.Over(nc, client.Config{Root: w.root.Public(), Key: w.admin, Log: slog.New(slog.DiscardHandler), Seen: w.seen})
+	c, err := client.Over(nc, client.Config{Root: w.root.Public(), Key: w.admin, Log: slog.New(slog.DiscardHandler), Seen: w.seen})
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	w.t.Cleanup(c.Close)
 	return c
 }

@@ -188,7 +188,7 @@ func (h *lossyHost) boot() {
 		Root: h.w.root.Public(), Self: func() identity.NodeIdentity { return h.self }, Since: h.booted, Roster: func() identity.Roster { return h.w.roster },
 		Host: lossyFacts{h}, Plugins: set, Journal: lossyJournal{p.journal, h, p.dead}, Audit: p.audit,
 		Policy: func() (policy.File, error) { return policy.File{}, nil },
-		Fleet:  func() int { return len(h.w.hosts) }, DuplicateKey: func() string { return "" }, Now: h.now, Seal: identity.NewSealKey(),
+		Fleet:  func() int { return len(h.w.hosts) }, DuplicateKey: func() string { return "" }, CatchUp: func(context.Context, []job.WantedDocument) (bool, error) { return false, nil }, Now: h.now, Seal: identity.NewSealKey(),
 	}
 	p.runner = runner.New(runner.Config{
 		Node: h.id(), Credentials: func() identity.Credentials { return h.creds }, Judge: g.Judge, Plugins: set, Journal: p.journal, Audit: p.audit,

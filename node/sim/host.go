@@ -70,7 +70,7 @@ func newHost(w *World, number int, how nature) (*host, error) {
 		Root: w.config.Root, Self: func() identity.NodeIdentity { return h.self }, Since: w.born,
 		Roster: w.currentRoster, Host: facade{h}, Plugins: w.actions, Journal: jobs, Audit: unaudited{},
 		Policy: func() (policy.File, error) { return policy.File{}, nil },
-		Fleet:  func() int { return len(w.hosts) }, DuplicateKey: func() string { return "" }, Now: time.Now, Seal: seal,
+		Fleet:  func() int { return len(w.hosts) }, DuplicateKey: func() string { return "" }, CatchUp: w.catchUp, Now: time.Now, Seal: seal,
 	}
 	h.runner = runner.New(runner.Config{
 		Node: h.self.ID, Credentials: func() identity.Credentials { return h.creds }, Judge: h.judge, Plugins: actors{h}, Journal: jobs, Audit: unaudited{},

@@ -218,6 +218,16 @@ func (w *World) takeRoster(signed []byte) {
 	}
 }
 
+// catchUp is a host's, which has what a broker announced to it.
+func (w *World) catchUp(_ context.Context, needs []job.WantedDocument) (bool, error) {
+	for _, n := range needs {
+		if has := w.roster.Load(); n.Kind == identity.RosterKind && has.Version < n.Version {
+			return false, fmt.Errorf("this host has roster version %d, and the job's signer knows version %d", has.Version, n.Version)
+		}
+	}
+	return false, nil
+}
+
 // Members are the names of the hosts by their id.
 func (w *World) Members() map[identity.ID]string {
 	all := make(map[identity.ID]string, len(w.hosts))

@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"fleet/cli/report"
+	"fleet/client"
+	"fleet/identity"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+const (
+	flagKeepHosts = "keep-hosts"
+	flagDropHosts = "drop-hosts"
+)
+
+func (e *env) adminRemove(in *ucli.Context) error {
+	name, ctx := in.Args().First(), in.Context
+	if in.Bool(flagKeepHosts) && in.Bool(flagDropHosts) {
+		return usagef("--%s and --%s contradict each other", flagKeepHosts, flagDropHosts)
+	}
+	o, err := e.parseRosterEdit(in)
+	if err != nil {
+		return err
+	}
+	x, err := e.startEdit(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer x.c.Close()
+	r, err := x.newest(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(r.Admins, func(a identity.AdminEntry) bool { return a.Name == name })
+	if i < 0 {
+		return usagef("there is no admin %q", name).with(hintNearest(name, adminNames(r)), "to see all admins: fleet admin list")
+	}
+	if len(r.Admins) == 1 {
+		return usagef("%s is the only admin; nobody could run jobs without one", name).with("add another one first")
+	}
+	left := r
+	left.Admins = slices.Delete(slices.Clone(r.Admins), i, i+1)
+	if mayAll(r) && !mayAll(left) {
+		if err := e.sure(ctx, in, fmt.Sprintf("remove %s, the last admin who is allowed to do everything", name)); err != nil {
+			return err
+		}
+	}
+	kept, err := x.keepHosts(in, r.Admins[i])
+	if err != nil {
+		return err
+	}
+	// The next version of the roster leaves out whoever is revoked, so none is needed now.
+	err = x.revoke(ctx, identity.RevokeAdmin(r.Admins[i].Key))
+	if err == nil || asProblem(err).ending == endSilent {
+		e.note("%s is removed: this key is revoked for good, and tokens made with it admit nobody any more", name)
+	}
+	return errors.Join(err, kept)
+}
+
+// guests are the hosts that an admin let in.
+type guests struct {
+	tokens map[identity.ID]identity.KeptToken
+	names  []string
+	nodes  []identity.ID
+	peers  int // of them
+	others int // peers that came with the tokens of other admins
+	silent []string
+}
+
+func (x rosterEdit) guestsOf(ctx context.Context, admin identity.AdminEntry) (guests, error) {
+	g := guests{tokens: map[identity.ID]identity.KeptToken{}}
+	run, err := x.c.Run(ctx, client.Request{Plugin: selfPlugin, Action: actionPing, Timeout: inForceTime}, nil)
+	if err != nil {
+		return g, faultf("the hosts could not be asked which of them %s let in; nothing was changed: %w", admin.Name, err)
+	}
+	for _, o := range run.Outcomes {
+		switch {
+		case o.Identity.ID == "":
+			g.silent = append(g.silent, report.Sanitise(o.Name))
+		case o.Identity.Admin == admin.Key.ID():
+			g.names, g.nodes = append(g.names, report.Sanitise(o.Name)), append(g.nodes, o.Node)
+			g.tokens[o.Identity.Token] = identity.KeptToken{Token: o.Identity.Token, Record: o.Identity.Record, By: admin.Name}
+			if o.Identity.Role == identity.Peer {
+				g.peers++
+			}
+		case o.Identity.Role == identity.Peer:
+			g.others++
+		}
+	}
+	return g, nil
+}
+
+// keepHosts asks what becomes of the hosts that an admin let in, and if they stay, has the roster keep their tokens, before the
+// admin goes. err is why not to go on; partly, that not all hosts have that roster.
+func (x *rosterEdit) keepHosts(in *ucli.Context, admin identity.AdminEntry) (partly, err error) {
+	ctx, e := in.Context, x.e
+	g, err := x.guestsOf(ctx, admin)
+	if err != nil {
+		return nil, err
+	}
+	if len(g.silent) > 0 {
+		e.note("no answer from %s: if %s let one of them in with a token that no other host has, it has to join again", strings.Join(g.silent, ", "), admin.Name)
+		if err := e.sure(ctx, in, fmt.Sprintf("remove %s although %s did not answer", admin.Name, hosts(len(g.silent)))); err != nil {
+			return nil, err
+		}
+	}
+	if len(g.names) == 0 {
+		return nil, nil
+	}
+	e.note("%s joined with %s that %s made: %s", hosts(len(g.names)), tokens(len(g.tokens)), admin.Name, strings.Join(g.names, ", "))
+	if in.Bool(flagDropHosts) {
+		if g.peers > 0 && g.others == 0 {
+			return nil, usagef("all peers that answer joined with these tokens: without them no host can run a broker").with("admit another peer first: fleet token create --role peer")
+		}
+		x.shutOut = g.nodes
+		return nil, e.sure(ctx, in, fmt.Sprintf("remove %s and shut out %s", admin.Name, hosts(len(g.names))))
+	}
+	if !in.Bool(flagKeepHosts) {
+		if !e.canAsk {
+			return nil, usagef("say what becomes of them; nothing was changed").with("to let them stay: --"+flagKeepHosts, "to shut them out: --"+flagDropHosts)
+		}
+		yes, err := e.question(ctx, fmt.Sprintf("Let these %s stay? [y/N] ", hosts(len(g.names))))
+		if err == nil && !yes {
+			err = &problem{ending: endInterrupted, err: errors.New("nothing was changed; to shut them out too: --" + flagDropHosts)}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	roster, err := e.editRoster(ctx, x.o, func(r *identity.Roster) error {
+		for _, k := range g.tokens {
+			r.Kept = slices.DeleteFunc(slices.Clone(r.Kept), func(old identity.KeptToken) bool { return old.Token == k.Token })
+			r.Kept = append(r.Kept, k)
+		}
+		slices.SortFunc(r.Kept, func(a, b identity.KeptToken) int { return cmp.Compare(a.Token, b.Token) })
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.note("the roster keeps %s: %s", tokens(len(g.tokens)), joinIDs(slices.Sorted(maps.Keys(g.tokens))))
+	partly = e.spread(ctx, x.o, roster)
+	if partly != nil && asProblem(partly).ending != endSilent {
+		return nil, partly
+	}
+	return partly, nil
+}
+
+func tokens(n int) string {
+	if n == 1 {
+		return "1 token"
+	}
+	return fmt.Sprintf("%d tokens", n)
+}
+
+func joinIDs(ids []identity.ID) string {
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = string(id)
+	}
+	return strings.Join(words, ", ")
+}
