@@ -75,7 +75,7 @@ func (h host) Data(ctx context.Context, function, argument string) (map[string]a
 	if !ok {
 		return nil, fmt.Errorf("this host has no data function %s()", function)
 	}
-	return source.Query(ctx, argument)
+	return plugin.SafelyQuery(ctx, source, argument)
 }
 
 func (h host) Stats() map[string]int64 { return h.n.countKeys(h.n.runner.Totals()) }

@@ -58,7 +58,7 @@ func (s *Set) Action(pluginName, action string) (plugin.Action, bool) {
 // Names says under which names this host knows what an argument names; see plugin.Namer.
 func (s *Set) Names(ctx context.Context, pluginName, action, input, value string) (own, other []string, err error) {
 	if namer, ok := s.plugins[pluginName].(plugin.Namer); ok {
-		return namer.Names(ctx, action, input, value)
+		return plugin.SafelyNames(ctx, namer, action, input, value)
 	}
 	return []string{value}, nil, nil
 }

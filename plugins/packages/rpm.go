@@ -72,8 +72,10 @@ func sideBySide(name string, found []pkg) pkg {
 // rpm and dnf take more, but spellings has to know from the name alone which package it may mean.
 func named(name string, p pkg) bool {
 	rest, ok := strings.CutPrefix(name, p.name)
-	return ok && (rest == "" || rest == "."+p.arch || len(rest) > 1 && rest[0] == '-' && allDigits(rest[1:2]))
+	return ok && (rest == "" || rest == "."+p.arch || rest[0] == '-' && digitFirst(rest[1:]))
 }
+
+func digitFirst(text string) bool { return text != "" && text[0] >= '0' && text[0] <= '9' }
 
 // foreign reports an architecture whose packages run here beside this host's own.
 func foreign(arch string) bool {

@@ -54,14 +54,14 @@ func (a apt) spellings(ctx context.Context, name string) (own, other []string, e
 // itself, and may mean whatever stands before a dash and a digit.
 func (r rpmdb) spellings(_ context.Context, name string) (own, other []string, err error) {
 	own = []string{name}
-	if i := strings.LastIndexByte(name, '.'); i > 0 && !allDigits(name[i+1:i+2]) {
+	if i := strings.LastIndexByte(name, '.'); i > 0 && !digitFirst(name[i+1:]) {
 		other = append(other, name[:i])
 		if nativeRPM(name[i+1:]) {
 			own = []string{name[:i], name}
 		}
 	}
 	for i := range len(name) - 1 {
-		if i > 0 && name[i] == '-' && allDigits(name[i+1:i+2]) {
+		if i > 0 && name[i] == '-' && digitFirst(name[i+1:]) {
 			other = append(other, name[:i])
 		}
 	}

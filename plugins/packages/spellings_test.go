@@ -38,6 +38,8 @@ func TestSpellings(t *testing.T) {
 		{rpmdb{}, "nginx.i686", "nginx.i686", "nginx"},
 		{rpmdb{}, "nginx-1.20.1", "nginx-1.20.1", "nginx"},
 		{rpmdb{}, "nginx-1:1.20.1-14.el9.x86_64", "nginx-1:1.20.1-14.el9 nginx-1:1.20.1-14.el9.x86_64", "nginx-1:1.20.1-14.el9 nginx nginx-1:1.20.1"},
+		{rpmdb{}, "nginx.", "nginx.", "nginx"},
+		{rpmdb{}, "nginx-1.", "nginx-1.", "nginx-1 nginx"},
 		{rpmdb{}, "python3.11", "python3.11", ""},
 		{rpmdb{}, "nginx-mod-stream", "nginx-mod-stream", ""},
 		{rpmdb{}, "java-11-openjdk", "java-11-openjdk", "java"},
@@ -62,7 +64,7 @@ func FuzzNamedIsSpelled(f *testing.F) {
 		f.Add(seed[0], seed[1], seed[2])
 	}
 	f.Fuzz(func(t *testing.T, name, pkgName, arch string) {
-		if arch == "" || allDigits(arch[:1]) || strings.Contains(arch, ".") || pkgName == "" || !named(name, pkg{name: pkgName, arch: arch}) {
+		if arch == "" || digitFirst(arch) || strings.Contains(arch, ".") || pkgName == "" || !named(name, pkg{name: pkgName, arch: arch}) {
 			return
 		}
 		own, other, err := rpmdb{}.spellings(t.Context(), name)

@@ -156,6 +156,24 @@ func Safely(ctx context.Context, p Plugin, call Call) (r Result) {
 	return p.Run(ctx, call)
 }
 
+// SafelyQuery asks a data source; a panic is an error, and must not take the process down.
+func SafelyQuery(ctx context.Context, s DataSource, argument string) (data map[string]any, err error) {
+	defer crashed(&err)
+	return s.Query(ctx, argument)
+}
+
+// SafelyNames asks a plugin for the names of an argument; a panic is an error here too.
+func SafelyNames(ctx context.Context, n Namer, action, input, value string) (own, other []string, err error) {
+	defer crashed(&err)
+	return n.Names(ctx, action, input, value)
+}
+
+func crashed(err *error) {
+	if fault := recover(); fault != nil {
+		*err = fmt.Errorf("the plugin crashed: %v", fault)
+	}
+}
+
 // DataSource is implemented by plugins that also answer data functions in -S filters, such as
 // service('nginx').status. Query looks only and returns the outputs by name; an error means that this host
 // cannot answer, and then the host does not match.
