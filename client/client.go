@@ -51,6 +51,8 @@ type Client struct {
 	mu     sync.Mutex
 	rules  Rules
 	roster identity.Roster // what rules say
+
+	reminded bool // the fleet, of a roster that it has not
 }
 
 // Connect connects to the first of the brokers that answers. It blocks for at most five seconds and another third of one for

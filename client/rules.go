@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/logkey"
 	"fleet/job"
 )
 
@@ -86,7 +87,23 @@ func (c *Client) Roster(ctx context.Context) (identity.Roster, error) {
 	if err != nil {
 		return identity.Roster{}, err
 	}
+	c.remind(ctx, roster)
 	return c.learn(came, roster)
+}
+
+// remind hands in the roster that is known here where a broker's node has an older one, once: the fleet may have lost it, or never
+// have had it, and hosts refuse jobs that name it.
+func (c *Client) remind(ctx context.Context, theirs identity.Roster) {
+	c.mu.Lock()
+	known, due := c.rules.Roster, c.roster.Beats(theirs) && !c.reminded
+	c.reminded = c.reminded || due
+	c.mu.Unlock()
+	if !due {
+		return
+	}
+	if err := c.PutDocument(ctx, known); err != nil {
+		c.config.Log.Warn("the brokers have an older roster than this machine", logkey.Error, err)
+	}
 }
 
 // learn adds what came to what is known.

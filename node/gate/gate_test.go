@@ -293,6 +293,42 @@ func TestWhatIsNotVerifiedIsDropped(t *testing.T) {
 	}
 }
 
+// A job is judged by no older roster than its signer knows. Where another one came, everything is judged anew by it.
+func TestAJobWaitsForTheRosterItNeeds(t *testing.T) {
+	needs := []job.WantedDocument{{Kind: identity.RosterKind, Name: identity.RosterKind, Version: 9, Hash: make([]byte, 32)}}
+	w := newWorld(t)
+	w.catchUp = func([]job.WantedDocument) (bool, error) { return false, errors.New("nobody has it") }
+	signed := w.job(t, func(j *job.Job) { j.Needs = needs })
+	if d := w.gate.Judge(t.Context(), signed); d.Verdict != Refuse || d.Reason != job.ReasonRoster || d.Message != "nobody has it" {
+		t.Errorf("what cannot be fetched: %+v", d)
+	}
+	w.catchUp = nil
+	if d := w.gate.Judge(t.Context(), signed); d.Verdict == Pass {
+		t.Error("what was refused runs when it comes again")
+	}
+
+	w = newWorld(t)
+	came := 0
+	w.catchUp = func(got []job.WantedDocument) (bool, error) {
+		if came++; came > 1 {
+			return false, nil
+		}
+		w.rules = nil // the roster that came allows nothing any more
+		if len(got) != 1 || got[0].Version != 9 {
+			t.Errorf("asked for %v", got)
+		}
+		return true, nil
+	}
+	d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.Needs = needs }))
+	if d.Verdict != Refuse || d.Reason != job.ReasonPolicy || came != 2 {
+		t.Errorf("after %d looks: %+v", came, d)
+	}
+	w.catchUp, w.rules = nil, []identity.Rule{{Action: "service.*"}}
+	if d := w.gate.Judge(t.Context(), w.job(t, nil)); d.Verdict != Pass {
+		t.Errorf("another job: %+v", d)
+	}
+}
+
 func TestACopyIsSeen(t *testing.T) {
 	w := newWorld(t)
 	for _, action := range []string{"restart", "status"} {
