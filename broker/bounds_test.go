@@ -195,23 +195,27 @@ func TestShortOfMemory(t *testing.T) {
 	}
 }
 
-// Who does not say who he is has two seconds when the broker is nearly full, and a minute otherwise.
-func TestStrangersWhenNearlyFull(t *testing.T) {
-	list := crowd{}
-	for number := range uint64(750) {
-		list.add(number, func(c *server.ConnInfo) {
-			if number%3 == 0 {
-				c.Start = noon.Add(-3 * time.Second)
-			}
-		})
+// Who does not say who he is has two seconds when the broker is nearly full, or many at his address do not, and a minute otherwise.
+func TestStrangers(t *testing.T) {
+	strangers := func(n, addresses int) (list crowd) {
+		for number := range uint64(n) {
+			list.add(number, func(c *server.ConnInfo) {
+				c.IP = fmt.Sprint("10.0.0.", number%uint64(addresses))
+				if number%2 == 0 {
+					c.Start = noon.Add(-3 * time.Second)
+				}
+			})
+		}
+		return list
 	}
-	g := newGuests()
-	admitted(t, g, 0, member, "slow, and let in")
-	if drops := g.look(list[1:], roomy, noon); len(drops) != 0 {
-		t.Errorf("not nearly full, and %d disconnected", len(drops))
-	}
-	if drops := g.look(list, roomy, noon); len(drops) != 249 {
-		t.Errorf("%d disconnected", len(drops))
+	for _, tt := range []struct{ n, addresses, dropped int }{
+		{749, 100, 0}, {750, 100, 374}, {249, 1, 0}, {251, 1, 125},
+	} {
+		g := newGuests()
+		admitted(t, g, 0, member, "slow, and let in")
+		if drops := g.look(strangers(tt.n, tt.addresses), roomy, noon); len(drops) != tt.dropped {
+			t.Errorf("%d of %d addresses: %d disconnected", tt.n, tt.addresses, len(drops))
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ const (
 	tooManyJoining  = "connections with tokens"
 	keyPaused       = "its key has just published more than its rate"
 	shortOfMemory   = "the broker is short of memory; most bytes waited for this connection to be read"
-	tooLongStranger = "it did not say who it is, and most connections of the broker are taken"
+	tooLongStranger = "it did not say who it is, and too many others do not either"
 )
 
 // watch looks through the connections until ctx ends: each second, and as soon as this process has grown by a part of what may wait to
@@ -188,14 +188,15 @@ func (g *guests) forget(open map[uint64]bool, began time.Time) {
 	}
 }
 
-// waitingLong are the connections that have not said who they are in time, when three quarters of all are taken. An honest host is
-// through in milliseconds, and tries again if it was not.
+// waitingLong are the connections that have not said who they are in time, when three quarters of all are taken, or a quarter by those
+// of one address. An honest host is through in milliseconds, and tries again if it was not.
 func waitingLong(strangers []*server.ConnInfo, all int, r room, now time.Time) (drops []drop) {
-	if all < r.connections/4*3 {
-		return nil
+	from := map[string]int{}
+	for _, c := range strangers {
+		from[c.IP]++
 	}
 	for _, c := range strangers {
-		if now.Sub(c.Start) > handshakeFor {
+		if (all >= r.connections/4*3 || from[c.IP] >= r.connections/4) && now.Sub(c.Start) > handshakeFor {
 			drops = append(drops, drop{c.Cid, guest{}, c.IP, excess{why: tooLongStranger}})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -108,16 +109,8 @@ func TestMemberConnectsWithoutEnd(t *testing.T) {
 // Whoever has a token keeps out others who want to come in from the same address with a token, for a minute, and nobody else.
 func TestTokenConnectsWithoutEnd(t *testing.T) {
 	const asked, most = 200, 128
-	token, err := shared.token(identity.Record{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := identity.JoinTLS(token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := shared.hosts[0].log.mark()
-	all := shared.open(t, c, asked)
+	token, from := shared.newToken(t, identity.Record{}), shared.hosts[0].log.mark()
+	all := shared.open(t, joinTLS(t, token), asked)
 	if n := standing(all); n > most {
 		t.Errorf("%d connections stand", n)
 	}
@@ -179,17 +172,12 @@ func (m *mesh) comesIn(t *testing.T, c *tls.Config) {
 
 // What it asked before it was disconnected waits in a queue that is bounded; the next honest host is admitted.
 func TestTokenPublishesWithoutEnd(t *testing.T) {
-	token := shared.newToken(t, identity.Record{})
-	c, err := identity.JoinTLS(token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	nc, err := shared.dial(c)
+	token, key := shared.newToken(t, identity.Record{}), identity.NewKey[identity.Node]()
+	nc, err := shared.dial(joinTLS(t, token))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	key := identity.NewKey[identity.Node]()
 	j, err := identity.NewJoiner(identitytest.Statement(t, token, key, "web95", time.Now()), key, time.Now())
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +201,7 @@ func TestNobodyReads(t *testing.T) {
 	web1, web4, id := shared.hosts[0], shared.hosts[3], shared.admin.Public().ID()
 	before, from := shared.brokers(t), web1.log.mark()
 	for range 8 {
-		unread(t, web1.broker, adminTLS(t, shared.admin), "SUB "+job.RepliesSubject(id, "*")+" 1\r\n")
+		greeted(t, web1.broker, adminTLS(t, shared.admin), "SUB "+job.RepliesSubject(id, "*")+" 1\r\n")
 	}
 	nc := shared.dialAs(t, web4.creds)
 	peak, payload := int64(0), make([]byte, job.MaxReply)
@@ -230,8 +218,8 @@ func TestNobodyReads(t *testing.T) {
 	shared.stats(t)
 }
 
-// unread says something over a connection of its own, and reads nothing of what comes.
-func unread(t *testing.T, addr string, c *tls.Config, words string) {
+// greeted is a connection that has said who it is, and then these words.
+func greeted(t *testing.T, addr string, c *tls.Config, words string) *tls.Conn {
 	t.Helper()
 	conn, err := tls.Dial("tcp", addr, c)
 	if err != nil {
@@ -250,6 +238,8 @@ func unread(t *testing.T, addr string, c *tls.Config, words string) {
 		}
 		text += string(answer[:n])
 	}
+	conn.SetReadDeadline(time.Time{})
+	return conn
 }
 
 // When a broker is nearly full, who says nothing has to go, and hosts and admins come in.
@@ -271,4 +261,37 @@ func TestSilentConnectionsWithoutEnd(t *testing.T) {
 	}
 	shared.comesIn(t, shared.nodeTLS(shared.hosts[3].creds))
 	shared.stats(t)
+}
+
+// Neither the broker counts: what one connection can do with them is keep one core of the peer busy.
+func TestMemberSubscribesAndPingsWithoutEnd(t *testing.T) {
+	inbox := job.Inbox(shared.hosts[3].id)
+	for name, words := range map[string]string{
+		"subscribes and unsubscribes": "SUB " + inbox + ".x 1\r\nUNSUB 1\r\n",
+		"pings":                       "PING\r\n",
+	} {
+		conn := greeted(t, shared.hosts[0].broker, shared.nodeTLS(shared.hosts[3].creds), "")
+		go io.Copy(io.Discard, conn)
+		var sent atomic.Int64
+		ended := make(chan struct{})
+		many := []byte(strings.Repeat(words, 100))
+		go func() {
+			defer close(ended)
+			for {
+				if _, err := conn.Write(many); err != nil {
+					return
+				}
+				sent.Add(100)
+			}
+		}()
+		until(t, "it is under way", func() bool { return sent.Load() > 10_000 })
+		before, began := sent.Load(), time.Now()
+		const asked = 10
+		for range asked {
+			shared.stats(t)
+		}
+		t.Logf("%s: meanwhile an honest job takes %v; %d of them a second", name, time.Since(began)/asked, int64(float64(sent.Load()-before)/time.Since(began).Seconds()))
+		conn.Close()
+		<-ended
+	}
 }
