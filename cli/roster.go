@@ -166,8 +166,11 @@ func (x rosterEdit) revoke(ctx context.Context, v identity.Revocation) error {
 	if err != nil {
 		return faultf("%w", err)
 	}
-	v.By = x.maker(roster)
-	signed, err := identity.SignRevocation(x.root, v, time.Now())
+	together, err := roster.Together(v, time.Now())
+	if err != nil {
+		return faultf("%w", err)
+	}
+	signed, err := identity.SignRevocations(x.root, x.maker(roster), time.Now(), together...)
 	if err != nil {
 		return usagef("%w", err)
 	}

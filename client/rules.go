@@ -28,7 +28,7 @@ func (r Rules) Open(root identity.PublicKey[identity.Root]) (identity.Roster, er
 	if err != nil {
 		return identity.Roster{}, err
 	}
-	revocations, err := identity.OpenRevocations(root, r.Revocations)
+	revocations, err := identity.OpenRevocations(root, r.Revocations...)
 	if err != nil {
 		return identity.Roster{}, err
 	}
@@ -82,6 +82,9 @@ func (c *Client) Roster(ctx context.Context) (identity.Roster, error) {
 	if len(answer.Documents) == 0 {
 		return identity.Roster{}, errors.New("the broker's node has no roster; look at fleet doctor on its host")
 	}
+	if answer.More {
+		return identity.Roster{}, errors.New("the broker's node has more revocations than fit into an answer, so revoked hosts could not be told from others")
+	}
 	came := Rules{Roster: answer.Documents[0], Revocations: answer.Documents[1:]}
 	roster, err := came.Open(c.config.Root)
 	if err != nil {
@@ -122,10 +125,7 @@ func (c *Client) learn(came Rules, roster identity.Roster) (identity.Roster, err
 	if !changed {
 		return c.roster, nil
 	}
-	next.Revocations = slices.DeleteFunc(slices.Clone(next.Revocations), func(raw []byte) bool {
-		v, err := identity.OpenRevocation(c.config.Root, raw)
-		return err == nil && !v.Until.IsZero() && time.Now().After(v.Until)
-	})
+	next.Revocations = identity.Needed(c.config.Root, next.Revocations, time.Now())
 	both, err := next.Open(c.config.Root)
 	if err != nil {
 		return identity.Roster{}, err

@@ -64,7 +64,7 @@ func newWorld(t *testing.T) *world {
 		roster, err := identity.SignRoster(w.root, w.roster, time.Now())
 		answer := job.DocumentAnswer{Documents: [][]byte{roster}}
 		for _, v := range w.revocations {
-			raw, err2 := identity.SignRevocation(w.root, v, time.Now())
+			raw, err2 := identity.SignRevocations(w.root, "ann", time.Now(), v)
 			answer.Documents, err = append(answer.Documents, raw), errors.Join(err, err2)
 		}
 		raw, err2 := answer.Encode()

@@ -80,6 +80,9 @@ type Facts struct {
 	Until time.Time
 	// Ended says that nothing is in force any more: this version only replaces earlier ones until they would have ended.
 	Ended bool
+	// Entries is what the document says, by name; nil where it stands for itself. One all of whose entries another one of its
+	// kind has is not kept.
+	Entries map[string]Entry
 }
 
 func (f Facts) check() error {

@@ -32,9 +32,9 @@ type model struct {
 	t       *testing.T
 	rand    *rand.Rand
 	hosts   []*modelHost
-	made    map[Hash]string   // every version of the roster
-	done    []Hash            // those of which Put said that they are kept
-	revoked map[string]string // done revocations by name
+	made    map[Hash]string  // every version of the roster
+	done    []Hash           // those of which Put said that they are kept
+	revoked map[string]Entry // done revocations by name
 	log     []string
 }
 
@@ -55,7 +55,7 @@ func TestModelOfManyStores(t *testing.T) {
 }
 
 func newModel(t *testing.T, seed uint64) *model {
-	m := &model{t: t, rand: rand.New(rand.NewPCG(seed, 1)), made: map[Hash]string{}, revoked: map[string]string{}}
+	m := &model{t: t, rand: rand.New(rand.NewPCG(seed, 1)), made: map[Hash]string{}, revoked: map[string]Entry{}}
 	first := next("", "roster", "acme", "first")
 	m.made[HashOf([]byte(first))] = first
 	for i := range 2 + m.rand.IntN(6) {
@@ -89,8 +89,10 @@ func (m *model) step() {
 		m.exchange(h, m.any())
 	case n < 62:
 		m.change(h)
-	case n < 68:
+	case n < 66:
 		m.revoke(h)
+	case n < 68:
+		m.pack(h)
 	case n < 74:
 		m.standing(h)
 	case n < 77:
@@ -175,14 +177,54 @@ func nextMerging(prev, lost, text string) string {
 	return fmt.Sprintf("roster acme %d %s lineage:%x%x merged:%x%x%x%x", f.Version+1, text, before[:LineageStep], f.Lineage, f.Merged, branch[:LineageStep], l.Lineage, l.Merged)
 }
 
-func (m *model) revoke(h *modelHost) {
-	name := fmt.Sprintf("n%d", m.rand.Uint32())
-	until := time.Now().Add(time.Hour + time.Duration(m.rand.Int64N(int64(48*time.Hour)))).Unix()
-	doc := fmt.Sprintf("revocation %s 1 by%d until:%d", name, m.rand.Uint32(), until)
-	if _, err := h.Put([]byte(doc)); err == nil {
-		m.revoked[name] = doc
-		m.say("host %d: %s", h.number, doc)
+// revoke makes a revocation, of one key in three one that was revoked before, perhaps less.
+func (m *model) revoke(h *modelHost) { m.revokeWith(h, map[string]Entry{}) }
+
+// pack makes one of some that the host has, and a new one.
+func (m *model) pack(h *modelHost) {
+	all := map[string]Entry{}
+	for _, raw := range h.All("revocation") {
+		f, _ := verifyPlain(raw)
+		for name, e := range f.Entries {
+			if old, twice := all[name]; m.rand.IntN(10) > 0 && !e.over(h.now()) && (!twice || e.includes(old)) {
+				all[name] = e
+			}
+		}
 	}
+	m.revokeWith(h, all)
+}
+
+func (m *model) revokeWith(h *modelHost, entries map[string]Entry) {
+	name := fmt.Sprintf("n%d", m.rand.Uint32N(30))
+	e := Entry{Level: uint64(m.rand.IntN(2)), Until: time.Unix(time.Now().Add(time.Hour+time.Duration(m.rand.Int64N(int64(48*time.Hour)))).Unix(), 0)}
+	if old, twice := entries[name]; !twice || e.includes(old) {
+		entries[name] = e
+	}
+	doc := saying(entries, fmt.Sprintf("by%d", m.rand.Uint32()))
+	_, err := h.Put([]byte(doc))
+	m.say("host %d: %s: %v", h.number, doc, err)
+	if err != nil && !errors.Is(err, ErrOlder) {
+		return // it may be in memory only
+	}
+	for name, e := range entries {
+		if errors.Is(err, ErrOlder) && len(h.Unsaved()) > 0 {
+			return // in memory only, too
+		}
+		if old, twice := m.revoked[name]; !twice || e.includes(old) {
+			m.revoked[name] = e
+		}
+	}
+}
+
+// says reports whether a host has an entry.
+func (h *modelHost) says(name string, e Entry) bool {
+	for _, raw := range h.All("revocation") {
+		f, _ := verifyPlain(raw)
+		if mine, ok := f.Entries[name]; ok && mine.includes(e) {
+			return true
+		}
+	}
+	return false
 }
 
 // standing makes an admin's document, changes it or ends it.
@@ -257,9 +299,8 @@ func (m *model) check() {
 		if !bytes.Equal(h.Digest(), first.Digest()) {
 			m.t.Errorf("host %d has %v, host 0 has %v", h.number, h.List(), first.List())
 		}
-		for name, doc := range m.revoked {
-			f, _ := verifyPlain([]byte(doc))
-			if _, _, ok := h.Get("revocation", name); !ok && time.Now().Add(2*clockMargin).Before(f.Until) {
+		for name, e := range m.revoked {
+			if !h.says(name, e) && time.Now().Add(2*clockMargin).Before(e.Until) {
 				m.t.Errorf("host %d: the revocation of %s is gone", h.number, name)
 			}
 		}

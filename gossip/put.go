@@ -17,7 +17,7 @@ func (s *Store) Put(raw []byte) (changed bool, err error) {
 		changed, err = s.keep(doc)
 	}
 	switch {
-	case errors.Is(err, ErrOlder):
+	case errors.Is(err, ErrOlder) && !errors.Is(err, errCovered):
 		return false, err
 	case errors.Is(err, ErrLost):
 		return false, errors.Join(err, s.saveLost())
@@ -40,17 +40,22 @@ func (s *Store) keep(doc document) (changed bool, err error) {
 	case have && doc.Hash == old.Hash:
 		return false, nil
 	case have && !doc.Beats(old.Ref):
-		if old.drops(doc) {
+		if old.drops(doc) && !old.says(doc, s.now()) {
 			s.lose(doc, old)
 			return false, fmt.Errorf("%s: %w", doc.Ref, ErrLost)
 		}
 		return false, fmt.Errorf("%s: %w (%d)", doc.Ref, ErrOlder, old.Version)
 	}
-	if err := s.room(doc, old); err != nil {
+	if s.isCovered(doc) {
+		return false, fmt.Errorf("%s: %w", doc.Ref, errCovered)
+	}
+	covered := s.coveredBy(doc)
+	if err := s.room(doc, old, covered); err != nil {
 		return false, fmt.Errorf("%s: %w", doc.Ref, err)
 	}
 	s.docs[file] = doc
-	if have && doc.drops(old) {
+	s.uncover(file, covered)
+	if have && doc.drops(old) && !doc.says(old, s.now()) {
 		s.lose(old, doc)
 	}
 	s.redeem(doc)
@@ -59,14 +64,14 @@ func (s *Store) keep(doc document) (changed bool, err error) {
 }
 
 // room returns ErrFull if doc does not fit in place of old. Documents signed by the root have room of their own; each admin
-// has a quota within the rest. An end always fits in place of what it ends.
-func (s *Store) room(doc, old document) error {
+// has a quota within the rest. An end always fits in place of what it ends. What doc covers makes way.
+func (s *Store) room(doc, old document, covered map[string]bool) error {
 	if doc.facts.Ended && old.raw != nil && len(doc.raw) <= len(old.raw) {
 		return nil
 	}
 	var mine, all allotment // of the signer; of everybody in the same room
-	for _, d := range s.docs {
-		if (d.facts.Signer == "") != (doc.facts.Signer == "") || fileName(d.Ref) == fileName(doc.Ref) {
+	for file, d := range s.docs {
+		if (d.facts.Signer == "") != (doc.facts.Signer == "") || file == fileName(doc.Ref) || covered[file] {
 			continue
 		}
 		all.add(d)
@@ -120,6 +125,7 @@ func (s *Store) save(file string) error {
 		s.docs[file] = now
 	}
 	s.removeRedeemed(file)
+	s.removeCovered(file)
 	return nil
 }
 
@@ -138,6 +144,7 @@ func (s *Store) Mend() error {
 			unsaved = append(unsaved, file)
 		}
 	}
+	over = append(over, s.superfluous(now)...)
 	over = append(over, s.forgetLost(now)...)
 	s.mu.Unlock()
 	errs := []error{s.saveLost()}

@@ -45,7 +45,8 @@ type Store struct {
 	mu       sync.RWMutex
 	docs     map[string]document // by file name
 	lost     map[Hash]Lost
-	redeemed []Ref // lost, and made again; their files are still there
+	redeemed []Ref             // lost, and made again; their files are still there
+	covered  map[string]string // files that are still there of documents that another one covers, whose file it names
 	refused  refusals
 }
 
@@ -65,7 +66,7 @@ func OpenStore(dir string, verify func(raw []byte) (Facts, error), log *slog.Log
 }
 
 func (s *Store) open() error {
-	s.docs, s.lost, s.refused = map[string]document{}, map[Hash]Lost{}, refusals{}
+	s.docs, s.lost, s.refused, s.covered = map[string]document{}, map[Hash]Lost{}, refusals{}, map[string]string{}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return fmt.Errorf("open the document store: %w", err)
 	}
@@ -116,8 +117,8 @@ func (s *Store) loadAll(files []string) {
 // written again.
 func (s *Store) setAside(file string, reason error) {
 	path := filepath.Join(s.dir, file)
-	if errors.Is(reason, ErrEnded) {
-		os.Remove(path)
+	if errors.Is(reason, ErrEnded) || errors.Is(reason, ErrOlder) {
+		os.Remove(path) // it is over, or what covers it is on disk
 		return
 	}
 	err := os.Rename(path, path+brokenSuffix)
@@ -133,7 +134,11 @@ func (s *Store) load(file string) error {
 		return fmt.Errorf("it holds %s", doc.Ref)
 	}
 	doc.saved = true
-	_, err = s.keep(doc)
+	if _, err = s.keep(doc); err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.removeCovered(file)
+	}
 	return err
 }
 

@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -38,9 +40,39 @@ func verifyPlain(raw []byte) (Facts, error) {
 			f.Lineage, _ = hex.DecodeString(value)
 		case "merged":
 			f.Merged, _ = hex.DecodeString(value)
+		case "says":
+			f.Entries = parseEntries(value)
 		}
 	}
 	return f, err
+}
+
+// parseEntries reads NAME=LEVEL@UNIX,...; UNIX 0 is never.
+func parseEntries(text string) map[string]Entry {
+	entries := map[string]Entry{}
+	for e := range strings.SplitSeq(text, ",") {
+		name, rest, _ := strings.Cut(e, "=")
+		level, at, _ := strings.Cut(rest, "@")
+		var entry Entry
+		entry.Level, _ = strconv.ParseUint(level, 10, 64)
+		if unix, _ := strconv.ParseInt(at, 10, 64); unix != 0 {
+			entry.Until = time.Unix(unix, 0)
+		}
+		entries[name] = entry
+	}
+	return entries
+}
+
+// saying is a document of a few revocations, named after what it says.
+func saying(entries map[string]Entry, more string) string {
+	var words []string
+	var until int64
+	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		words = append(words, fmt.Sprintf("%s=%d@%d", name, entries[name].Level, entries[name].Until.Unix()))
+		until = max(until, entries[name].Until.Unix())
+	}
+	body := strings.Join(words, ",")
+	return fmt.Sprintf("revocation r%s 1 says:%s until:%d %s", HashOf([]byte(body)).Short(), body, until, more)
 }
 
 // next makes the version of a document that follows prev, which may be "".

@@ -97,7 +97,7 @@ func VerifyDocument(root PublicKey[Root], known Signers, raw []byte, now time.Ti
 	case RotationKind:
 		_, err = OpenRotation(root, raw)
 	case RevocationKind:
-		_, err = OpenRevocation(root, raw)
+		_, err = OpenRevocations(root, raw)
 	default:
 		if d.Signer != "" && d.Until.After(now.Add(MaxDocumentLife+backdate)) {
 			err = fmt.Errorf("document %s/%s ends in more than %d days", d.Kind, d.Name, MaxDocumentLife/(24*time.Hour))

@@ -7,10 +7,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"fleet/internal/wire"
 )
 
 // admins finds the keys of some admins.
@@ -36,7 +37,7 @@ func TestGenuineDocuments(t *testing.T) {
 		return raw
 	}
 	note := Document{Kind: "note", Name: "x", Version: 1, Body: []byte("a"), Until: now.Add(time.Hour)}
-	revocation, err := SignRevocation(w.root, RevokeAdmin(bob.Public()), now)
+	revocation, err := SignRevocations(w.root, "ann", now, RevokeAdmin(bob.Public()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,16 +126,31 @@ func TestDocumentsOfARemovedAdmin(t *testing.T) {
 func TestRevocations(t *testing.T) {
 	w := newWorld(t)
 	node, token := NewKey[Node]().Public().ID(), NewKey[Joining]().Public().ID()
-	for _, r := range []Revocation{RevokeNode(node, now), RevokeToken(token, now.Add(time.Hour)), RevokeToken(token, time.Time{}), RevokeAdmin(w.admin.Public())} {
-		r.By = "ann"
-		raw, err := SignRevocation(w.root, r, now)
+	of := map[ID]Revocation{}
+	all := []Revocation{RevokeNode(node, now), RevokeToken(token, now.Add(time.Hour)), RevokeTokenHosts(NewKey[Joining]().Public().ID(), now), RevokeAdmin(w.admin.Public())}
+	for _, r := range all {
+		raw, err := SignRevocations(w.root, "ann", now, r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := OpenRevocation(w.root.Public(), raw)
-		r.Issued = now
-		if got.Issued, got.Until, r.Until = got.Issued.UTC(), got.Until.UTC(), r.Until.UTC(); err != nil || !reflect.DeepEqual(got, r) {
+		got, err := OpenRevocations(w.root.Public(), raw)
+		if err != nil || len(got) != 1 || !same(got[0], r) || got[0].Document != HashOf(raw) {
 			t.Errorf("got  %+v, %v\nwant %+v", got, err, r)
+		}
+		of[r.ID] = r
+	}
+	raw, err := SignRevocations(w.root, "ann", now, append(all, all...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := OpenRevocations(w.root.Public(), raw)
+	d, err2 := VerifyDocument(w.root.Public(), nil, raw, now)
+	if err := errors.Join(err, err2); err != nil || len(got) != len(all) || !d.Until.IsZero() {
+		t.Fatalf("all in one: %d, %v, %v", len(got), d.Until, err)
+	}
+	for _, r := range got {
+		if !same(r, of[r.ID]) {
+			t.Errorf("got  %+v\nwant %+v", r, of[r.ID])
 		}
 	}
 	for name, r := range map[string]Revocation{
@@ -144,9 +160,76 @@ func TestRevocations(t *testing.T) {
 		"of an admin, another key":  {What: RevokedAdmin, ID: node, Key: w.admin.Public()},
 		"of a node with a key":      {What: RevokedNode, ID: w.admin.Public().ID(), Key: w.admin.Public()},
 	} {
-		if _, err := SignRevocation(w.root, r, now); err == nil {
+		if _, err := SignRevocations(w.root, "ann", now, r); err == nil {
 			t.Errorf("a revocation %s can be signed", name)
 		}
+	}
+}
+
+func same(a, b Revocation) bool {
+	return a.ID == b.ID && a.What == b.What && a.Hosts == b.Hosts && a.Until.Equal(b.Until) && a.Key.Equal(b.Key)
+}
+
+// Whatever the root signs under the name of a document of revocations, it cannot take the place of one that says more.
+func TestRevocationsCannotBeReplaced(t *testing.T) {
+	w := newWorld(t)
+	raw, err := SignRevocations(w.root, "ann", now, RevokeNode(NewKey[Node]().Public().ID(), now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := VerifyDocument(w.root.Public(), nil, raw, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := revocations{List: []revoked{{ID: make([]byte, 16), What: RevokedNode, Until: d.Until}}}
+	for name, change := range map[string]func(*Document){
+		"a later version":   func(d *Document) { d.Version++ },
+		"other revocations": func(d *Document) { d.Body, _ = wire.Marshal(later) },
+		"an earlier end":    func(d *Document) { d.Until = d.Until.Add(-time.Second) },
+		"none":              func(d *Document) { d.Body, _ = wire.Marshal(revocations{}) },
+		"an id cut off": func(d *Document) {
+			d.Body, _ = wire.Marshal(revocations{List: []revoked{{ID: []byte{1}, What: RevokedNode, Until: d.Until}}})
+		},
+		"one of a key twice": func(d *Document) { d.Body, _ = wire.Marshal(revocations{List: append(later.List, later.List...)}) },
+	} {
+		changed := d
+		change(&changed)
+		if name != "other revocations" && name != "a later version" && name != "an earlier end" {
+			changed.Name = revocationsName(changed.Body)
+		}
+		encoded, err := changed.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := VerifyDocument(w.root.Public(), nil, w.root.Sign(DocumentContext, encoded), now); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+// Of two revocations of one key the stronger counts, in whatever order they come.
+func TestTheStrongerRevocationCounts(t *testing.T) {
+	w := newWorld(t)
+	token, node := NewKey[Joining]().Public().ID(), NewKey[Node]().Public().ID()
+	weak, strong := RevokeToken(token, now.Add(time.Hour)), RevokeTokenHosts(token, now)
+	for _, list := range [][]Revocation{{weak, strong}, {strong, weak}} {
+		raw, err := SignRevocations(w.root, "ann", now, list...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed, err := OpenRevocations(w.root.Public(), raw)
+		if err != nil || len(packed) != 1 {
+			t.Fatal(packed, err)
+		}
+		for _, r := range []Roster{w.roster.Revoking(list), w.roster.Revoking(list[:1]).Revoking(list[1:]), w.roster.Revoking(packed)} {
+			if r.ShutsOut(node, token) == nil || !r.IsRevoked(token) || r.Revoked[token].Until.Before(strong.Until) {
+				t.Errorf("%+v", r.Revoked)
+			}
+		}
+	}
+	only := w.roster.Revoking([]Revocation{weak})
+	if only.ShutsOut(node, token) != nil || only.RevokesSame(only.Revoking([]Revocation{strong})) || only.ShutsOut(token, "") == nil {
+		t.Error("a token that is revoked alone, and one with its hosts, are the same")
 	}
 }
 
@@ -204,8 +287,7 @@ func TestVectors(t *testing.T) {
 	one, err2 := OpenRoster(root.Public(), raw1)
 	raw2, err3 := SignRoster(root, one.Next("ann"), now.Add(time.Hour))
 	revocation := RevokeNode("gr2q7gf5lh6pzfdnurnkvputhm", now)
-	revocation.By = "ann"
-	raw3, err4 := SignRevocation(root, revocation, now)
+	raw3, err4 := SignRevocations(root, "ann", now, revocation, RevokeTokenHosts("aaaaaaaaaaaaaaaaaaaaaaaaaa", now))
 	raw4, err5 := SignDocument(admin, Document{Kind: "note", Name: "x", Version: 2, History: History{Before: bytes.Repeat([]byte{5}, 16), Merged: bytes.Repeat([]byte{6}, 32)}, By: "ann", Until: now.Add(time.Hour), Ended: true}, now)
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		t.Fatal(err)

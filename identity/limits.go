@@ -26,7 +26,10 @@ const (
 	maxJoin        = 8 << 10   // a request to be admitted
 	maxRenew       = 20 << 10  // it holds a chain, which is two certificates
 	maxJoinAnswer  = 512 << 10 // holds the roster, which may be MaxDocument, and revocations
-	MaxRevocations = 300 << 10 // bytes of revocations in it, some 250 each; a host fetches the others later
+	MaxRevocations = 300 << 10 // bytes of revocations in it, some 33 each; a host fetches the others later
+	MaxRevoked     = 16_384    // keys that are revoked at a time: as many as hosts; with a roster they fit into one answer of 768 KiB
+	maxPacked      = 900       // revocations in a document that was packed: of admins they have 70 bytes
+	packFrom       = 32        // small documents of revocations that are left alone
 	MaxHistory     = 64        // versions that a document names before it: 1 KiB
 	signatureSize  = 64
 

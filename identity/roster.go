@@ -58,14 +58,17 @@ func (r Roster) Merging(lost Roster) Roster {
 	return r
 }
 
-// Revoking is r with the keys of these revocations shut out. An admin whose key is among them is none, whatever the
-// roster says.
+// Revoking is r with the keys of these revocations shut out too, of two of one key the stronger. An admin whose key is among
+// them is none, whatever the roster says.
 func (r Roster) Revoking(list []Revocation) Roster {
 	revoked := maps.Clone(r.Revoked)
 	if revoked == nil {
 		revoked = make(map[ID]Revocation, len(list))
 	}
 	for _, v := range list {
+		if old, twice := revoked[v.ID]; twice {
+			v = v.joined(old)
+		}
 		revoked[v.ID] = v
 	}
 	r.Revoked = revoked
@@ -76,9 +79,9 @@ func (r Roster) Revoking(list []Revocation) Roster {
 // IsRevoked reports whether the key with this id counts no more.
 func (r Roster) IsRevoked(id ID) bool { _, ok := r.Revoked[id]; return ok }
 
-// RevokesSame reports whether r and o shut out the same keys.
+// RevokesSame reports whether r and o shut out the same keys and hosts.
 func (r Roster) RevokesSame(o Roster) bool {
-	return maps.EqualFunc(r.Revoked, o.Revoked, func(a, b Revocation) bool { return a.ID == b.ID })
+	return maps.EqualFunc(r.Revoked, o.Revoked, func(a, b Revocation) bool { return a.ID == b.ID && a.Hosts == b.Hosts })
 }
 
 // Authorises reports whether a genuine document may be in force now: what the root signed, and what an admin signed who is
@@ -105,7 +108,7 @@ type Keys struct {
 func (r Roster) Admit(c Certificate) (Certified, error) {
 	node, err := r.Identify(c.claim)
 	if r.Version == 0 {
-		node, err = c.claim.node, r.shutsOut(c.claim.node)
+		node, err = c.claim.node, r.ShutsOut(c.claim.node.ID, c.claim.node.Token)
 	}
 	if err != nil {
 		return Certified{}, err

@@ -137,8 +137,8 @@ func (s statement) check() error {
 // Identify returns who a host is, or why it is not of this fleet, or not any more: its key was revoked, or its token with
 // all hosts, or no admin of this roster signed that token. The Labels and the Seal in what it returns are shared.
 func (r Roster) Identify(c Claim) (NodeIdentity, error) {
-	if err := r.shutsOut(c.node); err != nil {
-		return NodeIdentity{}, err
+	if err := r.ShutsOut(c.node.ID, c.node.Token); err != nil {
+		return NodeIdentity{}, fmt.Errorf("%s: %w", c.node.Name, err)
 	}
 	if !r.vouches(c) {
 		return NodeIdentity{}, fmt.Errorf("the token of %s (%s) was signed by the key %s, which is no admin's; if an admin was removed whose hosts stay, see fleet admin remove --help",
@@ -147,12 +147,14 @@ func (r Roster) Identify(c Claim) (NodeIdentity, error) {
 	return c.node, nil
 }
 
-func (r Roster) shutsOut(n NodeIdentity) error {
+// ShutsOut says how a host is revoked that has this key and came with this token, or nil. token is "" where nobody knows it.
+// Everything that is not for a revoked host asks this.
+func (r Roster) ShutsOut(node, token ID) error {
 	switch {
-	case r.IsRevoked(n.ID):
-		return fmt.Errorf("node %s (%s) is revoked", n.ID, n.Name)
-	case r.Revoked[n.Token].Hosts:
-		return fmt.Errorf("node %s (%s) came with token %s, which was revoked with all its hosts", n.ID, n.Name, n.Token)
+	case r.IsRevoked(node):
+		return fmt.Errorf("node %s is revoked", node)
+	case token != "" && r.Revoked[token].Hosts:
+		return fmt.Errorf("node %s came with token %s, which was revoked with all its hosts", node, token)
 	}
 	return nil
 }

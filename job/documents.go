@@ -31,6 +31,8 @@ func (w WantedDocument) exact() bool {
 // verifies them, and asks again for what is missing.
 type DocumentAnswer struct {
 	Documents [][]byte `cbor:"1,keyasint"`
+	// More says that there are others that did not fit.
+	More bool `cbor:"2,keyasint,omitempty"`
 }
 
 // Encode returns what goes on the wire.

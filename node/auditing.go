@@ -45,12 +45,26 @@ func (n *Node) auditRoster(old identity.Roster) {
 	if r.Hash != old.Hash {
 		n.audit.AddDurable(audit.Entry{Event: audit.Roster, Message: fmt.Sprintf("version %d (%s), %d admins", r.Version, r.Hash.Short(), len(r.Admins))})
 	}
+	var lines []string
 	for id, v := range r.Revoked {
-		if !old.IsRevoked(id) {
-			n.audit.AddDurable(audit.Entry{Event: audit.Roster, Message: fmt.Sprintf("%s %s is revoked", v.What, id)})
+		switch was, known := old.Revoked[id]; {
+		case v.Hosts && !was.Hosts:
+			lines = append(lines, fmt.Sprintf("%s %s is revoked with all hosts that came with it", v.What, id))
+		case !known:
+			lines = append(lines, fmt.Sprintf("%s %s is revoked", v.What, id))
 		}
 	}
+	if more := len(lines) - maxRevokedLines; more > 0 {
+		lines = append(lines[:maxRevokedLines], fmt.Sprintf("%d others are revoked", more))
+	}
+	for _, line := range lines {
+		n.audit.AddDurable(audit.Entry{Event: audit.Roster, Message: line})
+	}
 }
+
+// maxRevokedLines is how many keys that were revoked are named at a time: a host that was away for long may hear of 16,384, and
+// each line is a write to the disk.
+const maxRevokedLines = 100
 
 // auditDocument writes why a document that somebody offered was not taken.
 func (n *Node) auditDocument(refused error) {

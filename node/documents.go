@@ -157,6 +157,8 @@ func (n *Node) answerDocument(r mesh.Request) []byte {
 		for _, raw := range n.wanted(w) {
 			if room -= len(raw) + 8; room > 0 {
 				answer.Documents = append(answer.Documents, raw)
+			} else {
+				answer.More = true
 			}
 		}
 	}

@@ -47,6 +47,7 @@ func (s *signers) verify(raw []byte) (gossip.Facts, error) {
 	if err != nil {
 		return gossip.Facts{}, err
 	}
+	var entries map[string]gossip.Entry
 	switch d.Kind {
 	case identity.RosterKind:
 		r, err := identity.OpenRoster(s.root, raw)
@@ -57,18 +58,35 @@ func (s *signers) verify(raw []byte) (gossip.Facts, error) {
 			s.add(a.Key)
 		}
 	case identity.RevocationKind:
-		r, err := identity.OpenRevocation(s.root, raw)
+		list, err := identity.OpenRevocations(s.root, raw)
 		if err != nil {
 			return gossip.Facts{}, err
 		}
-		if !r.Key.IsZero() {
-			s.add(r.Key)
+		for _, r := range list {
+			if !r.Key.IsZero() {
+				s.add(r.Key)
+			}
 		}
+		entries = entriesOf(list)
 	}
 	return gossip.Facts{
-		Kind: d.Kind, Name: d.Name, Version: d.Version, Lineage: d.History.Before, Merged: d.History.Merged,
+		Entries: entries,
+		Kind:    d.Kind, Name: d.Name, Version: d.Version, Lineage: d.History.Before, Merged: d.History.Merged,
 		Signer: string(d.Signer), Until: d.Until, Ended: d.Ended,
 	}, nil
+}
+
+// entriesOf is what revocations say, for the store: it drops those of which another document says as much.
+func entriesOf(list []identity.Revocation) map[string]gossip.Entry {
+	entries := make(map[string]gossip.Entry, len(list))
+	for _, r := range list {
+		e := gossip.Entry{Until: r.Until}
+		if r.Hosts {
+			e.Level = 1
+		}
+		entries[string(r.ID)] = e
+	}
+	return entries
 }
 
 func openDocuments(dir string, root identity.PublicKey[identity.Root], log *slog.Logger) (*gossip.Store, error) {
@@ -150,15 +168,17 @@ func (n *Node) noRoster() identity.Roster {
 	return identity.Roster{Keys: identity.Keys{Issuing: n.self.Load().Issuer}}
 }
 
-// revocations are those that are stored. One that cannot be read is left out and reported.
+// revocations are those that are stored and have not ended. A document that cannot be read is left out and reported.
 func (n *Node) revocations() (list []identity.Revocation, err error) {
+	now := time.Now()
 	for _, raw := range n.docs.All(identity.RevocationKind) {
-		r, err2 := identity.OpenRevocation(n.me.Root, raw)
-		if err2 != nil {
-			err = errors.Join(err, err2)
-			continue
+		some, err2 := identity.OpenRevocations(n.me.Root, raw)
+		err = errors.Join(err, err2)
+		for _, r := range some {
+			if !r.Over(now) {
+				list = append(list, r)
+			}
 		}
-		list = append(list, r)
 	}
 	return list, err
 }

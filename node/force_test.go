@@ -66,7 +66,7 @@ func (k keeper) next(change func(*identity.Roster)) []byte {
 
 func (k keeper) revocation(v identity.Revocation) []byte {
 	k.t.Helper()
-	signed, err := identity.SignRevocation(k.root, v, time.Now())
+	signed, err := identity.SignRevocations(k.root, "ann", time.Now(), v)
 	if err != nil {
 		k.t.Fatal(err)
 	}

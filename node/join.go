@@ -112,7 +112,7 @@ func (j joining) accept(a identity.Admission, broker identity.Chain) (Membership
 		return Membership{}, nil, errors.New("no roster came")
 	}
 	roster, err := identity.OpenRoster(token.Root, a.Documents[0])
-	revocations, err2 := identity.OpenRevocations(token.Root, a.Documents[1:])
+	revocations, err2 := identity.OpenRevocations(token.Root, a.Documents[1:]...)
 	if err := errors.Join(err, err2); err != nil {
 		return Membership{}, nil, err
 	}

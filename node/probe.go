@@ -130,11 +130,11 @@ func ReadRoster(dir string, root identity.PublicKey[identity.Root]) (identity.Ro
 		if err != nil {
 			return r, err
 		}
-		v, err := identity.OpenRevocation(root, raw)
+		some, err := identity.OpenRevocations(root, raw)
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", f, err)
 		}
-		revocations = append(revocations, v)
+		revocations = append(revocations, some...)
 	}
 	return r.Revoking(revocations), nil
 }

@@ -116,7 +116,7 @@ func TestARevokedHostIsOut(t *testing.T) {
 		}
 	}
 	for _, id := range out {
-		doc, err := identity.SignRevocation(f.Root, identity.RevokeNode(id, time.Now()), time.Now())
+		doc, err := identity.SignRevocations(f.Root, "ann", time.Now(), identity.RevokeNode(id, time.Now()))
 		if err != nil {
 			t.Fatal(err)
 		}

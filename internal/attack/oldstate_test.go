@@ -50,7 +50,7 @@ func TestStolenDiskOfARevokedPeer(t *testing.T) {
 	if !s.ReadyForConnections(patience) {
 		t.Fatal("does not start")
 	}
-	revoked, err := identity.SignRevocation(shared.root, identity.RevokeNode(web2.id, time.Now()), time.Now())
+	revoked, err := identity.SignRevocations(shared.root, "ann", time.Now(), identity.RevokeNode(web2.id, time.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func (m *mesh) amend(t *testing.T, change func(*identity.Roster)) (signed []byte
 // revoke puts a revocation in force.
 func (m *mesh) revoke(t *testing.T, v identity.Revocation) {
 	t.Helper()
-	signed, err := identity.SignRevocation(m.root, v, time.Now())
+	signed, err := identity.SignRevocations(m.root, "ann", time.Now(), v)
 	if err != nil {
 		t.Fatal(err)
 	}

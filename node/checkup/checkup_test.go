@@ -162,7 +162,7 @@ func TestAHostThatIsIn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		signed, err := identity.SignRevocation(f.Root, identity.RevokeNode(m.Key.Public().ID(), time.Now()), time.Now())
+		signed, err := identity.SignRevocations(f.Root, "ann", time.Now(), identity.RevokeNode(m.Key.Public().ID(), time.Now()))
 		if err != nil {
 			t.Fatal(err)
 		}

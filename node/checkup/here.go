@@ -107,7 +107,7 @@ func (h *host) membership() {
 	switch _, admitted := h.roster.Admit(certificate); {
 	case err != nil:
 		h.add("roster", Bad, "start the node: it fetches the roster from other hosts; if none has it, copy the file roster of an admin's home directory to the file named here", "%v", err)
-	case h.roster.IsRevoked(h.self.ID):
+	case h.roster.ShutsOut(h.self.ID, h.self.Token) != nil:
 		h.add("roster", Bad, "if that was a mistake: remove "+h.Data+" and admit the host with a new token, under a new key", "this node is revoked")
 	case admitted != nil:
 		h.add("roster", Bad, doToken, "version %d: %v", h.roster.Version, admitted)

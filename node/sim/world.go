@@ -211,9 +211,10 @@ func (w *World) takeRoster(signed []byte) {
 			r = r.Revoking(nil)
 			w.roster.CompareAndSwap(now, &r)
 		}
-		if v, err := identity.OpenRevocation(w.config.Root, signed); err == nil && !now.IsRevoked(v.ID) {
-			r := now.Revoking([]identity.Revocation{v})
-			w.roster.CompareAndSwap(now, &r)
+		if list, err := identity.OpenRevocations(w.config.Root, signed); err == nil {
+			if r := now.Revoking(list); !r.RevokesSame(*now) {
+				w.roster.CompareAndSwap(now, &r)
+			}
 		}
 	}
 }
