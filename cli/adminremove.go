@@ -67,27 +67,34 @@ func (e *env) adminRemove(in *ucli.Context) error {
 
 // guests are the hosts that an admin let in.
 type guests struct {
-	tokens map[identity.ID]identity.KeptToken
+	tokens map[identity.ID]identity.Kept
 	names  []string
 	nodes  []identity.ID
 	peers  int // of them
 	others int // peers that came with the tokens of other admins
 	silent []string
+
+	labels   []identity.Kept // hosts that have labels of this admin's
+	labelled []string        // their names
 }
 
 func (x rosterEdit) guestsOf(ctx context.Context, admin identity.AdminEntry) (guests, error) {
-	g := guests{tokens: map[identity.ID]identity.KeptToken{}}
+	g := guests{tokens: map[identity.ID]identity.Kept{}}
 	run, err := x.c.Run(ctx, client.Request{Plugin: selfPlugin, Action: actionPing, Timeout: inForceTime}, nil)
 	if err != nil {
 		return g, faultf("the hosts could not be asked which of them %s let in; nothing was changed: %w", admin.Name, err)
 	}
 	for _, o := range run.Outcomes {
+		if by := o.Identity.Labelled; by.Admin == admin.Key.ID() {
+			g.labels = append(g.labels, identity.Kept{ID: o.Node, Record: by.Record, By: admin.Name})
+			g.labelled = append(g.labelled, report.Sanitise(o.Name))
+		}
 		switch {
 		case o.Identity.ID == "":
 			g.silent = append(g.silent, report.Sanitise(o.Name))
 		case o.Identity.Admin == admin.Key.ID():
 			g.names, g.nodes = append(g.names, report.Sanitise(o.Name)), append(g.nodes, o.Node)
-			g.tokens[o.Identity.Token] = identity.KeptToken{Token: o.Identity.Token, Record: o.Identity.Record, By: admin.Name}
+			g.tokens[o.Identity.Token] = identity.Kept{ID: o.Identity.Token, Record: o.Identity.Record, By: admin.Name}
 			if o.Identity.Role == identity.Peer {
 				g.peers++
 			}
@@ -112,10 +119,15 @@ func (x *rosterEdit) keepHosts(in *ucli.Context, admin identity.AdminEntry) (par
 			return nil, err
 		}
 	}
-	if len(g.names) == 0 {
+	if len(g.names)+len(g.labels) == 0 {
 		return nil, nil
 	}
-	e.note("%s joined with %s that %s made: %s", hosts(len(g.names)), tokens(len(g.tokens)), admin.Name, strings.Join(g.names, ", "))
+	if len(g.names) > 0 {
+		e.note("%s joined with %s that %s made: %s", hosts(len(g.names)), tokens(len(g.tokens)), admin.Name, strings.Join(g.names, ", "))
+	}
+	if len(g.labels) > 0 {
+		e.note("%s gave other labels to %s, which would get their tokens' again: %s", admin.Name, hosts(len(g.labels)), strings.Join(g.labelled, ", "))
+	}
 	if in.Bool(flagDropHosts) {
 		if g.peers > 0 && g.others == 0 {
 			return nil, usagef("all peers that answer joined with these tokens: without them no host can run a broker").with("admit another peer first: fleet token create --role peer")
@@ -127,7 +139,7 @@ func (x *rosterEdit) keepHosts(in *ucli.Context, admin identity.AdminEntry) (par
 		if !e.canAsk {
 			return nil, usagef("say what becomes of them; nothing was changed").with("to let them stay: --"+flagKeepHosts, "to shut them out: --"+flagDropHosts)
 		}
-		yes, err := e.question(ctx, fmt.Sprintf("Let these %s stay? [y/N] ", hosts(len(g.names))))
+		yes, err := e.question(ctx, "Keep them as they are? [y/N] ")
 		if err == nil && !yes {
 			err = &problem{ending: endInterrupted, err: errors.New("nothing was changed; to shut them out too: --" + flagDropHosts)}
 		}
@@ -136,17 +148,17 @@ func (x *rosterEdit) keepHosts(in *ucli.Context, admin identity.AdminEntry) (par
 		}
 	}
 	roster, err := e.editRoster(ctx, x.o, func(r *identity.Roster) error {
-		for _, k := range g.tokens {
-			r.Kept = slices.DeleteFunc(slices.Clone(r.Kept), func(old identity.KeptToken) bool { return old.Token == k.Token })
+		for _, k := range append(slices.Collect(maps.Values(g.tokens)), g.labels...) {
+			r.Kept = slices.DeleteFunc(slices.Clone(r.Kept), func(old identity.Kept) bool { return old.ID == k.ID })
 			r.Kept = append(r.Kept, k)
 		}
-		slices.SortFunc(r.Kept, func(a, b identity.KeptToken) int { return cmp.Compare(a.Token, b.Token) })
+		slices.SortFunc(r.Kept, func(a, b identity.Kept) int { return cmp.Compare(a.ID, b.ID) })
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	e.note("the roster keeps %s: %s", tokens(len(g.tokens)), joinIDs(slices.Sorted(maps.Keys(g.tokens))))
+	e.note("the roster keeps %s and the labels of %s", tokens(len(g.tokens)), hosts(len(g.labels)))
 	partly = e.spread(ctx, x.o, roster)
 	if partly != nil && asProblem(partly).ending != endSilent {
 		return nil, partly
@@ -159,12 +171,4 @@ func tokens(n int) string {
 		return "1 token"
 	}
 	return fmt.Sprintf("%d tokens", n)
-}
-
-func joinIDs(ids []identity.ID) string {
-	words := make([]string, len(ids))
-	for i, id := range ids {
-		words[i] = string(id)
-	}
-	return strings.Join(words, ", ")
 }

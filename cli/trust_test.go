@@ -202,12 +202,48 @@ func TestHostsOfARemovedAdmin(t *testing.T) {
 
 	expect(t, ann.must(2, "admin", "remove", "bob"), "1 host joined with 1 token that bob made: web3", "nothing was changed", "--keep-hosts", "--drop-hosts")
 	expect(t, ann.must(2, "admin", "remove", "bob", "--keep-hosts", "--drop-hosts"), "contradict")
-	expect(t, ann.must(0, "admin", "remove", "bob", "--keep-hosts"), "the roster keeps 1 token", "in force on all 3 hosts", "bob is removed")
+	expect(t, ann.must(0, "admin", "remove", "bob", "--keep-hosts"), "the roster keeps 1 token and the labels of 0 hosts", "in force on all 3 hosts", "bob is removed")
 	expect(t, ann.must(0, "ping", "-W", "by=bob"), "web3")
 
 	expect(t, ann.must(2, "admin", "remove", "eve", "--drop-hosts"), "to confirm, add --yes")
 	ann.must(0, "admin", "remove", "eve", "--drop-hosts", "-y")
 	expect(t, ann.must(5, "ping", "-W", "by=eve", "--timeout", "2"), "web4")
+}
+
+// Labels change later by an admin's word, as far as the rules go for the host as it is and as it will be.
+func TestLabelsChangeLater(t *testing.T) {
+	f, ann := fleetWithServices(t)
+	h := f.Join("web2", f.Token(identity.Record{Role: identity.Member, Labels: map[string]string{"env": "dev", "rack": "7"}}))
+	f.Await(f.Client(), 2)
+	bob := person{t: t, home: filepath.Join(t.TempDir(), "bob")}
+	_, line, _ := bob.run("admin", "keygen", "bob", "--role", "dev")
+	ann.must(0, "role", "allow", "dev", "--action", "node.label", "--hosts", "env=dev")
+	ann.must(0, "role", "allow", "dev", "--action", "rpcutil.*")
+	_, back, _ := ann.run(strings.Fields(line)[1:]...)
+	bob.pasted(0, back)
+
+	for _, words := range [][]string{{}, {"env"}, {"env="}, {"=x"}, {"-"}, {"env=a", "env=b"}, {"env=a", "env-"}} {
+		ann.must(2, append([]string{"node", "label", "web2"}, words...)...)
+	}
+	expect(t, bob.must(0, "node", "label", "web2", "role=db", "rack-"), "web2 now has the labels env=dev role=db")
+	expect(t, ann.must(0, "ping", "-W", "role=db"), "web2")
+	ann.must(3, "ping", "-W", "rack=7")
+	expect(t, bob.must(4, "node", "label", "web2", "env=prod"), "bob may not label a host with the labels", "no role of bob allows node.label")
+	expect(t, bob.must(7, "node", "label", "web1", "env=dev"), "no role of bob allows node.label")
+	expect(t, ann.must(2, "node", "label", "web2", "env=dev"), "web2 has these labels already")
+
+	h.Stop()
+	h.Start()
+	expect(t, ann.within(0, "ping", "-W", "role=db env=dev"), "web2") // it has kept them
+	expect(t, ann.must(0, "node", "label", "web2", "env=prod"), "web2 now has the labels env=prod role=db")
+	expect(t, bob.must(7, "node", "label", "web2", "env=dev"), "no role of bob allows node.label") // out of his reach
+
+	// With an admin go the labels that he gave, unless they are kept.
+	ann.must(0, "node", "label", "web2", "env=dev")
+	bob.must(0, "node", "label", "web2", "role=cache")
+	expect(t, ann.must(2, "admin", "remove", "bob"), "bob gave other labels to 1 host, which would get their tokens' again: web2")
+	ann.must(0, "admin", "remove", "bob", "--keep-hosts")
+	expect(t, ann.must(0, "ping", "-W", "role=cache"), "web2")
 }
 
 func TestAKeyInSSHAgentRunsJobs(t *testing.T) {

@@ -40,6 +40,7 @@ const (
 	DocumentContext  Context = "fleet document v1"
 	TokenContext     Context = "fleet token v1"
 	StatementContext Context = "fleet statement v1"
+	LabelsContext    Context = "fleet labels v1"
 	JoinContext      Context = "fleet join v1"
 	RenewContext     Context = "fleet renew v1"
 )

@@ -7,7 +7,7 @@ const (
 	maxTokenText   = 8 << 10   // a token with 16 seeds and labels is about 1 KiB
 	maxRecord      = 3 << 10   // a token's record rides in each statement of its hosts
 	maxStatement   = 5 << 10   // a host's statement holds a record, and rides in a certificate, where it is a third larger
-	maxKept        = 300       // tokens of former admins in a roster, some 120 bytes each
+	maxKept        = 300       // tokens and labels of former admins in a roster, some 120 bytes each
 	maxSeeds       = 16        // addresses in a token; three are plenty, autoscaling groups may want more
 	maxLabels      = 32        // they are all in every host's statement
 	maxLabel       = 128       // bytes of a label's name and value together

@@ -21,7 +21,7 @@ type Roster struct {
 	Admins []AdminEntry `cbor:"2,keyasint"`
 	Roles  []RoleEntry  `cbor:"3,keyasint"`
 	Keys   Keys         `cbor:"4,keyasint,omitzero"`
-	Kept   []KeptToken  `cbor:"5,keyasint,omitempty"`
+	Kept   []Kept       `cbor:"5,keyasint,omitempty"`
 
 	// The document's:
 	Version uint64    `cbor:"-"`
@@ -193,11 +193,11 @@ func (r Roster) check() error {
 		return errors.New("roster: the ids of the keys in force are not valid")
 	}
 	if len(r.Kept) > maxKept {
-		return fmt.Errorf("the roster keeps %d tokens of former admins; the limit is %d", len(r.Kept), maxKept)
+		return fmt.Errorf("the roster keeps %d tokens and labels of former admins; the limit is %d", len(r.Kept), maxKept)
 	}
 	for _, k := range r.Kept {
-		if !k.Token.Valid() || len(k.By) > maxLabel || !printable(k.By) {
-			return errors.New("roster: a token that it keeps has no valid id, or its admin no name")
+		if !k.ID.Valid() || len(k.By) > maxLabel || !printable(k.By) {
+			return errors.New("roster: something that it keeps has no valid id, or its admin no name")
 		}
 	}
 	roles := map[string]bool{}

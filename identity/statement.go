@@ -18,6 +18,7 @@ type NodeIdentity struct {
 	Name     string // the host's name, unique among the living
 	Role     Role
 	Labels   map[string]string
+	Labelled Labelled // by whom, where not by the token
 	Key      PublicKey[Node]
 	Seal     []byte // public sealing key: what is sealed to it only this node can open
 	Token    ID     // that it came with
@@ -140,7 +141,7 @@ func (r Roster) Identify(c Claim) (NodeIdentity, error) {
 	if err := r.ShutsOut(c.node.ID, c.node.Token); err != nil {
 		return NodeIdentity{}, fmt.Errorf("%s: %w", c.node.Name, err)
 	}
-	if !r.vouches(c) {
+	if !r.vouches(c.by, c.node.Record) {
 		return NodeIdentity{}, fmt.Errorf("the token of %s (%s) was signed by the key %s, which is no admin's; if an admin was removed whose hosts stay, see fleet admin remove --help",
 			c.node.Name, c.node.ID, c.node.Admin)
 	}
@@ -159,18 +160,18 @@ func (r Roster) ShutsOut(node, token ID) error {
 	return nil
 }
 
-// vouches reports whether an admin's word stands behind a claim: one of this roster, or one of former days whose token was
-// kept.
-func (r Roster) vouches(c Claim) bool {
-	signed := func(a AdminEntry) bool { return a.Key.Equal(c.by) }
-	kept := func(k KeptToken) bool { return k.Record == c.node.Record }
+// vouches reports whether an admin's word stands behind what the key by signed about hosts: one of this roster, or one of former
+// days whose word was kept.
+func (r Roster) vouches(by PublicKey[Admin], record Hash) bool {
+	signed := func(a AdminEntry) bool { return a.Key.Equal(by) }
+	kept := func(k Kept) bool { return k.Record == record }
 	return slices.ContainsFunc(r.Admins, signed) || slices.ContainsFunc(r.Kept, kept)
 }
 
-// KeptToken is a token that goes on vouching for the hosts that came with it, although the admin who signed it is none any
-// more. It lets no new host in.
-type KeptToken struct {
-	Token  ID     `cbor:"1,keyasint"`
-	Record Hash   `cbor:"2,keyasint"` // of the signed record: the former admin could sign another one for the same token
+// Kept is what goes on counting although the admin who signed it is none any more: a token's record, which vouches for the hosts
+// that came with the token and lets no new one in, or the labels of a host.
+type Kept struct {
+	ID     ID     `cbor:"1,keyasint"` // of the token, or of the host
+	Record Hash   `cbor:"2,keyasint"` // of what was signed: the former admin could sign something else for the same
 	By     string `cbor:"3,keyasint"` // the former admin's name, for people
 }

@@ -84,8 +84,8 @@ func TestIdentify(t *testing.T) {
 		return r
 	}
 	bob := AdminEntry{"bob", NewKey[Admin]().Public(), nil}
-	kept := []KeptToken{{token.Record.ID(), HashOf(token.Signed), "ann"}}
-	elsewhere := []KeptToken{{token.Record.ID(), HashOf([]byte("another record of that token")), "ann"}}
+	kept := []Kept{{token.Record.ID(), HashOf(token.Signed), "ann"}}
+	elsewhere := []Kept{{token.Record.ID(), HashOf([]byte("another record of that token")), "ann"}}
 	for _, tt := range []struct {
 		name   string
 		roster Roster
@@ -176,6 +176,86 @@ func FuzzStatement(f *testing.F) {
 		}
 		if _, err := w.issuer.issueFor(raw, time.Unix(0, 0), NodeLife); err != nil {
 			t.Errorf("it holds, and cannot be certified: %v", err)
+		}
+	})
+}
+
+// Labels that an admin gives later count while an admin's word stands behind them, for the host that they name.
+func TestLabelsGivenLater(t *testing.T) {
+	w, key := newWorld(t), NewKey[Node]()
+	claim, err := OpenStatement(w.root.Public(), w.statement(t, Record{Labels: map[string]string{"env": "dev"}}, key, "web1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := w.roster.Identify(claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := func(admin PrivateKey[Admin], change func(*Labels)) (Labels, []byte) {
+		l := host.NextLabels(map[string]string{"env": "prod"}, now)
+		if change != nil {
+			change(&l)
+		}
+		raw, err := SignLabels(admin, l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err = OpenLabels(w.root.Public(), raw); err != nil {
+			t.Fatal(err)
+		}
+		return l, raw
+	}
+	good, raw := signed(w.admin, nil)
+	stranger, _ := signed(NewKey[Admin](), nil)
+	other, _ := signed(w.admin, func(l *Labels) { l.Node = NewKey[Node]().Public().ID() })
+	bob := Roster{Version: 2, Admins: []AdminEntry{{"bob", NewKey[Admin]().Public(), nil}}}
+	kept := bob
+	kept.Kept = []Kept{{host.ID, good.Record, "ann"}}
+	for name, tt := range map[string]struct {
+		roster Roster
+		labels Labels
+		want   string
+	}{
+		"an admin's": {w.roster, good, "prod"}, "a stranger's": {w.roster, stranger, "dev"}, "another host's": {w.roster, other, "dev"},
+		"a former admin's": {bob, good, "dev"}, "a former admin's, which are kept": {kept, good, "prod"},
+	} {
+		if got := tt.roster.Label(host, tt.labels); got.Labels["env"] != tt.want {
+			t.Errorf("%s: %v", name, got.Labels)
+		}
+	}
+	if next := w.roster.Label(host, good).NextLabels(nil, now.Add(-time.Hour)); next.Version != good.Version+1 {
+		t.Errorf("the next after version %d is %d", good.Version, next.Version)
+	}
+	for i := range raw {
+		changed := bytes.Clone(raw)
+		changed[i] ^= 1
+		if _, err := OpenLabels(w.root.Public(), changed); err == nil {
+			t.Fatalf("byte %d of %d can be changed", i, len(raw))
+		}
+	}
+	v := NewVerifier(w.root.Public())
+	for range 2 {
+		if l, err := v.OpenLabels(raw); err != nil || l.Record != good.Record {
+			t.Errorf("%+v, %v", l, err)
+		}
+	}
+}
+
+func FuzzLabels(f *testing.F) {
+	w := newWorld(f)
+	raw, err := SignLabels(w.admin, Labels{Fleet: w.root.Public().ID(), Node: NewKey[Node]().Public().ID(), Labels: map[string]string{"a": "b"}, Version: 1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	_, body, _ := Split(raw)
+	f.Add(body)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		l, err := OpenLabels(w.root.Public(), w.admin.Sign(LabelsContext, body))
+		if err != nil {
+			return
+		}
+		if _, err := SignLabels(w.admin, l); err != nil {
+			t.Errorf("it holds, and cannot be signed: %v", err)
 		}
 	})
 }

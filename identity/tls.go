@@ -74,6 +74,7 @@ type Credentials struct {
 	Key       PrivateKey[Node]
 	Chain     Chain
 	Statement []byte // the one in the chain
+	Labels    []byte // signed by an admin; nil: they are the token's
 }
 
 // NewCredentials reads the statement out of a chain. It verifies nothing.

@@ -13,11 +13,12 @@ type Verifier struct {
 	mu      sync.RWMutex
 	records map[Hash]Record
 	claims  map[Hash]Claim
+	labels  map[Hash]Labels
 }
 
 // NewVerifier returns a Verifier for one fleet.
 func NewVerifier(root PublicKey[Root]) *Verifier {
-	return &Verifier{root: root, records: map[Hash]Record{}, claims: map[Hash]Claim{}}
+	return &Verifier{root: root, records: map[Hash]Record{}, claims: map[Hash]Claim{}, labels: map[Hash]Labels{}}
 }
 
 // Open is OpenStatement.
@@ -61,6 +62,24 @@ func (v *Verifier) openRecord(signed []byte) (Record, error) {
 		v.mu.Unlock()
 	}
 	return record, err
+}
+
+// OpenLabels is OpenLabels.
+func (v *Verifier) OpenLabels(signed []byte) (Labels, error) {
+	sum := HashOf(signed)
+	v.mu.RLock()
+	l, known := v.labels[sum]
+	v.mu.RUnlock()
+	if known {
+		return l, nil
+	}
+	l, err := OpenLabels(v.root, signed)
+	if err == nil {
+		v.mu.Lock()
+		remember(v.labels, sum, l, maxClaims)
+		v.mu.Unlock()
+	}
+	return l, err
 }
 
 // remember makes room, when there is none, by forgetting all: who still speaks is verified once more.

@@ -49,9 +49,10 @@ type Reply struct {
 	Reason   Reason         `cbor:"5,keyasint,omitempty"`
 	Message  string         `cbor:"6,keyasint,omitempty"`
 	Data     map[string]any `cbor:"7,keyasint,omitempty"`
-	Took     int64          `cbor:"8,keyasint,omitempty"` // microseconds from the gate to this reply
-	Time     int64          `cbor:"9,keyasint"`           // Unix milliseconds, the node's clock
-	Host     []byte         `cbor:"10,keyasint"`          // the node's statement, which says who it is
+	Took     int64          `cbor:"8,keyasint,omitempty"`  // microseconds from the gate to this reply
+	Time     int64          `cbor:"9,keyasint"`            // Unix milliseconds, the node's clock
+	Host     []byte         `cbor:"10,keyasint"`           // the node's statement, which says who it is
+	Labels   []byte         `cbor:"11,keyasint,omitempty"` // the node's newer labels, signed by an admin
 }
 
 // End reports whether no further reply follows.
@@ -65,7 +66,7 @@ var ErrTooLarge = errors.New("reply is too large")
 
 // Sign returns what goes on the wire.
 func (r Reply) Sign(c identity.Credentials) ([]byte, error) {
-	r.Host = c.Statement
+	r.Host, r.Labels = c.Statement, c.Labels
 	if r.Protocol == 0 {
 		r.Protocol = Current
 	}
@@ -180,6 +181,13 @@ func OpenReply(statements *identity.Verifier, roster func() (identity.Roster, er
 	}
 	if v.Node, err = r.Identify(claim); err != nil {
 		return Verified{}, err
+	}
+	if len(v.Labels) > 0 {
+		labels, err := statements.OpenLabels(v.Labels)
+		if err != nil {
+			return Verified{}, err
+		}
+		v.Node = r.Label(v.Node, labels)
 	}
 	return v, nil
 }

@@ -24,6 +24,7 @@ import (
 //	seal.key      opens what others seal to this node
 //	gossip.key    the mesh's key
 //	issuing.key   peers only
+//	labels        that an admin gave this node later, signed
 //	documents/    replicated signed documents
 //	audit/        what was decided and done, see package audit
 //	journal.db, reads.ring, refused.ring   see package journal
@@ -35,6 +36,7 @@ const (
 	sealFile    = "seal.key"
 	gossipFile  = "gossip.key"
 	issuingFile = "issuing.key"
+	labelsFile  = "labels"
 	docsDir     = "documents"
 	auditDir    = "audit"
 	lockFile    = "lock"
@@ -156,6 +158,9 @@ func (d *DataDir) Save(m Membership, documents [][]byte) error {
 		if err := atomicfile.Write(d.file(name), []byte(text+"\n"), 0o600); err != nil {
 			return err
 		}
+	}
+	if err := os.Remove(d.file(labelsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) { // from now on the new token's count
+		return err
 	}
 	docs, err := openDocuments(d.file(docsDir), m.Root, nil)
 	if err != nil {

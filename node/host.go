@@ -32,9 +32,9 @@ func (h host) About() answers.About {
 	return about
 }
 
-// Fact answers filters. Labels are attested by the token's signer and win over what the host reports itself.
+// Fact answers filters. Labels are attested by an admin and win over what the host reports itself.
 func (h host) Fact(path string) (any, bool) {
-	if v, ok := h.n.self.Load().Labels[path]; ok {
+	if v, ok := h.n.identity().Labels[path]; ok {
 		return v, true
 	}
 	return h.n.facts.Current().Facts.Lookup(path)
@@ -53,7 +53,11 @@ func (h host) Refresh(ctx context.Context) { h.n.facts.Refresh(ctx) }
 
 func (h host) Classes() []string { return h.n.facts.Current().Classes }
 
-func (h host) Labels() map[string]string { return h.n.self.Load().Labels }
+func (h host) Labels() map[string]string { return h.n.identity().Labels }
+
+func (h host) TakeLabels(ctx context.Context, signed []byte) (map[string]string, bool, error) {
+	return h.n.takeLabels(ctx, signed)
+}
 
 func (h host) Plugins() []plugin.Declaration { return h.n.plugins.Declarations() }
 

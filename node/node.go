@@ -64,6 +64,7 @@ type Node struct {
 
 	self   atomic.Pointer[identity.Certified] // by the certificate in force
 	creds  atomic.Pointer[identity.Credentials]
+	labels atomic.Pointer[shownLabels] // nil: they are the token's
 	roster atomic.Pointer[identity.Roster]
 	keys   keys
 	force  sync.Mutex             // documents are put in force one after another
@@ -147,6 +148,9 @@ func (n *Node) loadIdentity() error {
 	}
 	n.self.Store(&self)
 	n.creds.Store(&creds)
+	if err := n.loadLabels(); err != nil {
+		return err
+	}
 	n.keys.open(n.me)
 	n.log = n.log.With(logkey.Host, self.Name)
 	return nil
@@ -241,9 +245,5 @@ func (n *Node) cleanLoop(ctx context.Context) {
 
 // Name is the host's name in the fleet, by its certificate. It stays when the machine or its config is renamed.
 func (n *Node) Name() string { return n.identity().Name }
-
-func (n *Node) identity() identity.NodeIdentity { return n.self.Load().NodeIdentity }
-
-func (n *Node) credentials() identity.Credentials { return *n.creds.Load() }
 
 func (n *Node) currentRoster() identity.Roster { return *n.roster.Load() }

@@ -26,6 +26,7 @@ const (
 	Self       = "self"  // whether this node is meant
 	State      = "state"
 	Role       = "role"
+	Labels     = "labels"
 	Token      = "token"
 	Key        = "key" // a key's id, never the key
 	Skew       = "skew"

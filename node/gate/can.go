@@ -11,6 +11,21 @@ import (
 	"fleet/policy"
 )
 
+// MayLabel says why an admin may not give this host other labels, or nil: a rule must allow it for the host as it is, or an admin
+// could fetch a host into his reach, and as it will be, or he could put one where it is trusted more.
+func (g *Gate) MayLabel(ctx context.Context, admin identity.AdminEntry, before, after map[string]string) error {
+	roster := g.Roster()
+	action, _ := g.Plugins.Action("node", "label")
+	for _, labels := range []map[string]string{before, after} {
+		q := g.question(admin, job.Job{Plugin: "node", Action: "label"}, action)
+		q.Labels, q.Share, q.CoSigned = labels, 0, true // the job that brought them has been judged
+		if a := g.ask(ctx, roster, q); !a.Allowed {
+			return fmt.Errorf("%s may not label a host with the labels %v: %s", admin.Name, labels, a.By)
+		}
+	}
+	return nil
+}
+
 // Can says what Judge would decide about a job of the named admin, without any job: by the same roster, the same file and
 // the same code. words are the arguments as a person types them; targets is how many hosts the job would be for, 0 for
 // every one. It looks at the policy only: the hosts that a job's filter selects are the asker's to know. but is what would

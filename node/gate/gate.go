@@ -354,7 +354,7 @@ func (g *Gate) reach(ctx context.Context, roster identity.Roster, signer identit
 	return file.Reach(q, byRoster)
 }
 
-// decide asks the host's policy file and the roster.
+// decide asks the policy about a job with these arguments.
 func (g *Gate) decide(ctx context.Context, roster identity.Roster, signer identity.AdminEntry, j job.Job, action plugin.Action, args plugin.Args, coSigned bool) policy.Answer {
 	q := g.question(signer, j, action)
 	q.Args, q.CoSigned = args, coSigned
@@ -363,6 +363,11 @@ func (g *Gate) decide(ctx context.Context, roster identity.Roster, signer identi
 			q.Share = 100 * float64(len(j.Targets)) / float64(fleet)
 		}
 	}
+	return g.ask(ctx, roster, q)
+}
+
+// ask asks the host's policy file and the roster.
+func (g *Gate) ask(ctx context.Context, roster identity.Roster, q policy.Question) policy.Answer {
 	if other := g.DuplicateKey(); other != "" && q.Change {
 		return policy.Answer{By: fmt.Sprintf("another machine uses this host's key (%s), so neither changes anything; remove the copied data directory there, or revoke the key: fleet node revoke %s", other, g.Self().Name)}
 	}

@@ -26,7 +26,7 @@ type Inventory struct {
 	Taken    Time              `output:"taken" label:"Facts collected" says:"When the facts were collected (RFC 3339, UTC)"`
 	Problems []Problem         `output:"problems" label:"Problems" says:"Custom facts that could not be read: file and error of each"`
 	Classes  []string          `output:"classes" label:"Classes" says:"The classes configuration management gave it"`
-	Labels   map[string]string `output:"labels" label:"Labels" says:"The labels of the token it joined with"`
+	Labels   map[string]string `output:"labels" label:"Labels" says:"What admins say of it: the labels of its token, or newer ones"`
 	Plugins  []string          `output:"plugins" label:"Plugins" says:"The names of its plugins"`
 	Stats    map[string]int64  `output:"stats" label:"Statistics" says:"Counters since the node started"`
 }

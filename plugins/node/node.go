@@ -19,6 +19,10 @@ type Host interface {
 
 	// Audit returns the newest lines of the node's audit that match. It blocks while files are read, at most until ctx ends.
 	Audit(ctx context.Context, q AuditQuery) (answers.AuditPage, error)
+
+	// TakeLabels puts other labels into force, which an admin signed (identity.SignLabels), and returns all of them. It may block as Can
+	// does, and for the disk. changed is false where they are in force already.
+	TakeLabels(ctx context.Context, signed []byte) (labels map[string]string, changed bool, err error)
 }
 
 // Mesh is what the plugin needs to know of the other nodes. The methods may be called at once and do not block.
@@ -64,7 +68,7 @@ func Declaration() plugin.Declaration {
 		Author:      "the fleet authors",
 		Version:     "1.0.0",
 		Timeout:     10 * time.Second,
-		Actions:     []plugin.Action{statusAction(), viewAction(), canAction(), auditAction(), forgetAction()},
+		Actions:     []plugin.Action{statusAction(), viewAction(), canAction(), auditAction(), forgetAction(), labelAction()},
 	}
 }
 
@@ -81,6 +85,8 @@ func (p Plugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
 		return p.audit(ctx, call.Args)
 	case "forget":
 		return p.forget(call.Args.String("node"))
+	case "label":
+		return p.label(ctx, call.Args.String("labels"))
 	}
 	return plugin.Failf("node has no action %q", call.Action)
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"reflect"
@@ -119,5 +120,24 @@ func TestCan(t *testing.T) {
 		if got.State != tt.state || got.Message != tt.message {
 			t.Errorf("%v: got %s %q, want %s %q", tt.args, got.State, got.Message, tt.state, tt.message)
 		}
+	}
+}
+
+func (fakeHost) TakeLabels(_ context.Context, signed []byte) (map[string]string, bool, error) {
+	if string(signed) == "bad" {
+		return nil, false, errors.New("no admin signed these labels")
+	}
+	return map[string]string{"role": "db", "env": "prod"}, string(signed) != "same", nil
+}
+
+func TestLabel(t *testing.T) {
+	for text, want := range map[string]plugin.State{"new": plugin.OK, "same": plugin.Unchanged, "bad": plugin.Failed} {
+		r := New(fakeHost{}, fakeHost{}).Run(t.Context(), plugin.Call{Action: "label", Args: plugin.Args{"labels": base64.RawURLEncoding.EncodeToString([]byte(text))}})
+		if r.State != want || want != plugin.Failed && fmt.Sprint(r.Data["labels"]) != "[env=prod role=db]" {
+			t.Errorf("%s: %+v", text, r)
+		}
+	}
+	if r := New(fakeHost{}, fakeHost{}).Run(t.Context(), plugin.Call{Action: "label", Args: plugin.Args{"labels": "!"}}); r.State != plugin.Failed {
+		t.Errorf("no base64: %+v", r)
 	}
 }
