@@ -11,10 +11,11 @@ import (
 
 // Connected is a node with a live connection to this broker, as its certificate says.
 type Connected struct {
-	Node identity.ID
-	Name string
-	Role identity.Role
-	Came time.Time // when its first connection of those that stand was let in
+	Node  identity.ID
+	Name  string
+	Role  identity.Role
+	Token identity.ID // that it joined with
+	Came  time.Time   // when its first connection of those that stand was let in
 }
 
 // presence is which nodes hold a connection. The door notes each that it lets in. That one has ended nats-server tells
@@ -77,7 +78,7 @@ func (p *presence) changes() (went []identity.ID, came []Connected) {
 		}
 		c, known := now[h.node.ID]
 		if !known || h.came.Before(c.Came) {
-			now[h.node.ID] = Connected{h.node.ID, h.node.Name, h.node.Role, h.came}
+			now[h.node.ID] = Connected{h.node.ID, h.node.Name, h.node.Role, h.node.Token, h.came}
 		}
 	}
 	for id := range p.nodes {

@@ -65,25 +65,28 @@ func (e *env) adminRemove(in *ucli.Context) error {
 	return errors.Join(err, kept)
 }
 
-// guests are the hosts that an admin let in.
+// guests are the hosts that an admin let in, or that came with a token.
 type guests struct {
+	asked  int
 	tokens map[identity.ID]identity.Kept
 	names  []string
 	nodes  []identity.ID
 	peers  int // of them
-	others int // peers that came with the tokens of other admins
+	others int // peers that came otherwise
 	silent []string
 
 	labels   []identity.Kept // hosts that have labels of this admin's
 	labelled []string        // their names
 }
 
-func (x rosterEdit) guestsOf(ctx context.Context, admin identity.AdminEntry) (guests, error) {
+// guestsOf asks all hosts whether they are such, and which have labels of this admin's.
+func (x rosterEdit) guestsOf(ctx context.Context, admin identity.AdminEntry, are func(identity.NodeIdentity) bool) (guests, error) {
 	g := guests{tokens: map[identity.ID]identity.Kept{}}
 	run, err := x.c.Run(ctx, client.Request{Plugin: selfPlugin, Action: actionPing, Timeout: inForceTime}, nil)
 	if err != nil {
-		return g, faultf("the hosts could not be asked which of them %s let in; nothing was changed: %w", admin.Name, err)
+		return g, faultf("the hosts could not be asked how they joined; nothing was changed: %w", err)
 	}
+	g.asked = len(run.Outcomes)
 	for _, o := range run.Outcomes {
 		if by := o.Identity.Labelled; by.Admin == admin.Key.ID() {
 			g.labels = append(g.labels, identity.Kept{ID: o.Node, Record: by.Record, By: admin.Name})
@@ -92,7 +95,7 @@ func (x rosterEdit) guestsOf(ctx context.Context, admin identity.AdminEntry) (gu
 		switch {
 		case o.Identity.ID == "":
 			g.silent = append(g.silent, report.Sanitise(o.Name))
-		case o.Identity.Admin == admin.Key.ID():
+		case are(o.Identity):
 			g.names, g.nodes = append(g.names, report.Sanitise(o.Name)), append(g.nodes, o.Node)
 			g.tokens[o.Identity.Token] = identity.Kept{ID: o.Identity.Token, Record: o.Identity.Record, By: admin.Name}
 			if o.Identity.Role == identity.Peer {
@@ -109,7 +112,7 @@ func (x rosterEdit) guestsOf(ctx context.Context, admin identity.AdminEntry) (gu
 // admin goes. err is why not to go on; partly, that not all hosts have that roster.
 func (x *rosterEdit) keepHosts(in *ucli.Context, admin identity.AdminEntry) (partly, err error) {
 	ctx, e := in.Context, x.e
-	g, err := x.guestsOf(ctx, admin)
+	g, err := x.guestsOf(ctx, admin, func(n identity.NodeIdentity) bool { return n.Admin == admin.Key.ID() })
 	if err != nil {
 		return nil, err
 	}

@@ -179,7 +179,7 @@ func (x rosterEdit) revoke(ctx context.Context, v identity.Revocation) error {
 		x.e.note("it is your own key, so no host answers you any more; another admin can look: fleet status")
 		return nil
 	}
-	if roster, err = x.c.Roster(ctx); err == nil && !roster.IsRevoked(v.ID) {
+	if roster, err = x.c.Roster(ctx); err == nil && !roster.RevokesSame(roster.Revoking([]identity.Revocation{v})) {
 		err = errors.Join(refused, errors.New("the revocation was sent, but the brokers do not have it yet; run the command again"))
 	}
 	if err != nil {

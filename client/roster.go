@@ -44,5 +44,5 @@ func (g *gathering) isRuled() bool {
 
 // revoked reports whether the roster, as far as it is known, or the request shuts this node out.
 func (g *gathering) revoked(id identity.ID) bool {
-	return slices.Contains(g.request.ShutOut, id) || g.isRuled() && g.roster.IsRevoked(id)
+	return slices.Contains(g.request.ShutOut, id) || g.isRuled() && g.roster.ShutsOut(id, "") != nil
 }

@@ -46,6 +46,7 @@ type Member struct {
 	BrokerPort uint16 // for clients; 0 without a broker
 	RoutePort  uint16 // for other brokers; 0 without a broker
 	Protocol   uint8  // version of fleet's own protocol
+	Token      string // the id of the token that it joined with, as an ID is; "": not known
 }
 
 // sortMembers orders by host name, then by id: the order in which people look for them.

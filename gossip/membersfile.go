@@ -34,6 +34,7 @@ type savedMember struct {
 	Pinned    bool           `json:"pinned,omitempty"`
 	Ephemeral bool           `json:"ephemeral,omitempty"`
 	Protocol  uint8          `json:"protocol"`
+	Token     string         `json:"token,omitempty"`
 }
 
 type membersFile struct {
@@ -44,7 +45,7 @@ type membersFile struct {
 func toSaved(m Member) savedMember {
 	utc := func(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 	return savedMember{
-		m.ID, m.Host, m.Addr, m.State.String(), utc(m.Since), utc(m.LastSeen), utc(m.Started), m.Peer, m.Pinned, m.Ephemeral, m.Protocol,
+		m.ID, m.Host, m.Addr, m.State.String(), utc(m.Since), utc(m.LastSeen), utc(m.Started), m.Peer, m.Pinned, m.Ephemeral, m.Protocol, m.Token,
 	}
 }
 
@@ -53,7 +54,7 @@ func toSaved(m Member) savedMember {
 func (s savedMember) member(now time.Time) Member {
 	m := Member{
 		ID: s.ID, Host: s.Host, Addr: s.Addr, State: Failed, Since: s.Since, Started: s.Started,
-		Peer: s.Peer, Pinned: s.Pinned, Ephemeral: s.Ephemeral, Protocol: s.Protocol,
+		Peer: s.Peer, Pinned: s.Pinned, Ephemeral: s.Ephemeral, Protocol: s.Protocol, Token: s.Token,
 	}
 	switch s.State {
 	case Alive.String():
@@ -74,7 +75,7 @@ func (s savedMember) check() error {
 		}
 	}
 	switch {
-	case !validID(s.ID) || !validHost(s.Host):
+	case !validID(s.ID) || !validHost(s.Host) || !validToken(s.Token):
 		return fmt.Errorf("member %q, host %q, is not valid", s.ID, s.Host)
 	case !s.Addr.IsValid() || s.Addr.Port() == 0 || s.Addr.Addr().Zone() != "" || s.Addr.Addr().Is4In6():
 		return fmt.Errorf("member %q has no valid address", s.ID)

@@ -17,9 +17,9 @@ func savedForTest() []savedMember {
 	at := func(s int64) time.Time { return time.Unix(s, 0).UTC() }
 	a := netip.MustParseAddrPort("10.0.0.1:7946")
 	return []savedMember{
-		{"n1", "web1", a, "alive", at(1_700_000_000), at(1_700_000_500), at(1_699_999_999), true, true, false, 1},
-		{"n2", "web2", a, "failed", at(1_700_000_100), at(1_700_000_100), at(1_699_999_999), true, false, false, 1},
-		{"n3", "web3", a, "left", at(1_700_000_200), at(1_700_000_200), at(1_699_999_999), false, false, true, 1},
+		{"n1", "web1", a, "alive", at(1_700_000_000), at(1_700_000_500), at(1_699_999_999), true, true, false, 1, "t1"},
+		{"n2", "web2", a, "failed", at(1_700_000_100), at(1_700_000_100), at(1_699_999_999), true, false, false, 1, ""},
+		{"n3", "web3", a, "left", at(1_700_000_200), at(1_700_000_200), at(1_699_999_999), false, false, true, 1, "t1"},
 	}
 }
 

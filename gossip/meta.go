@@ -29,6 +29,8 @@ func encodeMeta(m Member, leaving bool) ([]byte, error) {
 		return nil, fmt.Errorf("host name %q is not 1 to %d letters, digits, dots, dashes and underscores, a letter or digit at each end", m.Host, maxHost)
 	case started < 0 || started >= maxStarted:
 		return nil, fmt.Errorf("start time %v is out of range", m.Started)
+	case !validToken(m.Token):
+		return nil, fmt.Errorf("token %q is not an id", m.Token)
 	case m.Broker && m.BrokerPort == 0:
 		return nil, errors.New("a broker needs a port for its clients")
 	}
@@ -47,8 +49,10 @@ func encodeMeta(m Member, leaving bool) ([]byte, error) {
 		b = binary.BigEndian.AppendUint16(b, m.BrokerPort)
 		b = binary.BigEndian.AppendUint16(b, m.RoutePort)
 	}
-	return appendText(b, m.Host), nil
+	return appendText(appendText(b, m.Host), m.Token), nil
 }
+
+func validToken(id string) bool { return id == "" || validID(id) }
 
 // decodeMeta reads what encodeMeta wrote and nothing else. Only the fields that metadata carries are set.
 func decodeMeta(b []byte) (m Member, leaving bool, err error) {
@@ -96,6 +100,10 @@ func cutMeta(b []byte) (m Member, leaving bool, rest []byte, err error) {
 	m.Host, b, ok = cutText(b)
 	if !ok || !validHost(m.Host) {
 		return refuse("metadata has a broken host name")
+	}
+	m.Token, b, ok = cutText(b)
+	if !ok || !validToken(m.Token) {
+		return refuse("metadata has a broken token")
 	}
 	return m, flags&flagLeaving != 0, b, nil
 }

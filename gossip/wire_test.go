@@ -20,12 +20,12 @@ func TestMetaBytes(t *testing.T) {
 		leaving bool
 		want    string
 	}{
-		{"member", Member{Host: "web1", Started: started, Protocol: 1}, false,
-			"\x01\x00\x01\x80\xe2\xcf\xaa\x06\x04web1"},
+		{"member", Member{Host: "web1", Started: started, Protocol: 1, Token: "t1"}, false,
+			"\x01\x00\x01\x80\xe2\xcf\xaa\x06\x04web1\x02t1"},
 		{"broker", Member{Host: "web1", Started: started, Protocol: 2, Peer: true, Pinned: true, Broker: true, BrokerPort: 4222, RoutePort: 6222}, false,
-			"\x01\x0b\x02\x80\xe2\xcf\xaa\x06\x10\x7e\x18\x4e\x04web1"},
+			"\x01\x0b\x02\x80\xe2\xcf\xaa\x06\x10\x7e\x18\x4e\x04web1\x00"},
 		{"leaving", Member{Host: "a", Started: time.Unix(0, 0), Ephemeral: true}, true,
-			"\x01\x14\x00\x00\x01a"},
+			"\x01\x14\x00\x00\x01a\x00"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,13 +49,14 @@ func TestMetaRefusesWhatItCannotSay(t *testing.T) {
 		"host name with a space":  {Host: "a b", Started: time.Unix(1, 0)},
 		"no start time":           {Host: "a"},
 		"start time far off":      {Host: "a", Started: time.Unix(maxStarted, 0)},
+		"a token that is no id":   {Host: "a", Started: time.Unix(1, 0), Token: "T"},
 		"broker without its port": {Host: "a", Started: time.Unix(1, 0), Broker: true, RoutePort: 1},
 	} {
 		if b, err := encodeMeta(m, false); err == nil {
 			t.Errorf("%s: %q", name, b)
 		}
 	}
-	longest, err := encodeMeta(Member{Host: strings.Repeat("a", 253), Started: time.Unix(maxStarted-1, 0), Broker: true, BrokerPort: 1}, false)
+	longest, err := encodeMeta(Member{Host: strings.Repeat("a", 253), Started: time.Unix(maxStarted-1, 0), Broker: true, BrokerPort: 1, Token: strings.Repeat("a", maxID)}, false)
 	if err != nil || len(longest) > 512 {
 		t.Errorf("the longest has %d bytes, %v", len(longest), err)
 	}
@@ -102,7 +103,7 @@ func TestConfigIsChecked(t *testing.T) {
 func goneState() state {
 	return state{from: "n1", digest: []byte("\x02\x00"), gone: []Member{
 		{ID: "n2", Host: "web2", Addr: netip.MustParseAddrPort("10.0.0.2:7946"), State: Failed, Since: time.Unix(1_700_000_100, 0),
-			Started: time.Unix(1_700_000_000, 0), Peer: true, Protocol: 1},
+			Started: time.Unix(1_700_000_000, 0), Peer: true, Protocol: 1, Token: "t1"},
 		{ID: "n3", Host: "a", Addr: netip.MustParseAddrPort("[2001:db8::1]:1"), State: Left, Since: time.Unix(1, 0),
 			Started: time.Unix(0, 0), Ephemeral: true},
 	}}
@@ -110,8 +111,8 @@ func goneState() state {
 
 func TestStateBytes(t *testing.T) {
 	want := "\x02\x02n1\x02" +
-		"\x02n2\x04\x0a\x00\x00\x02\x1f\x0a\x01\x01\x01\x80\xe2\xcf\xaa\x06\x04web2\xe4\xe2\xcf\xaa\x06" +
-		"\x02n3\x10\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01\x01\x14\x00\x00\x01a\x01" +
+		"\x02n2\x04\x0a\x00\x00\x02\x1f\x0a\x01\x01\x01\x80\xe2\xcf\xaa\x06\x04web2\x02t1\xe4\xe2\xcf\xaa\x06" +
+		"\x02n3\x10\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01\x01\x14\x00\x00\x01a\x00\x01" +
 		"\x02\x00"
 	b := goneState().encode()
 	if string(b) != want {
@@ -124,7 +125,7 @@ func TestStateBytes(t *testing.T) {
 
 func FuzzMeta(f *testing.F) {
 	for _, s := range []string{
-		"", "\x01\x00\x01\x80\xe2\xcf\xaa\x06\x04web1", "\x01\x0b\x02\x80\xe2\xcf\xaa\x06\x10\x7e\x18\x4e\x04web1", "\x01\x14\x00\x00\x01a",
+		"", "\x01\x00\x01\x00\x01a\x01T", "\x01\x00\x01\x00\x01a\x02t", "\x01\x00\x01\x80\xe2\xcf\xaa\x06\x04web1\x00", "\x01\x0b\x02\x80\xe2\xcf\xaa\x06\x10\x7e\x18\x4e\x04web1\x00", "\x01\x14\x00\x00\x01a\x00",
 		"\x02\x00\x01\x00\x01a", "\x01\x20\x01\x00\x01a", "\x01\x00\x01\x80\x00\x01a", "\x01\x08\x01\x00\x00\x00\x00\x00\x01a",
 		"\x01\x08\x01\x00\x01", "\x01\x00\x01\x00\x02a", "\x01\x00\x01\x00\x01ab", "\x01\x00\x01\x00\x01\n", "\x01\x00\x01\x00\x00",
 		"\x01\x00\x01\x00\x01-", "\x01\x00\x01\x00\x02a.",

@@ -134,8 +134,12 @@ func (m *mesh) revoke(t *testing.T, v identity.Revocation) {
 	if err := m.client.PutDocument(t.Context(), signed); err != nil {
 		t.Fatal(err)
 	}
+	says := string(v.ID) + " is revoked"
+	if v.Hosts {
+		says += " with all hosts"
+	}
 	for _, h := range m.hosts {
-		until(t, h.name+" has the revocation", func() bool { return countIn(h.audit(t), string(v.ID)+" is revoked") > 0 })
+		until(t, h.name+" has the revocation", func() bool { return countIn(h.audit(t), says) > 0 })
 	}
 }
 

@@ -1,10 +1,18 @@
 package attack
 
 import (
+	"errors"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/wire"
+	"fleet/job"
 )
 
 // signedBy is a token by another admin's key than the fleet's first one.
@@ -45,4 +53,103 @@ func TestAnAdminLimitedToSomeHostsSignsOtherTokens(t *testing.T) {
 	if _, err := shared.join(t, shared.signedBy(t, bob, identity.Member, dev), "web65", identity.NewKey[identity.Node]()); err != nil {
 		t.Errorf("a token that he may create: %v", err)
 	}
+}
+
+// renews asks for a fresh certificate past the door, and returns why there is none, "" if there is one.
+func (m *mesh) renews(t *testing.T, c identity.Credentials) (refused string) {
+	t.Helper()
+	request, err := identity.SignRenewal(c, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := m.captured.conn.Request(job.RenewSubject(c.Key.Public().ID()), request, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct {
+		Refused string         `cbor:"1,keyasint,omitempty"`
+		Chain   identity.Chain `cbor:"2,keyasint"`
+	}
+	if err := wire.Unmarshal(answer.Data, &said); err != nil || said.Refused == "" && len(said.Chain.Leaf) == 0 {
+		t.Fatalf("%+v, %v", said, err)
+	}
+	return said.Refused
+}
+
+// A token was stolen, and hosts came with it, of which nobody has a list. One entry ends them all: their connections, their
+// certificates and their answers, and those that come later.
+func TestHostsOfAStolenToken(t *testing.T) {
+	token := shared.newToken(t, identity.Record{Role: identity.Peer})
+	var hosts []identity.Credentials
+	var conns []*nats.Conn
+	for _, name := range []string{"web70", "web71"} {
+		key := identity.NewKey[identity.Node]()
+		admission, err := shared.join(t, token, name, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := identity.NewCredentials(key, admission.Chain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refused := shared.renews(t, c); refused != "" {
+			t.Fatalf("before the token is revoked: %s", refused)
+		}
+		hosts, conns = append(hosts, c), append(conns, shared.dialAs(t, c))
+	}
+	shared.revoke(t, identity.RevokeToken(token.Record.ID(), token.Record.Expires))
+	for i, c := range hosts {
+		if refused := shared.renews(t, c); refused != "" || conns[i].Flush() != nil {
+			t.Errorf("the token alone is revoked, and its hosts are cut off: %q", refused)
+		}
+	}
+	shared.revoke(t, identity.RevokeTokenHosts(token.Record.ID(), time.Now()))
+	const why = "was revoked with all its hosts"
+	for i, c := range hosts {
+		until(t, "its connection is closed", conns[i].IsClosed)
+		if refused := shared.renews(t, c); !strings.Contains(refused, why) {
+			t.Errorf("a peer renews its certificate, or says %q", refused)
+		}
+		shared.keptOut(t, shared.nodeTLS(c))
+	}
+	shared.keptOut(t, joinTLS(t, token))
+	if _, err := shared.join(t, token, "web72", identity.NewKey[identity.Node]()); !errors.Is(err, identity.ErrRefused) || !strings.Contains(err.Error(), why) {
+		t.Errorf("another host joins with it, or a peer says %v", err)
+	}
+
+	var once sync.Once
+	heard, err := shared.captured.conn.Subscribe(job.AllSubject, func(m *nats.Msg) {
+		once.Do(func() {
+			j, hash := overheard(t, m.Data)
+			for _, c := range hosts {
+				raw, err := (job.Reply{Job: hash, Kind: job.Result, State: job.OK, Message: "all is well", Time: time.Now().UnixMilli()}).Sign(c)
+				sealed, err2 := job.SealReply(j, hash, raw)
+				if err := errors.Join(err, err2, shared.captured.conn.Publish(job.ReplySubject(c.Key.Public().ID(), j.Signer.ID(), j.ID), sealed)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer heard.Unsubscribe()
+	shared.known(t)
+	already := shared.clientLog.count(refusal, why)
+	r, err := shared.client.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Timeout: patience}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shared.clientLog.reach(already+1, refusal, why); err != nil {
+		t.Error(err)
+	}
+	for _, o := range r.Outcomes {
+		if o.Message == "all is well" || o.State != job.OK {
+			t.Errorf("%s: %s %q", o.Name, o.State, o.Message)
+		}
+	}
+	if len(r.Outcomes) != len(shared.hosts) {
+		t.Errorf("%d hosts are expected or answered", len(r.Outcomes))
+	}
+	shared.stats(t)
 }

@@ -91,7 +91,7 @@ func (c *connections) run(ctx context.Context) {
 func connectedHosts(came []broker.Connected) []presence.Host {
 	hosts := make([]presence.Host, len(came))
 	for i, h := range came {
-		hosts[i] = presence.Host{Node: h.Node, Name: h.Name, Role: h.Role, Came: h.Came}
+		hosts[i] = presence.Host{Node: h.Node, Name: h.Name, Role: h.Role, Token: h.Token, Came: h.Came}
 	}
 	return hosts
 }

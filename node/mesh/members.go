@@ -34,7 +34,7 @@ func (s *Members) Hosts() []job.Member {
 	roster := s.roster()
 	connected := map[identity.ID]presence.Host{}
 	for _, h := range s.connected.Hosts(now) {
-		if !roster.IsRevoked(h.Node) {
+		if roster.ShutsOut(h.Node, h.Token) == nil {
 			connected[h.Node] = h
 		}
 	}
@@ -133,7 +133,7 @@ func (s *Members) welcome() []gossip.Member {
 		return nil
 	}
 	roster := s.roster()
-	return slices.DeleteFunc(s.gossip.Members(), func(m gossip.Member) bool { return roster.IsRevoked(identity.ID(m.ID)) })
+	return slices.DeleteFunc(s.gossip.Members(), func(m gossip.Member) bool { return roster.ShutsOut(identity.ID(m.ID), identity.ID(m.Token)) != nil })
 }
 
 // listed leaves out what cannot be a host: whoever holds the gossip key may announce an id that is none, and clients refuse

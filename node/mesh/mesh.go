@@ -109,7 +109,7 @@ func New(c Config) (*Mesh, error) {
 	m.Members.gossip, err = gossip.New(gossip.Config{
 		Self: gossip.Member{
 			ID: string(self.ID), Host: self.Name, Started: c.Started, Protocol: job.Protocol,
-			Peer: self.Role == identity.Peer, Pinned: c.Pinned, Ephemeral: self.Role == identity.Ephemeral,
+			Token: string(self.Token), Peer: self.Role == identity.Peer, Pinned: c.Pinned, Ephemeral: self.Role == identity.Ephemeral,
 		},
 		Fleet:     string(self.Fleet),
 		Bind:      netip.AddrPortFrom(c.Bind, c.GossipPort),

@@ -32,6 +32,7 @@ type fileHost struct {
 	State State         `json:"state"`
 	Came  int64         `json:"came"` // Unix milliseconds, as Since
 	Since int64         `json:"since"`
+	Token identity.ID   `json:"token,omitempty"`
 }
 
 // Save writes the table to the file at path if it has changed since. It blocks for the disk.
@@ -45,7 +46,7 @@ func (t *Table) Save(now time.Time, path string) error {
 	}
 	f := file{Schema: fileSchema, Saved: now.UTC()}
 	for _, h := range t.Hosts(now) {
-		f.Hosts = append(f.Hosts, fileHost{h.Node, h.Name, h.Role, h.State, h.Came.UnixMilli(), h.Since.UnixMilli()})
+		f.Hosts = append(f.Hosts, fileHost{h.Node, h.Name, h.Role, h.State, h.Came.UnixMilli(), h.Since.UnixMilli(), h.Token})
 	}
 	slices.SortFunc(f.Hosts, func(a, b fileHost) int { return strings.Compare(string(a.Node), string(b.Node)) })
 	raw, err := json.Marshal(f)
@@ -118,7 +119,7 @@ func decodeFile(raw []byte) ([]Host, time.Time, error) {
 	hosts := make([]Host, len(f.Hosts))
 	for i, s := range f.Hosts {
 		var err error
-		if hosts[i], err = (wireHost{Node: s.Node, Name: s.Name, Role: roleNumber(s.Role), State: s.State, Came: s.Came, Since: s.Since}).host(); err != nil {
+		if hosts[i], err = (wireHost{Node: s.Node, Name: s.Name, Role: roleNumber(s.Role), State: s.State, Came: s.Came, Since: s.Since, Token: s.Token}).host(); err != nil {
 			return nil, time.Time{}, err
 		}
 	}

@@ -6,12 +6,12 @@ const (
 	// maxHosts bounds all that a table knows, against a captured peer that invents hosts. Own connections are taken beyond
 	// it: they have shown certificates. A list of hosts may name 16,384 (wire, job.Members).
 	maxHosts = 16_000
-	// maxPart is how many hosts one message names, some 70 bytes each.
+	// maxPart is how many hosts one message names, some 100 bytes each.
 	maxPart = 2_000
 	// maxParts is how many messages make a whole.
 	maxParts = 16
 	// maxMessage bounds a message in bytes before it is decoded: maxPart hosts with the longest names.
-	maxMessage = 640 << 10
+	maxMessage = 720 << 10
 	// maxTellers bounds the peers whose word is kept; some five run a broker.
 	maxTellers = 64
 	// maxFile bounds the file in bytes; JSON needs some 150 for a host.

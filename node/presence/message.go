@@ -23,6 +23,7 @@ type Host struct {
 	Node  identity.ID
 	Name  string
 	Role  identity.Role
+	Token identity.ID // that it joined with
 	State State
 	Came  time.Time // when it connected, the last time
 	Since time.Time // when it was lost or left; of one that is connected: as Came
@@ -51,6 +52,7 @@ type wireHost struct {
 	State State
 	Came  int64 // Unix milliseconds
 	Since int64
+	Token identity.ID
 }
 
 func (m message) encode() ([]byte, error) {
@@ -89,6 +91,8 @@ const maxTime = int64(1) << 45
 func (w wireHost) host() (Host, error) {
 	role, ok := roleOf(w.Role)
 	switch {
+	case w.Token != "" && !w.Token.Valid():
+		return Host{}, fmt.Errorf("%q is not a token's id", w.Token)
 	case !w.Node.Valid():
 		return Host{}, fmt.Errorf("%q is not a node id", w.Node)
 	case !ok || w.State < Connected || w.State > Left:
@@ -96,11 +100,11 @@ func (w wireHost) host() (Host, error) {
 	case w.Came < 0 || w.Came > maxTime || w.Since < 0 || w.Since > maxTime:
 		return Host{}, fmt.Errorf("host %s has a time that is out of range", w.Node)
 	}
-	return Host{w.Node, w.Name, role, w.State, time.UnixMilli(w.Came), time.UnixMilli(w.Since)}, identity.CheckHostName(w.Name)
+	return Host{w.Node, w.Name, role, w.Token, w.State, time.UnixMilli(w.Came), time.UnixMilli(w.Since)}, identity.CheckHostName(w.Name)
 }
 
 func toWire(h Host) wireHost {
-	return wireHost{Node: h.Node, Name: h.Name, Role: roleNumber(h.Role), State: h.State, Came: h.Came.UnixMilli(), Since: h.Since.UnixMilli()}
+	return wireHost{Node: h.Node, Name: h.Name, Role: roleNumber(h.Role), State: h.State, Came: h.Came.UnixMilli(), Since: h.Since.UnixMilli(), Token: h.Token}
 }
 
 // roles are the roles by their number.
