@@ -71,15 +71,11 @@ func (e *env) spread(ctx context.Context, o connection, r identity.Roster) error
 // that names them.
 func (x rosterEdit) inForce(ctx context.Context, what string, signed []byte) error {
 	request := client.Request{Plugin: selfPlugin, Action: actionPing, Timeout: inForceTime, ShutOut: x.shutOut}
-	if signed != nil {
-		d, err := identity.VerifyDocument(x.config.Root, nil, signed, time.Now())
-		if err != nil {
-			return faultf("%w", err)
-		}
-		hash := identity.HashOf(signed)
-		request.Needs = []job.WantedDocument{{Kind: d.Kind, Name: d.Name, Version: d.Version, Hash: hash[:]}}
-	}
 	for try := 1; ; try++ {
+		var err error
+		if request.Needs, err = x.needs(signed); err != nil {
+			return err
+		}
 		run, err := x.c.Run(ctx, request, nil)
 		if err != nil {
 			return faultf("%s was handed in, but the hosts could not be asked whether they have it: %w", what, err).with("to see it: fleet status")
@@ -96,6 +92,20 @@ func (x rosterEdit) inForce(ctx context.Context, what string, signed []byte) err
 					"do not rely on it until then: a host that stays behind may be held back by its broker; see fleet doctor there")
 		}
 	}
+}
+
+// needs names a signed document, or what hosts have instead of it.
+func (x rosterEdit) needs(signed []byte) ([]job.WantedDocument, error) {
+	if signed == nil {
+		return nil, nil
+	}
+	signed = x.c.Instead(signed)
+	d, err := identity.VerifyDocument(x.config.Root, nil, signed, time.Now())
+	if err != nil {
+		return nil, faultf("%w", err)
+	}
+	hash := identity.HashOf(signed)
+	return []job.WantedDocument{{Kind: d.Kind, Name: d.Name, Version: d.Version, Hash: hash[:]}}, nil
 }
 
 // lacking words who does not have what a job needed, and whether asking again may help. A host that refuses the job for another

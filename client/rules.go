@@ -137,6 +137,20 @@ func (c *Client) learn(came Rules, roster identity.Roster) (identity.Roster, err
 	return both, nil
 }
 
+// Instead returns the document of revocations that hosts have instead of this one, as far as is known: another one that says all
+// that it says, as when somebody revokes more at the same moment, or else itself.
+func (c *Client) Instead(signed []byte) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, other := range c.rules.Revocations {
+		both := identity.Needed(c.config.Root, [][]byte{other, signed}, time.Now())
+		if len(both) == 1 && bytes.Equal(both[0], other) {
+			return other
+		}
+	}
+	return signed
+}
+
 // needs is what a host must have before it judges a job of this client: the roster that is known here, and what r asks for.
 func (c *Client) needs(r Request) []job.WantedDocument {
 	if roster := c.current(); roster.Version != 0 {
