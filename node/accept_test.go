@@ -54,7 +54,7 @@ func TestAnAdmissionIsForThisHost(t *testing.T) {
 		"no roster":       {func(a *identity.Admission, _ *identity.Chain) { a.Documents = nil }, "no roster came"},
 		"an older roster": {func(a *identity.Admission, _ *identity.Chain) { a.Documents = [][]byte{roster(4)} }, "is version 4, and the token's admin knew version 5"},
 		"a broker that is revoked": {func(a *identity.Admission, _ *identity.Chain) { a.Documents = append(a.Documents, revoked) },
-			"the broker's certificate: peer: node " + string(peer.Key.Public().ID()) + " is revoked"},
+			"peer: node " + string(peer.Key.Public().ID()) + " is revoked"},
 		"a broker that was made up with the issuing key": {func(_ *identity.Admission, broker *identity.Chain) {
 			*broker = upstart.Host(t, "peer", identity.Record{Role: identity.Peer}, now).Chain
 		}, "which is no admin's"},

@@ -208,7 +208,7 @@ func TestAHostThatIsToJoin(t *testing.T) {
 		broker checkup.State // beside it, how the broker's check comes out
 	}{
 		{"all is well", good, "", 0, "token", checkup.OK, "for a member of the fleet", checkup.OK},
-		{"expired", f.Token(identity.Record{Role: identity.Member, Created: time.Now().Add(-2 * time.Hour), Expires: time.Now().Add(-time.Hour)}), "", 0, "token", checkup.Bad, "expired on", checkup.OK},
+		{"expired", f.Token(identity.Record{Role: identity.Member, Created: time.Now().Add(-2 * time.Hour), Expires: time.Now().Add(-time.Hour)}), "", 0, "token", checkup.Bad, "expired on", checkup.Bad},
 		{"from the future", good, "", -time.Hour, "token", checkup.Bad, "this clock or the admin's is wrong", checkup.OK},
 		{"no token", identity.Token{}, "", 0, "token", checkup.Bad, "there is none", ""},
 		{"another fleet's", other.Token(identity.Record{Role: identity.Member}), f.Broker(), 0, "broker", checkup.Bad, "under the pinned root key", checkup.Bad},

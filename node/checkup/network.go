@@ -81,7 +81,7 @@ func (h *host) judge(check string, root identity.PublicKey[identity.Root], v nod
 	h.visits = append(h.visits, v)
 	shown, told := "this node", "the host was revoked, or it was down when the keys were replaced; in that case: "+doToken
 	if !h.asNode() {
-		shown, told = "this token", "the token was not signed by an admin of this fleet, was revoked, or is not valid from this host's network: "+doToken
+		shown, told = "this token", "the token has expired or was revoked, was not signed by an admin of this fleet, or is not valid from this host's network: "+doToken
 	}
 	switch {
 	case errors.Is(err, mesh.ErrRefused):
