@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"fleet/cli/report"
 	"fleet/client"
@@ -136,7 +137,10 @@ func (x *rosterEdit) keepHosts(in *ucli.Context, admin identity.AdminEntry) (par
 			return nil, usagef("all peers that answer joined with these tokens: without them no host can run a broker").with("admit another peer first: fleet token create --role peer")
 		}
 		x.shutOut = g.nodes
-		return nil, e.sure(ctx, in, fmt.Sprintf("remove %s and shut out %s", admin.Name, hosts(len(g.names))))
+		if err := e.sure(ctx, in, fmt.Sprintf("remove %s and shut out %s", admin.Name, hosts(len(g.names)))); err != nil {
+			return nil, err
+		}
+		return nil, x.dropHosts(ctx, g)
 	}
 	if !in.Bool(flagKeepHosts) {
 		if !e.canAsk {
@@ -174,4 +178,15 @@ func tokens(n int) string {
 		return "1 token"
 	}
 	return fmt.Sprintf("%d tokens", n)
+}
+
+// dropHosts shuts out the hosts of these tokens by name, before the admin goes whose word they rest on: nobody could tell afterwards
+// why they do not answer.
+func (x rosterEdit) dropHosts(ctx context.Context, g guests) error {
+	for _, id := range slices.Sorted(maps.Keys(g.tokens)) {
+		if err := x.revoke(ctx, identity.RevokeTokenHosts(id, time.Now())); err != nil && asProblem(err).ending != endSilent {
+			return err
+		}
+	}
+	return nil
 }
