@@ -111,13 +111,13 @@ func revokeTokenVerb() verb {
 		name: "revoke", brief: "revoke a join token", takes: "ID", atLeast: 1, atMost: 1,
 		about: []string{
 			"Revokes the token until it expires, which needs the root key. Hosts that joined with it stay in the fleet; to shut one out, use fleet node revoke.",
-			"With --hosts all hosts that joined with the token are shut out too, now and later, also those that are down or that nobody knows of: for a token that was stolen. All hosts are asked first which of them those are. One revocation does for all. A token that was revoked alone can be revoked with its hosts later.",
+			"With --with-hosts all hosts that joined with the token are shut out too, now and later, also those that are down or that nobody knows of: for a token that was stolen. All hosts are asked first which of them those are. One revocation does for all. A token that was revoked alone can be revoked with its hosts later.",
 		},
 		examples: []example{
 			{"fleet token revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e", "ids are shown by fleet token list and in the log of the peer that admitted a host"},
-			{"fleet token revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e --hosts", "and every host that joined with it"},
+			{"fleet token revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e --with-hosts", "and every host that joined with it"},
 		},
-		flags: append([]ucli.Flag{toggle(foundFlags, flagHosts, "", "shut out every host that joined with the token, for good")}, rosterFlags()...), endings: []ending{endFault, endInterrupted},
+		flags: append([]ucli.Flag{toggle(foundFlags, flagWithHosts, "", "shut out every host that joined with the token, for good")}, rosterFlags()...), endings: []ending{endFault, endInterrupted},
 		do: func(e *env, in *ucli.Context) error { return e.revokeToken(in.Context, in) },
 	}
 }
@@ -131,7 +131,7 @@ func (e *env) revokeToken(ctx context.Context, in *ucli.Context) error {
 	if !id.Valid() {
 		return usagef("%q is not a token id (26 letters and digits)", id).with("to see the tokens created here: fleet token list")
 	}
-	if in.Bool(flagHosts) {
+	if in.Bool(flagWithHosts) {
 		return e.revokeTokenHosts(ctx, in, o, id)
 	}
 	kept, err := readTokens(o.home)
@@ -144,7 +144,7 @@ func (e *env) revokeToken(ctx context.Context, in *ucli.Context) error {
 	case i < 0:
 		e.note("token %s was not created on this machine; revoking it anyway", id)
 	case !time.Now().Before(kept[i].Expires):
-		return usagef("token %s has already expired; it admits no hosts", id).with("to shut out the hosts that joined with it: fleet token revoke " + string(id) + " --hosts")
+		return usagef("token %s has already expired; it admits no hosts", id).with("to shut out the hosts that joined with it: fleet token revoke " + string(id) + " --with-hosts")
 	default:
 		expires = kept[i].Expires
 	}

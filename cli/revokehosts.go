@@ -13,6 +13,8 @@ import (
 	ucli "github.com/urfave/cli/v2"
 )
 
+const flagWithHosts = "with-hosts"
+
 // revokeTokenHosts revokes a token with all hosts that came with it. Which those are only they can say; those that do not
 // answer are shut out unseen.
 func (e *env) revokeTokenHosts(ctx context.Context, in *ucli.Context, o connection, id identity.ID) error {

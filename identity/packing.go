@@ -24,7 +24,7 @@ func (r Roster) Together(v Revocation, now time.Time) ([]Revocation, error) {
 		}
 	}
 	if count >= MaxRevoked {
-		return nil, fmt.Errorf("the fleet has %d revocations, as many as it can have; the next one ends on %s, and hosts that came with one token need one revocation together (fleet token revoke ID --hosts)",
+		return nil, fmt.Errorf("the fleet has %d revocations, as many as it can have; the next one ends on %s, and hosts that came with one token need one revocation together (fleet token revoke ID --with-hosts)",
 			count, next.UTC().Format(time.DateOnly))
 	}
 	small := slices.DeleteFunc(slices.Collect(maps.Values(documents)), func(list []Revocation) bool { return len(list) > maxPacked/2 })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -135,13 +136,21 @@ func TestHostsOfAStolenToken(t *testing.T) {
 	}
 	defer heard.Unsubscribe()
 	shared.known(t)
-	already := shared.clientLog.count(refusal, why)
-	r, err := shared.client.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Timeout: patience}, nil)
-	if err != nil {
+	web4, already, freed := shared.hosts[3], shared.clientLog.count(refusal, why), make(chan struct{})
+	if err := web4.cmd.Process.Signal(syscall.SIGSTOP); err != nil { // so that the run waits for the lies
 		t.Fatal(err)
 	}
-	if err := shared.clientLog.reach(already+1, refusal, why); err != nil {
-		t.Error(err)
+	go func() {
+		defer close(freed)
+		defer web4.cmd.Process.Signal(syscall.SIGCONT)
+		if err := shared.clientLog.reach(already+len(hosts), refusal, why); err != nil {
+			t.Error(err)
+		}
+	}()
+	r, err := shared.client.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Timeout: patience}, nil)
+	<-freed
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, o := range r.Outcomes {
 		if o.Message == "all is well" || o.State != job.OK {
