@@ -20,6 +20,8 @@ const (
 	flagJob     = "job"
 	flagSince   = "since"
 
+	flagAdmissions = "admissions"
+
 	// auditDir is the audit's place in a node's directory.
 	auditDir = "audit"
 	// maxSince bounds --since: no audit reaches further back.
@@ -32,16 +34,19 @@ func auditVerb() verb {
 		about: []string{
 			"Each host writes one line per decision and per outcome, including refusals and messages that failed verification; each line is chained to the previous one. " +
 				"The newest lines that fit are shown, oldest first. Without HOST, all matching hosts are asked. Standard input is not read.",
+			"With --admissions it is about who let which host in, with whose token. Hosts of which no peer that answered wrote that down are named: the first one of a fleet, hosts that came longer ago than the log reaches, and whatever got in otherwise.",
 			"If you note the number and hash of a host's newest line elsewhere, you can tell later whether the end of its log was cut off.",
 		},
 		examples: []example{
 			{"fleet audit web1", "the last 50 lines of one host"},
 			{"fleet audit web1 --since 1h --limit 200 -o json", "for a program"},
 			{"fleet audit --job 01KANSNYG0XJ5B4V0D3F6A7C8E", "what each host decided about one job"},
+			{"fleet audit --admissions --since 30d", "who let which host in"},
 			{"fleet audit verify", "on a host: verify the chain"},
 		},
 		flags: append(append(append(filterFlags(),
 			text(whatToPrint, flagJob, "", "`ID`: only lines about this job"),
+			toggle(whatToPrint, flagAdmissions, "", "only lines about hosts that asked to be let in"),
 			text(whatToPrint, flagSince, "", "`DURATION`: only lines this old or newer (90s, 1h, 30d)"),
 			text(whatToPrint, flagLimit, "", "`N`: the newest N lines of each host (default 50, at most 500)"),
 		), printFlags("no more detail about hosts")...), connectionFlags()...),
@@ -65,8 +70,8 @@ func auditVerb() verb {
 				return usagef("%q and a filter exclude each other; use one of them", host)
 			case host != "":
 				o.hosts.flags = filter.Flags{Identity: []string{host}}
-			case f.IsZero() && !in.IsSet(flagJob) && !in.IsSet(flagSince):
-				return usagef("audit needs a HOST, a filter, --job or --since").with(hintHelp("audit"))
+			case f.IsZero() && !in.IsSet(flagJob) && !in.IsSet(flagSince) && !in.Bool(flagAdmissions):
+				return usagef("audit needs a HOST, a filter, --job, --since or --admissions").with(hintHelp("audit"))
 			}
 			return e.audit(in, o)
 		},
@@ -78,6 +83,9 @@ func auditWords(in *ucli.Context) (map[string]string, error) {
 	words := map[string]string{}
 	if in.IsSet(flagJob) {
 		words["job"] = strings.ToUpper(in.String(flagJob))
+	}
+	if in.Bool(flagAdmissions) {
+		words["event"] = string(audit.Admission)
 	}
 	if in.IsSet(flagLimit) {
 		words["limit"] = in.String(flagLimit)
@@ -114,6 +122,9 @@ func (e *env) audit(in *ucli.Context, o lookOptions) error {
 			}
 		}
 		x.Hosts = append(x.Hosts, h)
+	}
+	if in.Bool(flagAdmissions) && f.IsZero() {
+		e.unexplained(r.Outcomes, x.Hosts)
 	}
 	if damaged > 0 && x.Exit == 0 {
 		x.Exit = endFailed.code()

@@ -247,6 +247,24 @@ func TestLabelsChangeLater(t *testing.T) {
 	expect(t, ann.must(0, "ping", "-W", "role=cache"), "web2")
 }
 
+// Who let a host in is written down by the peer that did, and a host of which nobody says so is named.
+func TestWhoLetWhomIn(t *testing.T) {
+	f, ann := fleetWithServices(t)
+	token := f.Token(identity.Record{Role: identity.Member})
+	f.Join("web2", token)
+	f.Await(f.Client(), 2)
+	code, out, errs := ann.run("audit", "--admissions", "--since", "1h")
+	if code != 0 {
+		t.Fatal(code, out, errs)
+	}
+	expect(t, out, "admission", "web2", "admit", "member, with token "+string(token.Record.ID())+" that ann made")
+	expect(t, errs, "no line says who let these in", "web1 (", "peer since")
+	if strings.Contains(errs, "web2") {
+		t.Errorf("web2 is explained:\n%s", errs)
+	}
+	ann.must(2, "audit")
+}
+
 func TestAKeyInSSHAgentRunsJobs(t *testing.T) {
 	_, ann := fleetWithServices(t)
 	_, key, err := ed25519.GenerateKey(rand.Reader)

@@ -36,6 +36,11 @@ func (n *Node) auditAdmission(who identity.NodeIdentity, refused error) {
 		n.audit.AddLimited(e)
 		return
 	}
+	by := string(who.Admin)
+	if a, ok := n.roster.Load().Admin(who.Admin); ok {
+		by = a.Name
+	}
+	e.Message = fmt.Sprintf("%s, with token %s that %s made", who.Role, who.Token, by)
 	n.audit.AddDurable(e)
 }
 

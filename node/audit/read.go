@@ -13,6 +13,7 @@ import (
 // Query says which lines are wanted.
 type Query struct {
 	Job   string    // of this job only; "" for any
+	Event string    // about this only; "" for any
 	Since time.Time // not older; the zero time for any
 	Limit int       // at most so many lines, the newest; more than 0
 	Bytes int       // at most so many bytes of lines; more than 0
@@ -76,11 +77,14 @@ func (q Query) fits(line []byte) (fits, older bool) {
 	if q.Job != "" && !bytes.Contains(line, []byte(q.Job)) {
 		return false, false
 	}
+	if q.Event != "" && !bytes.Contains(line, []byte(q.Event)) {
+		return false, false
+	}
 	e, err := DecodeLine(line)
 	if err != nil {
 		return q.Job == "", false
 	}
-	return q.Job == "" || e.Job == q.Job, e.Time.Before(q.Since)
+	return (q.Job == "" || e.Job == q.Job) && (q.Event == "" || string(e.Event) == q.Event), e.Time.Before(q.Since)
 }
 
 // snapshot is one file as it is now; what is written later is behind size.

@@ -22,6 +22,7 @@ func auditAction() plugin.Action {
 		Name: "audit", Description: "Report what the node decided and did: the newest lines of its audit", Kind: plugin.Read, Timeout: 30 * time.Second,
 		Inputs: []plugin.Input{
 			{Name: "job", Prompt: "Job", Description: "only lines of the job with this id", Type: plugin.String, Optional: true, Pattern: "[0-9A-Z]{26}", MaxLength: 26},
+			{Name: "event", Prompt: "Event", Description: "only lines about this, such as admission", Type: plugin.String, Optional: true, Pattern: "[a-z]+", MaxLength: 20},
 			{Name: "since", Prompt: "Since", Description: "only lines of the last so many seconds", Type: plugin.Integer, Optional: true},
 			{Name: "limit", Prompt: "Limit", Description: fmt.Sprintf("the newest so many lines, at most %d", maxAuditLines), Type: plugin.Integer, Default: int64(usualAuditLines)},
 		},
@@ -30,7 +31,7 @@ func auditAction() plugin.Action {
 }
 
 func (p Plugin) audit(ctx context.Context, args plugin.Args) plugin.Result {
-	q := AuditQuery{Job: args.String("job"), Limit: int(args.Int("limit")), Bytes: maxAuditBytes}
+	q := AuditQuery{Job: args.String("job"), Event: args.String("event"), Limit: int(args.Int("limit")), Bytes: maxAuditBytes}
 	if q.Limit < 1 || q.Limit > maxAuditLines {
 		return plugin.Failf("limit: %d is not a number of lines from 1 to %d", q.Limit, maxAuditLines)
 	}

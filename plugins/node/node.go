@@ -43,6 +43,7 @@ type Question struct {
 // AuditQuery says which lines of the audit are wanted.
 type AuditQuery struct {
 	Job   string    // of this job only; "" for any
+	Event string    // about this only; "" for any
 	Since time.Time // not older; the zero time for any
 	Limit int       // the newest, at most so many
 	Bytes int       // and at most so many bytes of them
