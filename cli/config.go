@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"fleet/cli/report"
+	"fleet/internal/trustedfile"
 
 	"github.com/BurntSushi/toml"
 )
@@ -144,6 +145,27 @@ func loadConfig(file string, getenv func(string) string) (Config, error) {
 		c.Home = userConfigDir(getenv)
 	}
 	return c, nil
+}
+
+// trustedConfig refuses, for the agent, config files that others than root and its user could have written: they say where
+// its keys lie, whom it asks, and which facts it has. A file that does not exist is loadConfig's to judge.
+func trustedConfig(file string, getenv func(string) string) error {
+	files := []string{cmp.Or(file, getenv(envConfig))}
+	if files[0] == "" {
+		files[0] = machineConfig
+		if dir := userConfigDir(getenv); dir != "" {
+			files = append(files, filepath.Join(dir, "config.toml"))
+		}
+	}
+	for _, f := range files {
+		if _, err := os.Stat(f); err != nil {
+			continue
+		}
+		if _, err := trustedfile.Resolve(f); err != nil {
+			return usagef("the config %s is not used: %w", f, err)
+		}
+	}
+	return nil
 }
 
 func readConfig(c *Config, file string) error {

@@ -130,3 +130,31 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// TestAgentRefusesOthersConfig: a user's own commands may read any file, the agent only what nobody else could have written.
+func TestAgentRefusesOthersConfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "fleet.toml")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, getenv := range []func(string) string{func(string) string { return "" }, func(k string) string {
+		return map[string]string{envConfig: file}[k]
+	}} {
+		flag := file
+		if getenv(envConfig) != "" {
+			flag = ""
+		}
+		if err := os.Chmod(file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := trustedConfig(flag, getenv); err != nil {
+			t.Errorf("own: %v", err)
+		}
+		if err := os.Chmod(file, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := trustedConfig(flag, getenv); err == nil || !strings.Contains(err.Error(), file+" can be written by others") {
+			t.Errorf("got %v, want a refusal that names %s", err, file)
+		}
+	}
+}

@@ -68,6 +68,9 @@ func nodeVerb() verb {
 }
 
 func (e *env) runNode(in *ucli.Context) error {
+	if err := trustedConfig(in.String(flagConfig), e.getenv); err != nil {
+		return err
+	}
 	c, err := loadConfig(in.String(flagConfig), e.getenv)
 	if err != nil {
 		return err

@@ -16,6 +16,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"fleet/internal/trustedfile"
 )
 
 // Collect reads all facts and classes anew. It never fails as a whole: what cannot be had is missing, and where
@@ -72,10 +74,10 @@ func printable(s string) string {
 func readClasses(files []string) (classes []string, problems []Problem) {
 	seen := map[string]bool{}
 	for _, file := range files {
-		data, err := readBounded(file, maxClassFile)
-		if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) { // wherever it is not, whoever owns the folder
 			continue
 		}
+		data, err := readTrusted(file, maxClassFile)
 		if err != nil {
 			problems = append(problems, Problem{file, err.Error()})
 			continue
@@ -97,6 +99,30 @@ func readClasses(files []string) (classes []string, problems []Problem) {
 		}
 	}
 	return classes, problems
+}
+
+// The beginnings of a Problem's text where a file is refused.
+const (
+	notRun  = "is not run: "
+	notRead = "is not read: "
+)
+
+// Refused is true where the problem is that others than root and the node's user could have written the file.
+func (p Problem) Refused() bool {
+	return strings.HasPrefix(p.Error, notRun) || strings.HasPrefix(p.Error, notRead)
+}
+
+// readTrusted reads a file that only root and the node's user can have written: facts and classes decide which jobs a
+// host takes for its own, and what its policy allows.
+func readTrusted(path string, limit int64) ([]byte, error) {
+	real, err := trustedfile.Resolve(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cause(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf(notRead+"%w", cause(err))
+	}
+	return readBounded(real, limit)
 }
 
 // readBounded reads a regular file of at most limit bytes. It does not block on a FIFO or a device that somebody put

@@ -125,7 +125,7 @@ func loadFile(ctx context.Context, file string, timeout time.Duration) (map[stri
 	if parse == nil && st.Mode().IsRegular() {
 		return nil, fmt.Errorf("is neither executable nor has it a known suffix (.toml .json .yaml .yml .txt)")
 	}
-	data, err := readBounded(file, maxFile)
+	data, err := readTrusted(file, maxFile)
 	if err != nil {
 		return nil, err
 	}

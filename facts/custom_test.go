@@ -228,3 +228,41 @@ func TestClasses(t *testing.T) {
 	}
 	checkProblems(t, problems, "a line 5: is not the name of a class", "is not a regular file")
 }
+
+// TestOthersFilesDecideNothing has a file of each kind that others than its owner can write, beside one that they cannot.
+func TestOthersFilesDecideNothing(t *testing.T) {
+	dir, open := t.TempDir(), filepath.Join(t.TempDir(), "open")
+	for name, text := range map[string]string{"a.toml": "a = 1\n", "b.json": `{"b":1}`, "c.yaml": "c: 1\n", "d.txt": "d=1\n", "e.sh": "#!/bin/sh\necho e=1\n"} {
+		write(t, filepath.Join(dir, name), text, 0o755)
+		chmod(t, filepath.Join(dir, name), 0o775)
+	}
+	write(t, filepath.Join(dir, "good.txt"), "good=1\n", 0o644)
+	write(t, filepath.Join(open, "z.txt"), "z=1\n", 0o644)
+	write(t, filepath.Join(open, "classes.txt"), "web\n", 0o644)
+	write(t, filepath.Join(dir, "classes"), "base\n", 0o644)
+	classes := []string{filepath.Join(open, "classes.txt"), filepath.Join(open, "none"), filepath.Join(dir, "classes")}
+	chmod(t, open, 0o777)
+
+	got, problems := loadCustom(t.Context(), Config{Dirs: []string{dir, open}})
+	if want := map[string]any{"good": "1"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("facts are %v, want %v", got, want)
+	}
+	names, more := readClasses(classes)
+	if want := []string{"base"}; !reflect.DeepEqual(names, want) {
+		t.Errorf("classes are %v, want %v", names, want)
+	}
+	refused := map[string]bool{}
+	for _, p := range append(problems, more...) {
+		if p.Refused() {
+			refused[filepath.Base(p.File)] = true
+		}
+	}
+	for _, name := range []string{"a.toml", "b.json", "c.yaml", "d.txt", "e.sh", "z.txt", "classes.txt"} {
+		if !refused[name] {
+			t.Errorf("%s is not refused by name: %v", name, append(problems, more...))
+		}
+	}
+	if len(refused) != 7 {
+		t.Errorf("refused are %v", refused)
+	}
+}

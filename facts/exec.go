@@ -17,7 +17,7 @@ import (
 func runFact(ctx context.Context, file string, timeout time.Duration) (map[string]any, error) {
 	real, err := trustedfile.Resolve(file)
 	if err != nil {
-		return nil, fmt.Errorf("is not run: %w", cause(err))
+		return nil, fmt.Errorf(notRun+"%w", cause(err))
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -50,6 +50,11 @@ func (n *Node) trouble() []string {
 	}
 	list = append(list, n.documentTrouble()...)
 	list = append(list, n.journal.Trouble()...)
+	for _, p := range n.facts.Current().Problems {
+		if p.Refused() {
+			list = append(list, p.File+" "+p.Error)
+		}
+	}
 	for _, c := range n.mesh.Conflicts() {
 		list = append(list, fmt.Sprintf("the node id %s is claimed from two addresses", c.ID))
 	}

@@ -3,54 +3,86 @@
 package trustedfile
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 )
 
+// maxLinks bounds the links on one path, as Linux does.
+const maxLinks = 40
+
 // Resolve follows the links of path to the file itself. It is an error if anybody but root and the user of this process
-// can write to the file, or put another in its place. It blocks for the disk. A file that does not exist is fs.ErrNotExist.
+// can write to the file, or put another in its place: by a folder on the way, or by a link, wherever on the path it is.
+// It blocks for the disk. A file that does not exist is fs.ErrNotExist.
 func Resolve(path string) (string, error) {
-	for range 10 {
-		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-		if err != nil {
-			return "", err
-		}
-		path = filepath.Join(dir, filepath.Base(path))
-		if err := trustedDir(dir); err != nil {
-			return "", err
-		}
-		target, err := os.Readlink(path)
-		if err != nil { // not a link
-			return path, trusted(path, false)
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(dir, target)
-		}
-		path = target
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
 	}
-	return "", errors.New("it is a link to a link to a link and so on")
+	at, rest, links := "/", parts(path), 0
+	if err := trusted(at, true); err != nil {
+		return "", err
+	}
+	for len(rest) > 0 {
+		name, last := rest[0], len(rest) == 1
+		rest = rest[1:]
+		if name == ".." {
+			at = filepath.Dir(at)
+			continue
+		}
+		if last { // what holds the file, or a link to it, has to be more than sticky
+			if err := trusted(at, false); err != nil {
+				return "", err
+			}
+		}
+		next := filepath.Join(at, name)
+		target, err := os.Readlink(next)
+		if err != nil { // not a link
+			if err := trusted(next, !last); err != nil {
+				return "", err
+			}
+			at = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", fmt.Errorf("%s leads over more than %d links", path, maxLinks)
+		}
+		if err := trustedOwner(next); err != nil {
+			return "", err
+		}
+		if filepath.IsAbs(target) {
+			at = "/"
+		}
+		rest = append(parts(target), rest...)
+	}
+	return at, nil
 }
 
-// trustedDir checks a directory and all above it.
-func trustedDir(dir string) error {
-	for above := false; ; above = true {
-		if err := trusted(dir, above); err != nil {
-			return err
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return nil
-		}
-		dir = parent
-	}
+func parts(path string) []string {
+	return slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == "" || s == "." })
 }
 
 // trusted checks one file or directory. In a sticky directory, such as /tmp, others cannot rename what is not theirs;
 // that is enough further up, but not where the program lies, since they could still add links to programs of root's.
 func trusted(path string, stickyWillDo bool) error {
+	if err := trustedOwner(path); err != nil {
+		return err
+	}
+	st, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if st.Mode().Perm()&0o022 != 0 && !(stickyWillDo && st.Mode()&os.ModeSticky != 0) {
+		return fmt.Errorf("%s can be written by others than its owner; hint: chmod go-w %s", path, path)
+	}
+	return nil
+}
+
+// trustedOwner checks only whose it is, which is all that counts for a link.
+func trustedOwner(path string) error {
 	st, err := os.Lstat(path)
 	if err != nil {
 		return err
@@ -60,10 +92,7 @@ func trusted(path string, stickyWillDo bool) error {
 		return fmt.Errorf("the owner of %s is not known", path)
 	}
 	if sys.Uid != 0 && int(sys.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to user %d, not to root; hint: chown root %s", path, sys.Uid, path)
-	}
-	if st.Mode().Perm()&0o022 != 0 && !(stickyWillDo && st.Mode()&os.ModeSticky != 0) {
-		return fmt.Errorf("%s can be written by others than its owner; hint: chmod go-w %s", path, path)
+		return fmt.Errorf("%s belongs to user %d, not to root; hint: chown -h root %s", path, sys.Uid, path)
 	}
 	return nil
 }
