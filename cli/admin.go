@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,7 +56,7 @@ func adminVerb() verb {
 			},
 			{
 				name: "accept", brief: "set up this home directory for the fleet that added you", takes: "fleet-info1...", atLeast: 1, atMost: 1,
-				about: []string{"Writes the files root.pub and brokers. Fails if the directory belongs to another fleet. If the line could have been changed on its way to you, compare the fleet id it prints with the one that fleet admin add printed."},
+				about: []string{"Writes the files root.pub and brokers; a list of brokers that is there stays as it is. Fails if the directory belongs to another fleet, or contains files of a fleet and no root.pub that says which. If the line could have been changed on its way to you, compare the fleet id it prints with the one that fleet admin add printed."},
 				flags: homeFlags(), endings: []ending{endFault},
 				do: func(e *env, in *ucli.Context) error { return e.adminAccept(in) },
 			},
@@ -265,24 +264,21 @@ func (e *env) adminAccept(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(home, rootFile)
-	old, err := os.ReadFile(file)
-	switch {
-	case err == nil && strings.TrimSpace(string(old)) != i.Root.String():
-		return usagef("%s belongs to another fleet", home).with("use another directory for another fleet: --home DIR")
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return faultf("%w", err)
+	if err := acceptable(home, i); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return faultf("the home directory: %w", err)
 	}
-	if err := errors.Join(
-		atomicfile.Write(file, []byte(i.Root.String()+"\n"), 0o644),
-		atomicfile.Write(filepath.Join(home, brokersFile), []byte(strings.Join(i.Brokers, "\n")+"\n"), 0o644),
-	); err != nil {
+	if err := atomicfile.Write(filepath.Join(home, rootFile), []byte(i.Root.String()+"\n"), 0o644); err != nil {
 		return faultf("%w", err)
 	}
 	e.note("this home directory now belongs to the fleet %s (id %s); brokers: %s", i.Fleet, i.Root.ID(), strings.Join(i.Brokers, " "))
+	if file := filepath.Join(home, brokersFile); exists(file) { // acceptable: of this fleet, perhaps edited since
+		e.note("%s stays as it is", file)
+	} else if err := atomicfile.Write(file, []byte(strings.Join(i.Brokers, "\n")+"\n"), 0o644); err != nil {
+		return faultf("%w", err)
+	}
 	e.note("to see what you may do: fleet whoami")
 	return nil
 }

@@ -1,11 +1,17 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
+
+	"fleet/identity"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -80,4 +86,61 @@ func hintMissing(home string, getenv func(string) string) string {
 		return "this host is in a fleet; run this as the admin who has a key for it, or create your own key: fleet admin keygen"
 	}
 	return hintInit
+}
+
+// acceptable refuses a home of another fleet than i's, and one whose files nobody can tell the fleet of.
+func acceptable(home string, i identity.Introduction) error {
+	const elsewhere = "use another directory for another fleet: --home DIR"
+	old, err := os.ReadFile(filepath.Join(home, rootFile))
+	switch {
+	case err == nil && strings.TrimSpace(string(old)) == i.Root.String():
+		return nil
+	case err == nil:
+		return usagef("%s belongs to another fleet%s", home, whose(home)).with(elsewhere)
+	case !errors.Is(err, fs.ErrNotExist):
+		return faultf("%w", err)
+	}
+	if roster, err := os.ReadFile(filepath.Join(home, rosterFile)); err == nil {
+		if _, err := identity.OpenRoster(i.Root, roster); err == nil {
+			return nil // only root.pub is lost
+		}
+	}
+	for _, name := range []string{rootKeyFile, rosterFile, brokersFile, tokenFile} {
+		file := filepath.Join(home, name)
+		if !exists(file) {
+			continue
+		}
+		if name == brokersFile {
+			if list, err := readBrokers(file); err == nil && slices.Equal(list, i.Brokers) {
+				continue
+			}
+		}
+		return usagef("%s contains %s, and no %s that says of which fleet", home, name, rootFile).
+			with(fmt.Sprintf("if it is not needed, move %s away; %s", file, elsewhere))
+	}
+	return nil
+}
+
+// whose names the fleet of a home directory, in parentheses; it is empty where nothing says.
+func whose(home string) string {
+	text, err := os.ReadFile(filepath.Join(home, rootFile))
+	if err != nil {
+		return ""
+	}
+	root, err := identity.ParsePublic[identity.Root](strings.TrimSpace(string(text)))
+	if err != nil {
+		return ""
+	}
+	if raw, err := os.ReadFile(filepath.Join(home, rosterFile)); err == nil {
+		if r, err := identity.OpenRoster(root, raw); err == nil {
+			return fmt.Sprintf(" (%s, id %s)", r.Fleet, root.ID())
+		}
+	}
+	return fmt.Sprintf(" (id %s)", root.ID())
+}
+
+// exists is true also of what cannot be looked at, and of a link to nothing: it is not to be written over.
+func exists(file string) bool {
+	_, err := os.Lstat(file)
+	return !errors.Is(err, fs.ErrNotExist)
 }

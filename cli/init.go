@@ -112,7 +112,7 @@ func (f founding) run() (identity.Token, error) {
 	}
 	for _, name := range []string{rootKeyFile, keyFile, rootFile, rosterFile, brokersFile, tokenFile} {
 		if _, err := os.Lstat(filepath.Join(f.home, name)); err == nil {
-			return none, usagef("%s already belongs to a fleet: it contains %s", f.home, name).with("use other directories for another fleet: --home DIR --data DIR")
+			return none, usagef("%s already belongs to a fleet%s: it contains %s", f.home, whose(f.home), name).with("use other directories for another fleet: --home DIR --data DIR")
 		}
 	}
 	dir, err := node.OpenDataDir(f.place.data)

@@ -73,7 +73,7 @@ func (e *env) install(in *ucli.Context) error {
 	if err := installable(binary, machineConfig); err != nil {
 		return err
 	}
-	if err := placeToken(in.String(flagJoinFile)); err != nil {
+	if err := placeToken(in.String(flagJoinFile), joinPath); err != nil {
 		return err
 	}
 	if err := writeUnit(binary); err != nil {
@@ -114,8 +114,8 @@ func installable(binary, config string) error {
 }
 
 // placeToken copies the token to where the service looks for it. A file that is gone was used by an earlier run, if
-// there was one.
-func placeToken(file string) error {
+// there was one. A token of another fleet that waits there is not replaced, and neither is what is no token.
+func placeToken(file, to string) error {
 	if file == "" {
 		return nil
 	}
@@ -125,19 +125,33 @@ func placeToken(file string) error {
 			return nil
 		}
 	}
+	var token identity.Token
 	if err == nil {
-		_, err = identity.ParseToken(text)
+		token, err = identity.ParseToken(text)
 	}
 	if err != nil {
 		return usagef("read the token in %s: %w", file, err)
 	}
-	if file == joinPath {
+	if file == to {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(joinPath), 0o755); err != nil {
+	if exists(to) {
+		old, err := identity.ReadSecretFile(to)
+		var waiting identity.Token
+		if err == nil {
+			waiting, err = identity.ParseToken(old)
+		}
+		switch {
+		case err != nil:
+			return usagef("%s contains something else than a token: %w", to, err).with("if it is not needed, move it away: mv " + to + " " + to + ".old")
+		case !waiting.Root.Equal(token.Root):
+			return usagef("%s contains a token of another fleet (id %s)", to, waiting.Root.ID()).with("if it is not needed, delete it: rm " + to)
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return faultf("%w", err)
 	}
-	return atomicfile.Write(joinPath, []byte(text+"\n"), 0o600)
+	return atomicfile.Write(to, []byte(text+"\n"), 0o600)
 }
 
 // writeUnit writes the unit unless it stands there just so.

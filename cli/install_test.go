@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"fleet/identity"
 )
 
 // The service runs as root, so nobody else may be able to say what it runs.
@@ -56,5 +60,40 @@ func TestWhatOthersCanChangeIsNotInstalled(t *testing.T) {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// A token that waits to be used is replaced by one of the same fleet only.
+func TestPlaceTokenKeepsFleetsApart(t *testing.T) {
+	root, admin := identity.NewKey[identity.Root]().Public(), identity.NewKey[identity.Admin]()
+	text := func(root identity.PublicKey[identity.Root]) string {
+		now := time.Now()
+		token, err := identity.NewToken(root, admin, identity.Record{Role: identity.Member, Created: now, Expires: now.Add(time.Hour), Roster: 1}, []string{"10.0.0.5:7421"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token.Text() + "\n"
+	}
+	fresh := text(root)
+	for _, c := range []struct{ there, want string }{
+		{"", ""}, {text(root), ""}, {text(identity.NewKey[identity.Root]().Public()), "a token of another fleet (id "}, {"my notes\n", "something else than a token"},
+	} {
+		file, to := filepath.Join(t.TempDir(), "token"), filepath.Join(t.TempDir(), "etc", "join")
+		if err := errors.Join(os.Mkdir(filepath.Dir(to), 0o755), os.WriteFile(file, []byte(fresh), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if c.there != "" {
+			if err := os.WriteFile(to, []byte(c.there), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := placeToken(file, to)
+		left, _ := os.ReadFile(to)
+		if c.want == "" && (err != nil || string(left) != fresh) {
+			t.Errorf("%v, or another token than the new one", err)
+		}
+		if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || string(left) != c.there) {
+			t.Errorf("%v, or what was there is gone; want %q", err, c.want)
+		}
 	}
 }

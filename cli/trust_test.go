@@ -402,7 +402,16 @@ func TestAcceptKeepsFleetsApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, bob.must(2, "admin", "accept", line("evil")), "belongs to another fleet")
+	brokers := filepath.Join(bob.home, brokersFile)
+	edited := []byte("10.0.0.9:7421 # mine\n")
+	if err := os.WriteFile(brokers, edited, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, bob.must(0, "admin", "accept", acme), brokers+" stays as it is")
+	if after, err := os.ReadFile(brokers); err != nil || !bytes.Equal(after, edited) {
+		t.Errorf("the edited list of brokers is %q: %v", after, err)
+	}
+	expect(t, bob.must(2, "admin", "accept", line("evil")), "belongs to another fleet (id ")
 	if after, err := os.ReadFile(filepath.Join(bob.home, rootFile)); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the pinned root changed: %v", err)
 	}
