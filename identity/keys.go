@@ -43,6 +43,7 @@ const (
 	LabelsContext    Context = "fleet labels v1"
 	JoinContext      Context = "fleet join v1"
 	RenewContext     Context = "fleet renew v1"
+	ProofContext     Context = "fleet proof v1"
 )
 
 // ID is a short name for a public key: 26 characters of lower-case base32 over the first 16 bytes of its SHA-256.
