@@ -66,6 +66,11 @@ type Config struct {
 	// the next push/pull brings it again.
 	OnDiffer func(missing, ahead []Ref)
 
+	// Prove signs a challenge with the key that Self.ID is the name of; Proven says whether a proof is the signature over a
+	// challenge by the key of that id. nil: nothing is proven, so no id ever counts as used twice.
+	Prove  func(challenge []byte) (proof []byte)
+	Proven func(id string, challenge, proof []byte) bool
+
 	// transport stands in for the network in tests.
 	transport memberlist.NodeAwareTransport
 }
@@ -99,15 +104,16 @@ type pace struct {
 	rejoinMin, rejoinMax time.Duration // wait between attempts to find lost members
 	resync               time.Duration // wait before each of the extra push/pulls after a join
 	clash                time.Duration // the same, after a conflict about this node's own id
+	ask                  time.Duration // between two rounds of questions to those who claim one id
 	housekeeping         time.Duration // forgetting, and saving the members
 	announce             time.Duration // longest wait until a change of the metadata is out
 }
 
 func (p Profile) pace() pace {
 	if p == Loopback {
-		return pace{200 * time.Millisecond, 2 * time.Second, 200 * time.Millisecond, time.Second, time.Second, time.Second}
+		return pace{200 * time.Millisecond, 2 * time.Second, 200 * time.Millisecond, time.Second, 2 * time.Second, time.Second, time.Second}
 	}
-	return pace{time.Second, 30 * time.Second, time.Second, 5 * time.Second, 5 * time.Second, 3 * time.Second}
+	return pace{time.Second, 30 * time.Second, time.Second, 5 * time.Second, 10 * time.Second, 5 * time.Second, 3 * time.Second}
 }
 
 // memberlist makes its configuration. What is not set here is as DefaultLANConfig has it.

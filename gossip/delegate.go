@@ -1,6 +1,8 @@
 package gossip
 
 import (
+	"bytes"
+
 	"github.com/hashicorp/memberlist"
 
 	"fleet/internal/logkey"
@@ -63,6 +65,15 @@ func (d delegate) merge(b []byte) {
 	}
 }
 
-// User messages are not used.
-func (d delegate) NotifyMsg([]byte)                           {}
+// NotifyMsg gets challenges and answers; see ask.go. The bytes belong to memberlist.
+func (d delegate) NotifyMsg(b []byte) {
+	if len(b) > maxUserMessage {
+		return
+	}
+	select {
+	case d.g.messages <- bytes.Clone(b):
+	default: // whoever asks does so several times
+	}
+}
+
 func (d delegate) GetBroadcasts(overhead, limit int) [][]byte { return nil }

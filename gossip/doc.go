@@ -34,6 +34,13 @@
 // alone. Run therefore keeps trying: while alone, every address it has ever heard of, with a growing wait; otherwise
 // now and then one of the members that are gone, as Serf does. The table is stored on disk, so a reboot needs no seed.
 //
+// # One id at two addresses
+//
+// Anybody with the gossip key can claim any id. So an id that is heard from two addresses is only a claim until both have
+// signed a challenge with its key (ask.go); what a key is, Config.Prove and Proven know. The node whose id it is asks the
+// other address; those who run a broker, and tell clients, ask both in the same seconds. A node signs only challenges that
+// name its own address, so that one who has no key cannot have another sign for him.
+//
 // # Which hosts should answer
 //
 // A host that should answer and does not must be reported, even by a node that was not running when it failed. Two
@@ -77,6 +84,17 @@
 //	   n  its last metadata as above, without the broker flag; with the leaving flag it left, without it failed
 //	   n  since when, seconds since 1970 by the clock of the node that noticed, shortest uvarint, below 2^40
 //	n  the digest, to the end; see Store.Digest
+//
+// # Challenges and answers
+//
+// User messages by UDP, at most 512 bytes; ids and addresses as above.
+//
+//	1  kind, 1: a challenge                1  kind, 2: an answer
+//	16 nonce                               16 nonce of the challenge
+//	n  id whose key is asked for           n  proof over all bytes of the challenge, at most 256
+//	n  address and port that are asked
+//	n  id of whoever asks, unverified
+//	n  address and port for the answer
 //
 // # Members file
 //

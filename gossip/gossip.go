@@ -32,6 +32,10 @@ type Gossip struct {
 	joined  chan struct{}   // a join worked; extra push/pulls are due
 	clashed chan struct{}   // others still hold this id at another address
 
+	claimed  chan struct{} // an id is claimed from one more address; who holds its key is to be asked
+	messages chan []byte   // challenges and answers that came
+	open     questions
+
 	stop    context.CancelFunc // ends whatever still goes out over the network
 	dials   sync.WaitGroup     // push/pulls of ours under way
 	started sync.Once          // Run runs once
@@ -74,9 +78,9 @@ func New(cfg Config) (*Gossip, error) {
 	g := &Gossip{
 		cfg: cfg, gate: gate, pace: cfg.Profile.pace(), self: cfg.Self, stop: stop,
 		changed: make(chan struct{}, 1), differ: make(chan difference, 8), joined: make(chan struct{}, 1),
-		clashed: make(chan struct{}, 1),
+		clashed: make(chan struct{}, 1), claimed: make(chan struct{}, 1), messages: make(chan []byte, maxWaiting),
 	}
-	g.table = newTable(&cfg, func() { notify(g.changed) }, func() { notify(g.clashed) })
+	g.table = newTable(&cfg, func() { notify(g.changed) }, func() { notify(g.clashed) }, func() { notify(g.claimed) })
 	g.ring = mc.Keyring
 	g.loadMembers()
 	d := delegate{g}
@@ -114,7 +118,8 @@ func (g *Gossip) Members() []Member {
 	return members
 }
 
-// Conflicts returns the ids that were claimed from two addresses within the last five minutes, by id.
+// Conflicts returns the ids that were claimed from two addresses within the last five minutes, by id. There may be several of
+// one id.
 func (g *Gossip) Conflicts() []Conflict {
 	out := g.table.listConflicts()
 	slices.SortFunc(out, func(a, b Conflict) int { return strings.Compare(a.ID, b.ID) })
@@ -190,6 +195,8 @@ func (g *Gossip) Run(ctx context.Context) error {
 	eg.Go(func() error { g.tellChanges(ctx); return nil })
 	eg.Go(func() error { g.tellDifferences(ctx); return nil })
 	eg.Go(func() error { g.maintain(ctx); return nil })
+	eg.Go(func() error { g.askAll(ctx); return nil })
+	eg.Go(func() error { g.hearAll(ctx); return nil })
 	eg.Wait()
 
 	// The order matters: announce leaving while others still listen, then leave, then close, then dial nothing more.

@@ -19,8 +19,22 @@ const (
 	// maxGone bounds how many members that are gone a push/pull names: a whole pool, so that a newcomer learns of
 	// everybody that an outage took. Each is some 60 bytes, less than memberlist itself spends on a member.
 	maxGone = 2048
-	// maxConflicts bounds the ids whose conflicts are remembered; beyond it the oldest makes way.
+	// maxConflicts bounds the conflicts that are remembered, and maxClaims those of one id. Beyond them the oldest makes way that
+	// was not proven: inventing claims does not hide a key that is used twice.
 	maxConflicts = 64
+	maxClaims    = 4
+	// maxAsked is how many conflicts are looked into at a time, with two questions each at most. All are looked into within a
+	// minute, which is less than a proof counts for.
+	maxAsked = 16
+	// maxWrong is how many wrong answers to one question are verified; whoever can read the packets may send them.
+	maxWrong = 8
+	// maxAnswers is how many challenges a node answers in a second: some hundred brokers' nodes may ask. A signature takes about
+	// 50 µs.
+	maxAnswers = 100
+	// maxUserMessage bounds a challenge or an answer, maxProof the proof in it, and maxWaiting how many wait to be read.
+	maxUserMessage = 512
+	maxProof       = 256
+	maxWaiting     = 64
 	// maxSeeds bounds the addresses that Join remembers for later.
 	maxSeeds = 64
 	// maxOld bounds the forgotten members whose addresses are kept while this node is alone: a few would do, many make it
@@ -60,6 +74,12 @@ const (
 	refusedFor = time.Hour
 	// lostFor is how long a version that was dropped for another one is named.
 	lostFor = 7 * 24 * time.Hour
+	// askTries is how often one question is sent, askEvery apart; packets get lost. Who has not answered after them has not proven
+	// anything in this round.
+	askTries = 5
+	askEvery = time.Second
+	// proofFresh is how long after one round in which both signed another one continues it.
+	proofFresh = 2 * time.Minute
 	// conflictFresh is how long a conflict counts after it was last noticed. Real ones are noticed at each push/pull.
 	conflictFresh = 5 * time.Minute
 	// hearsayDelay is how far two nodes' times of one event may be apart: noticing a crash takes up to a minute in a large

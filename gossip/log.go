@@ -5,7 +5,6 @@ import (
 	"log"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"fleet/internal/logkey"
@@ -19,17 +18,13 @@ const (
 
 // logWriter turns memberlist's lines, "[LEVEL] memberlist: text", into slog records.
 type logWriter struct {
-	log  *slog.Logger
-	gate *gate
-
-	mu      sync.Mutex
-	start   time.Time // of the current period
-	lines   int       // in it
-	dropped int
+	log   *slog.Logger
+	gate  *gate
+	lines limiter
 }
 
 func newLogger(l *slog.Logger, g *gate) *log.Logger {
-	return log.New(&logWriter{log: l, gate: g}, "", 0)
+	return log.New(&logWriter{log: l, gate: g, lines: limiter{most: logBurst, period: logPeriod}}, "", 0)
 }
 
 func (w *logWriter) Write(p []byte) (int, error) {
@@ -42,29 +37,13 @@ func (w *logWriter) pass(line string) {
 	if !w.log.Enabled(context.Background(), level) {
 		return
 	}
-	pass, dropped := w.take(time.Now())
+	pass, dropped := w.lines.take(time.Now())
 	if dropped > 0 {
 		w.log.Warn("memberlist logged more than is shown here", logkey.Count, dropped)
 	}
 	if pass {
 		w.log.Log(context.Background(), level, text, logkey.Component, "memberlist")
 	}
-}
-
-// take says whether one more line may pass now, and how many were dropped in the period that has ended with it.
-func (w *logWriter) take(now time.Time) (pass bool, dropped int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if now.Sub(w.start) > logPeriod {
-		dropped = w.dropped
-		w.start, w.lines, w.dropped = now, 0, 0
-	}
-	if w.lines >= logBurst {
-		w.dropped++
-		return false, dropped
-	}
-	w.lines++
-	return true, dropped
 }
 
 // parseLine lowers memberlist's levels: what it calls an error is a packet or a peer that went wrong, and its news

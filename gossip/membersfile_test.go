@@ -118,7 +118,7 @@ func TestBrokenMembersFileIsReplaced(t *testing.T) {
 	var out bytes.Buffer
 	fresh := func() *Gossip {
 		g := &Gossip{cfg: Config{Self: Member{ID: "self"}, MembersFile: path, Forget: time.Hour, Log: slog.New(slog.NewTextHandler(&out, nil))}}
-		g.table = newTable(&g.cfg, func() {}, func() {})
+		g.table = newTable(&g.cfg, func() {}, func() {}, func() {})
 		g.loadMembers()
 		return g
 	}

@@ -187,7 +187,7 @@ func TestForgettingIsOnce(t *testing.T) {
 
 func testTable() *table {
 	nothing := func() {}
-	return newTable(&Config{Self: Member{ID: "self"}, ForgetEphemeral: time.Hour, Forget: 72 * time.Hour, Log: slog.New(slog.DiscardHandler)}, nothing, nothing)
+	return newTable(&Config{Self: Member{ID: "self"}, ForgetEphemeral: time.Hour, Forget: 72 * time.Hour, Log: slog.New(slog.DiscardHandler)}, nothing, nothing, nothing)
 }
 
 func goneOf(id string, since time.Time, s State) Member {

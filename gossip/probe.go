@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -53,7 +52,7 @@ func Probe(ctx context.Context, key []byte, fleet string, to Known, wait time.Du
 	m.BindAddr, m.AdvertiseAddr, m.BindPort = here.Addr().Unmap().String(), here.Addr().Unmap().String(), 0
 	m.EnableCompression = false
 	m.ProbeTimeout, m.ProbeInterval = wait, 2*wait // the answer is not waited for any longer than the interval
-	m.Logger = log.New(&logWriter{log: slog.New(slog.DiscardHandler), gate: &gate{}}, "", 0)
+	m.Logger = newLogger(slog.New(slog.DiscardHandler), &gate{})
 	list, err := memberlist.Create(m)
 	if err != nil {
 		return 0, fmt.Errorf("probe %s: %w", to.Addr, err)

@@ -14,17 +14,6 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// Conflict is one id claimed from two addresses at once: a cloned disk, or a host that just changed its address and
-// whose old one has not been given up yet. The second kind ends by itself within a minute; the first kind lasts, so
-// look at Last minus First.
-type Conflict struct {
-	ID          string
-	Host        string         // as announced from Other, "" if that cannot be read
-	Addr, Other netip.AddrPort // the one that stays, and the one that is refused
-	Self        bool           // the id is this node's own
-	First, Last time.Time      // when it was noticed; one not noticed again for five minutes is forgotten
-}
-
 // table is what this node knows of all members. memberlist's callbacks write it while they hold memberlist's lock, so
 // nothing here may call memberlist.
 type table struct {
@@ -34,19 +23,22 @@ type table struct {
 	forgetOthers    time.Duration
 	signal          func() // something changed; must not block
 	clash           func() // this node's own id is claimed from elsewhere; must not block
+	claimed         func() // an id is claimed from one more address; must not block
+	lines           limiter
 
 	version atomic.Int64 // counts the changes
 
 	mu        sync.Mutex
 	members   map[string]Member
-	conflicts map[string]*Conflict
+	conflicts map[claim]*Conflict
 	buried    map[string]time.Time // forgotten by an admin, and when; see Forget
 }
 
-func newTable(c *Config, signal, clash func()) *table {
+func newTable(c *Config, signal, clash, claimed func()) *table {
 	return &table{
-		self: c.Self.ID, log: c.Log, forgetEphemeral: c.ForgetEphemeral, forgetOthers: c.Forget, signal: signal, clash: clash,
-		members: map[string]Member{}, conflicts: map[string]*Conflict{}, buried: map[string]time.Time{},
+		self: c.Self.ID, log: c.Log, forgetEphemeral: c.ForgetEphemeral, forgetOthers: c.Forget, signal: signal, clash: clash, claimed: claimed,
+		lines:   limiter{most: logBurst, period: logPeriod},
+		members: map[string]Member{}, conflicts: map[claim]*Conflict{}, buried: map[string]time.Time{},
 	}
 }
 
@@ -124,43 +116,6 @@ func (t *table) tell(m Member) {
 	t.log.Info("member is "+m.State.String(), logkey.Node, m.ID, logkey.Name, m.Host, logkey.Addr, m.Addr)
 }
 
-func (t *table) conflict(stays, refused *memberlist.Node) {
-	now := time.Now()
-	addr, _ := nodeAddr(stays)
-	other, _ := nodeAddr(refused)
-	t.mu.Lock()
-	c := t.conflicts[stays.Name]
-	news := c == nil || c.Other != other
-	if news {
-		if c == nil && len(t.conflicts) >= maxConflicts {
-			t.dropOldestConflict()
-		}
-		c = &Conflict{ID: stays.Name, Self: stays.Name == t.self, First: now}
-		t.conflicts[stays.Name] = c
-	}
-	meta, _, _ := decodeMeta(refused.Meta)
-	c.Host, c.Addr, c.Other, c.Last = meta.Host, addr, other, now
-	t.mu.Unlock()
-	if news {
-		t.log.Warn("two addresses claim one node id; remove a cloned data directory before its host joins",
-			logkey.Node, stays.Name, logkey.Name, meta.Host, logkey.Addr, addr, logkey.Other, other, logkey.Self, stays.Name == t.self)
-		t.changed()
-		if stays.Name == t.self {
-			t.clash()
-		}
-	}
-}
-
-func (t *table) dropOldestConflict() {
-	var oldest *Conflict
-	for _, c := range t.conflicts {
-		if oldest == nil || c.Last.Before(oldest.Last) {
-			oldest = c
-		}
-	}
-	delete(t.conflicts, oldest.ID)
-}
-
 // keep is how long m stays known after it is gone.
 func (t *table) keep(m Member) time.Duration {
 	if m.Ephemeral {
@@ -179,9 +134,9 @@ func (t *table) forget() (forgotten []Member) {
 			forgotten = append(forgotten, m)
 		}
 	}
-	for id, c := range t.conflicts {
+	for of, c := range t.conflicts {
 		if now.Sub(c.Last) > conflictFresh {
-			delete(t.conflicts, id)
+			delete(t.conflicts, of)
 		}
 	}
 	for id, at := range t.buried { // by then nobody speaks of it any more
@@ -220,19 +175,6 @@ func (t *table) get(id string) (m Member, known bool) {
 	defer t.mu.Unlock()
 	m, known = t.members[id]
 	return m, known
-}
-
-func (t *table) listConflicts() []Conflict {
-	now := time.Now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var out []Conflict
-	for _, c := range t.conflicts {
-		if now.Sub(c.Last) <= conflictFresh {
-			out = append(out, *c)
-		}
-	}
-	return out
 }
 
 func nodeAddr(n *memberlist.Node) (netip.AddrPort, bool) {

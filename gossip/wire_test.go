@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"bytes"
+	"encoding/hex"
 	"log/slog"
 	"net/netip"
 	"reflect"
@@ -214,7 +215,7 @@ func TestMemberlistLogsThroughSlog(t *testing.T) {
 func TestTableIsBounded(t *testing.T) {
 	meta, _ := encodeMeta(Member{Host: "a", Started: time.Unix(1, 0)}, false)
 	nothing := func() {}
-	table := newTable(&Config{Self: Member{ID: "self"}, Log: slog.New(slog.DiscardHandler)}, nothing, nothing)
+	table := newTable(&Config{Self: Member{ID: "self"}, Log: slog.New(slog.DiscardHandler)}, nothing, nothing, nothing)
 	for i := range maxMembers {
 		table.heard(node("n"+itoa(i), meta))
 	}
@@ -235,4 +236,41 @@ func TestTableIsBounded(t *testing.T) {
 	if n := len(table.listConflicts()); n != maxConflicts {
 		t.Errorf("%d conflicts", n)
 	}
+}
+
+// A challenge is pinned: other releases answer it.
+func TestChallengeOnTheWire(t *testing.T) {
+	c := challenge{nonce{1, 15: 2}, "n2", netip.MustParseAddrPort("10.0.0.2:7420"), "n1", netip.MustParseAddrPort("10.0.0.1:7420")}
+	const want = "01" + "01000000000000000000000000000002" + "026e32" + "040a0000021cfc" + "026e31" + "040a0000011cfc"
+	raw := c.encode()
+	if got := hex.EncodeToString(raw); got != want {
+		t.Errorf("%s", got)
+	}
+	if got, ok := decodeChallenge(raw); !ok || got != c {
+		t.Errorf("%+v %v", got, ok)
+	}
+	for i := range raw {
+		if _, ok := decodeChallenge(raw[:i]); ok {
+			t.Errorf("%d bytes of it decode", i)
+		}
+	}
+	if _, ok := decodeChallenge(append(raw, 0)); ok {
+		t.Error("bytes after the end")
+	}
+	if _, ok := decodeAnswer(raw); ok {
+		t.Error("a challenge is an answer")
+	}
+	a := answer{c.nonce, []byte("proof")}
+	if got, ok := decodeAnswer(a.encode()); !ok || got.nonce != a.nonce || string(got.proof) != "proof" {
+		t.Errorf("%+v %v", got, ok)
+	}
+}
+
+func FuzzChallenge(f *testing.F) {
+	f.Add(challenge{newNonce(), "n2", netip.MustParseAddrPort("10.0.0.2:1"), "n1", netip.MustParseAddrPort("[2001:db8::1]:2")}.encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if c, ok := decodeChallenge(b); ok && !bytes.Equal(c.encode(), b) {
+			t.Errorf("%x decodes and encodes to %x", b, c.encode())
+		}
+	})
 }

@@ -55,9 +55,7 @@ func (n *Node) trouble() []string {
 			list = append(list, p.File+" "+p.Error)
 		}
 	}
-	for _, c := range n.mesh.Conflicts() {
-		list = append(list, fmt.Sprintf("the node id %s is claimed from two addresses", c.ID))
-	}
+	list = append(list, n.mesh.Claims()...)
 	if lost := n.audit.Lost(); lost > 0 {
 		list = append(list, fmt.Sprintf("its audit cannot be written; %d lines are lost so far", lost))
 	}

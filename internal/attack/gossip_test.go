@@ -43,11 +43,7 @@ func besieged(t *testing.T) *mesh {
 // tryAll asks each real host with a job that is for it, whatever else is said to be in the fleet.
 func (m *mesh) tryAll(t *testing.T) error {
 	t.Helper()
-	var targets []client.Target
-	for _, h := range m.hosts {
-		targets = append(targets, client.Target{Node: h.id, Name: h.name})
-	}
-	r, err := m.client.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Targets: targets, Timeout: patience}, nil)
+	r, err := m.client.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Targets: targetsOf(m.hosts), Timeout: patience}, nil)
 	if err != nil {
 		return err
 	}
@@ -160,6 +156,7 @@ func TestGossipKeyHolder(t *testing.T) {
 		})
 	})
 	t.Run("spoofs a broker address", func(t *testing.T) { testSpoofedBroker(t, m) })
+	t.Run("claims three hosts' ids", func(t *testing.T) { testClaimedIDs(t, m) })
 	t.Run("invents hosts that are gone", func(t *testing.T) { testInventedHosts(t, m) })
 	t.Run("floods with packets", func(t *testing.T) { testPacketFlood(t, m) })
 }
@@ -212,6 +209,65 @@ func testSpoofedBroker(t *testing.T, m *mesh) {
 		return web1.log.count("two addresses claim one node id", string(web1.id)) > 0
 	})
 	m.recovers(t)
+}
+
+// testClaimedIDs announces the ids of three hosts at other addresses, signing challenges with a key of its own. It is named as a
+// claim; changes on the three still run, and nobody is told to revoke them.
+func testClaimedIDs(t *testing.T, m *mesh) {
+	victims := m.hosts[:3]
+	var liars []*gossip.Gossip
+	key := identity.NewKey[identity.Node]()
+	for _, h := range victims {
+		liars = append(liars, m.announce(t, gossip.Member{ID: string(h.id), Host: h.name, Started: time.Now(), Peer: true}, func(c *gossip.Config) {
+			c.Prove = func(challenge []byte) []byte { return identity.ProveKey(key, challenge) }
+		}))
+	}
+	for i, h := range victims {
+		until(t, h.name+" names the claim", func() bool {
+			liars[i].Join(t.Context(), []string{h.gossip}) // a push/pull may fail on a busy machine
+			return h.log.count("somebody claims a node id without proof of its key", string(h.id), liars[i].Addr().String()) > 0
+		})
+	}
+	until(t, "fleet status names each claim", func() bool {
+		r, err := m.client.Run(t.Context(), client.Request{Plugin: "node", Action: "status", Targets: targetsOf(victims), Timeout: patience}, nil)
+		if err != nil || len(r.Duplicates) > 0 {
+			t.Fatalf("%+v %v", r.Duplicates, err)
+		}
+		named := 0
+		for _, o := range r.Outcomes {
+			if strings.Contains(fmt.Sprint(o.Data["trouble"]), "claims this host's node id without proof of its key") {
+				named++
+			}
+		}
+		return named == len(victims)
+	})
+	until(t, "changes on them run", func() bool {
+		r, err := m.client.Run(t.Context(), client.Request{
+			Plugin: "service", Action: "restart", Args: map[string]any{"service": "claimed"}, Targets: targetsOf(victims), Timeout: patience,
+		}, nil)
+		if err != nil || len(r.Duplicates) > 0 {
+			t.Fatalf("%+v %v", r.Duplicates, err)
+		}
+		for _, o := range r.Outcomes {
+			if o.State == job.Denied || strings.Contains(o.Message, "revoke") {
+				t.Fatalf("%s: %s %s", o.Name, o.State, o.Message)
+			}
+		}
+		return !slices.ContainsFunc(victims, func(h *host) bool { return h.ran("claimed") == 0 })
+	})
+	for _, h := range victims {
+		if h.log.count("one node key is used at two addresses") > 0 {
+			t.Errorf("%s took a claim for a second machine", h.name)
+		}
+	}
+	m.recovers(t)
+}
+
+func targetsOf(hosts []*host) (targets []client.Target) {
+	for _, h := range hosts {
+		targets = append(targets, client.Target{Node: h.id, Name: h.name})
+	}
+	return targets
 }
 
 func testInventedHosts(t *testing.T, m *mesh) {

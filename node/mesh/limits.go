@@ -60,9 +60,7 @@ const (
 
 // One key on two machines.
 const (
-	// duplicateAfter is how long an id must be claimed from two addresses to be two machines: a host that has just changed its
-	// address clashes with its own past for up to a minute.
-	duplicateAfter = 90 * time.Second
-	// duplicateFresh is how long after a claim was last seen it counts: gossip meets it again at each exchange, every 30 s.
+	// duplicateFresh is how long after both machines last proved that they have the key it counts: gossip asks them every 10 s, and
+	// within a minute where there are many claims.
 	duplicateFresh = 2 * time.Minute
 )

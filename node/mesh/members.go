@@ -111,7 +111,7 @@ func (s *Members) Forget(id identity.ID) error {
 // answerMembers says who is there, in the layout that the question asks for.
 func (s *Members) answerMembers(question []byte) []byte {
 	list := job.Members{From: s.self, Protocol: job.Asked(question), Members: s.Hosts()}
-	for _, c := range lasting(s.Conflicts(), time.Now()) {
+	for _, c := range proven(s.Conflicts(), time.Now()) {
 		for i := range list.Members {
 			if string(list.Members[i].Node) == c.ID {
 				list.Members[i].Duplicate = []string{c.Addr.Addr().Unmap().String(), c.Other.Addr().Unmap().String()}

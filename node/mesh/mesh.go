@@ -39,6 +39,7 @@ type Config struct {
 	// what should be there, if that node runs a broker. ctx ends with the mesh.
 	Differ    func(ctx context.Context, missing, ahead []gossip.Ref)
 	Heartbeat Heartbeat
+	Prove     func(challenge []byte) (proof []byte) // signs with this node's key; nil: it never proves that it has it
 	Ready     func() // called when the node first listens for jobs; may be nil
 	Log       *slog.Logger
 
@@ -117,6 +118,8 @@ func New(c Config) (*Mesh, error) {
 		Keys:      c.Keys, MembersFile: filepath.Join(c.Dir, MembersFile), Profile: c.Profile, Log: c.Log,
 		Docs: c.Docs, OnChange: m.look,
 		OnDiffer: func(missing, ahead []gossip.Ref) { c.Differ(m.living, missing, ahead) },
+		Prove:    c.Prove,
+		Proven:   func(id string, challenge, proof []byte) bool { return identity.KeyProven(identity.ID(id), challenge, proof) },
 	})
 	return m, err
 }
