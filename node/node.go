@@ -175,7 +175,7 @@ func (n *Node) meshConfig() mesh.Config {
 		Share:     map[string]func([]byte){job.WaitNewSubject: n.hearWaiting, job.DocOfferSubject: n.hearOffer},
 		Heartbeat: heartbeat{&n.heartbeats, loopMesh}, Ready: c.Ready, Log: n.log,
 		Prove: func(challenge []byte) []byte { return identity.ProveKey(n.me.Key, challenge) },
-		Bind: c.Bind, Advertise: c.Advertise, GossipPort: c.GossipPort, BrokerPort: c.BrokerPort, RoutePort: c.RoutePort,
+		Bind:  c.Bind, Advertise: c.Advertise, GossipPort: c.GossipPort, BrokerPort: c.BrokerPort, RoutePort: c.RoutePort,
 		Seeds: append(append([]string{}, n.me.Seeds...), c.Seeds...), Outbound: c.Outbound, Pinned: c.Pinned, Settle: c.Settle, Profile: c.Profile,
 	}
 }

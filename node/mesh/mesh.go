@@ -40,7 +40,7 @@ type Config struct {
 	Differ    func(ctx context.Context, missing, ahead []gossip.Ref)
 	Heartbeat Heartbeat
 	Prove     func(challenge []byte) (proof []byte) // signs with this node's key; nil: it never proves that it has it
-	Ready     func() // called when the node first listens for jobs; may be nil
+	Ready     func()                                // called when the node first listens for jobs; may be nil
 	Log       *slog.Logger
 
 	Bind       netip.Addr     // where to listen; the unspecified address means everywhere
@@ -119,7 +119,9 @@ func New(c Config) (*Mesh, error) {
 		Docs: c.Docs, OnChange: m.look,
 		OnDiffer: func(missing, ahead []gossip.Ref) { c.Differ(m.living, missing, ahead) },
 		Prove:    c.Prove,
-		Proven:   func(id string, challenge, proof []byte) bool { return identity.KeyProven(identity.ID(id), challenge, proof) },
+		Proven: func(id string, challenge, proof []byte) bool {
+			return identity.KeyProven(identity.ID(id), challenge, proof)
+		},
 	})
 	return m, err
 }
