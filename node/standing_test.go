@@ -1,7 +1,10 @@
 package node_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"fleet/client"
@@ -47,5 +50,44 @@ func TestStanding(t *testing.T) {
 	want := []answers.Document{{Name: "roster/roster", Version: 1, Hash: identity.HashOf(f.Signed).Short()}}
 	if err != nil || !slices.Equal(s.Documents, want) || s.DocumentsHash == "" {
 		t.Errorf("documents %v, together %q, %v", s.Documents, s.DocumentsHash, err)
+	}
+}
+
+// A file of facts that others could have written is left out, and the host says so itself.
+func TestRefusedFactsAreTrouble(t *testing.T) {
+	f, c := fleettest.Up(t, 1)
+	dir := filepath.Join(f.First().Dir, "facts.d")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "role.txt")
+	if err := os.WriteFile(file, []byte("role=db\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	trouble := func(mode os.FileMode) []string {
+		t.Helper()
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		var run client.Run
+		for _, ask := range []client.Request{{Plugin: "rpcutil", Action: "refresh_facts"}, {Plugin: "node", Action: "status"}} {
+			var err error
+			ask.Timeout = patience
+			if run, err = c.Run(t.Context(), ask, nil); err != nil || len(run.Outcomes) != 1 {
+				t.Fatalf("%+v %v", run, err)
+			}
+		}
+		s, err := answers.From[answers.Status](run.Outcomes[0].Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Trouble
+	}
+	named := func(line string) bool { return strings.HasPrefix(line, file+" is not read: ") }
+	if list := trouble(0o666); !slices.ContainsFunc(list, named) {
+		t.Errorf("%v does not name %s", list, file)
+	}
+	if list := trouble(0o644); slices.ContainsFunc(list, named) {
+		t.Errorf("%v still names %s", list, file)
 	}
 }
