@@ -169,33 +169,47 @@ func (o connection) followBrokers(c *client.Config) {
 // in the past, or was revoked, is known by them before anything is said to it. What cannot be kept costs a warning, and the next
 // command starts from what was known before.
 func (o connection) followRules(c *client.Config) error {
-	file, others := filepath.Join(o.home, rosterFile), filepath.Join(o.home, revocationsFile)
 	var err error
-	if c.Known.Roster, err = os.ReadFile(file); errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	if raw, err2 := os.ReadFile(others); err2 == nil {
-		err2 = wire.Unmarshal(raw, &c.Known.Revocations)
-		err = errors.Join(err, err2)
-	} else if !errors.Is(err2, fs.ErrNotExist) {
-		err = errors.Join(err, err2)
-	}
-	if err == nil {
+	if c.Known, err = o.readRules(); err == nil {
 		_, err = c.Known.Open(c.Root)
 	}
 	if err != nil {
-		return faultf("what this home directory knows of the roster: %w", err).with(fmt.Sprintf("remove %s and %s: they are fetched again from a broker", file, others))
+		return faultf("what this home directory knows of the roster: %w", err).with(fmt.Sprintf("remove %s and %s: they are fetched again from a broker",
+			filepath.Join(o.home, rosterFile), filepath.Join(o.home, revocationsFile)))
 	}
+	root := c.Root
 	c.Keep = func(now client.Rules) {
-		raw, err := wire.Marshal(now.Revocations)
+		kept, err := o.readRules() // another command may have kept something newer meanwhile
 		if err == nil {
-			err = errors.Join(atomicfile.Write(file, now.Roster, 0o644), atomicfile.Write(others, raw, 0o644))
+			now, err = now.Joined(kept, root)
+		}
+		var raw []byte
+		if err == nil {
+			raw, err = wire.Marshal(now.Revocations)
+		}
+		if err == nil {
+			err = errors.Join(atomicfile.Write(filepath.Join(o.home, rosterFile), now.Roster, 0o644), atomicfile.Write(filepath.Join(o.home, revocationsFile), raw, 0o644))
 		}
 		if err != nil {
 			o.log.Warn("the roster was not kept", logkey.Error, err)
 		}
 	}
 	return nil
+}
+
+// readRules reads what is kept, without verifying it.
+func (o connection) readRules() (r client.Rules, err error) {
+	if r.Roster, err = os.ReadFile(filepath.Join(o.home, rosterFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return client.Rules{}, err
+	}
+	raw, err := os.ReadFile(filepath.Join(o.home, revocationsFile))
+	if err == nil {
+		return r, wire.Unmarshal(raw, &r.Revocations)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return r, err
 }
 
 // fileProblem is an error about a file of the home directory; missing is the hint where it is not there.

@@ -68,6 +68,8 @@ func commands(e *env) []command {
 		{"role", roleVerb},
 		{"token", tokenVerb},
 		{"rotate", rotateVerb},
+		{"backup", backupVerb},
+		{"restore", restoreVerb},
 		{"forget", forgetVerb},
 		{"demo", demoVerb},
 		{"sim", simVerb},

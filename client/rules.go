@@ -35,6 +35,20 @@ func (r Rules) Open(root identity.PublicKey[identity.Root]) (identity.Roster, er
 	return roster.Revoking(revocations), nil
 }
 
+// Joined is the better of two rosters, and all revocations of both that still say something.
+func (r Rules) Joined(o Rules, root identity.PublicKey[identity.Root]) (Rules, error) {
+	mine, err1 := r.Open(root)
+	theirs, err2 := o.Open(root)
+	if err := errors.Join(err1, err2); err != nil {
+		return Rules{}, err
+	}
+	if theirs.Beats(mine) {
+		r.Roster = o.Roster
+	}
+	r.Revocations = identity.Needed(root, append(slices.Clone(r.Revocations), o.Revocations...), time.Now())
+	return r, nil
+}
+
 // known is a client that is not connected yet.
 func known(c Config) (*Client, error) {
 	roster, err := c.Known.Open(c.Root)

@@ -1,41 +1,42 @@
-package client
+package client_test
 
 import (
 	"testing"
 	"time"
 
+	"fleet/client"
 	"fleet/identity"
 )
 
-// Somebody revokes more while a command waits for hosts to have its revocation: they have the other one's document instead.
-func TestInstead(t *testing.T) {
-	root := identity.NewKey[identity.Root]()
-	revoke := func(ids ...identity.ID) []byte {
-		t.Helper()
-		var list []identity.Revocation
-		for _, id := range ids {
-			list = append(list, identity.RevokeNode(id, time.Now()))
-		}
-		raw, err := identity.SignRevocations(root, "ann", time.Now(), list...)
+// Whichever of two commands keeps what it has seen last, nothing newer is lost.
+func TestRulesOfTwoCommands(t *testing.T) {
+	root, now := identity.NewKey[identity.Root](), time.Now()
+	roster := func(version uint64) []byte {
+		raw, err := identity.SignRoster(root, identity.Roster{Version: version, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: identity.NewKey[identity.Admin]().Public()}}}, now)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return raw
 	}
-	a, b := identity.NewKey[identity.Node]().Public().ID(), identity.NewKey[identity.Node]().Public().ID()
-	mine, packed, others := revoke(a), revoke(a, b), revoke(b)
-	for name, tt := range map[string]struct {
-		known [][]byte
-		want  []byte
-	}{
-		"nothing is known":       {nil, mine},
-		"it is there":            {[][]byte{others, mine}, mine},
-		"another one is there":   {[][]byte{others}, mine},
-		"one that says the same": {[][]byte{packed}, packed},
-	} {
-		c := &Client{config: Config{Root: root.Public()}, rules: Rules{Revocations: tt.known}}
-		if got := c.Instead(mine); string(got) != string(tt.want) {
-			t.Errorf("%s: another one", name)
+	revocation := func() (identity.ID, []byte) {
+		id := identity.NewKey[identity.Node]().Public().ID()
+		raw, err := identity.SignRevocations(root, "ann", now, identity.RevokeNode(id, now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id, raw
+	}
+	one, first := revocation()
+	two, second := revocation()
+	older, newer := client.Rules{Roster: roster(4), Revocations: [][]byte{first}}, client.Rules{Roster: roster(5), Revocations: [][]byte{second}}
+	for name, pair := range map[string][2]client.Rules{"the newer one first": {newer, older}, "the older one first": {older, newer}, "with nothing": {newer, {}}} {
+		both, err := pair[1].Joined(pair[0], root.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := both.Open(root.Public())
+		if err != nil || r.Version != 5 || !r.IsRevoked(two) || name != "with nothing" && !r.IsRevoked(one) {
+			t.Errorf("%s: version %d, revoked %v, %v", name, r.Version, r.Revoked, err)
 		}
 	}
 }

@@ -32,6 +32,7 @@ const (
 	packFrom       = 32        // small documents of revocations that are left alone
 	MaxHistory     = 64        // versions that a document names before it: 1 KiB
 	signatureSize  = 64
+	MaxBackup      = 16 << 20 // an admin's home directory: the roster, revocations, and the list of tokens, which may have 4 MiB
 
 	// NodeLife is how long a node certificate holds. A host that was off for longer has to be admitted again.
 	NodeLife = 14 * 24 * time.Hour

@@ -53,6 +53,7 @@ func (a Approval) Text() string {
 	if j.Planned != 0 {
 		row("admitted", "only hosts that were admitted by "+stampOf(time.UnixMilli(j.Planned)))
 	}
+	row("needs", a.needs()...)
 	row("time", fmt.Sprintf("signed %s; must be started by %s, within %s from now", stampOf(j.IssuedAt()), stampOf(j.ExpiresAt()), j.ExpiresAt().Sub(a.Now).Round(time.Second)))
 	row("approved", a.approved())
 	row("replies", fmt.Sprintf("sealed to the key %x, which the signer has", j.SealTo))
@@ -65,6 +66,17 @@ func orNone(has bool, text string) string {
 		return "none"
 	}
 	return text
+}
+
+// needs are the documents that a host must have before it judges the job.
+func (a Approval) needs() (rows []string) {
+	for _, w := range a.Job.Needs {
+		rows = append(rows, fmt.Sprintf("%s %s version %d (hash %x), or a newer one, on each host", Quoted(w.Kind), Quoted(w.Name), w.Version, w.Hash))
+	}
+	if len(rows) == 0 {
+		rows = []string{"no particular roster"}
+	}
+	return rows
 }
 
 func stampOf(t time.Time) string { return t.Local().Format(Stamp) }

@@ -34,6 +34,7 @@ func approvable(t *testing.T) Approval {
 		Mode: job.Run, Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx", "force": true, "wait": int64(30), "load": 2.0},
 		Filter:  filter.Filter{Identities: []string{"web*"}, Facts: []string{"hagroup=c"}, Classes: []string{"web"}, Agents: []string{"service"}, Selects: []string{"a=b or c=d"}},
 		Targets: hosts, Planned: signed.Add(-time.Second).UnixMilli(), SealTo: []byte{4, 4, 4}, Secrets: map[identity.ID][]byte{hosts[0]: {1}, hosts[1]: {2}}, Reason: "ticket 4711",
+		Needs: []job.WantedDocument{{Kind: "roster", Name: "roster", Version: 7, Hash: []byte{1, 2}}},
 	}
 	says := func(id identity.ID, name string, o client.Outcome, labels map[string]string) client.Outcome {
 		o.Node, o.Name, o.Identity = id, name, identity.NodeIdentity{ID: id, Name: name, Labels: labels}
@@ -76,6 +77,7 @@ func TestApprovalScreen(t *testing.T) {
              -A "service"
              -S "a=b or c=d"
   admitted   only hosts that were admitted by 2026-03-01 11:59:59 UTC
+  needs      "roster" "roster" version 7 (hash 0102), or a newer one, on each host
   time       signed 2026-03-01 12:00:00 UTC; must be started by 2026-03-01 12:30:00 UTC, within 20m0s from now
   approved   by nobody yet
   replies    sealed to the key 040404, which the signer has
@@ -135,6 +137,12 @@ func alter(t *testing.T, path string, v reflect.Value) {
 		reflect.Copy(longer, v)
 		alter(t, path, longer.Index(v.Len()))
 		v.Set(longer)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			alter(t, path+"."+v.Type().Field(i).Name, v.Field(i))
+		}
+	case reflect.Uint64:
+		v.SetUint(v.Uint() + 1)
 	case reflect.Map:
 		fewer := reflect.MakeMap(v.Type())
 		for i, key := range v.MapKeys() {
