@@ -21,10 +21,15 @@ import (
 // startPatience after how long they count as tries.
 const startPause, startPatience = 200 * time.Millisecond, 6 * time.Second
 
-// patience is how long each try of a question to the brokers' nodes waits.
-func patience() []time.Duration {
-	return []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, 4 * time.Second}
+// A question to the brokers' nodes is sent again, to whichever of them gets it, while none has answered: one that hangs gets
+// questions as long as the other brokers take it for alive, and a connection to a broker that hangs is left after 6 s (pingEvery).
+// It is sent at these times, and given up after inquiryTime.
+func sendings() []time.Duration {
+	const ms = time.Millisecond
+	return []time.Duration{0, 500 * ms, 1200 * ms, 2000 * ms, 3000 * ms, 4000 * ms, 5000 * ms, 6500 * ms}
 }
+
+const inquiryTime = 8 * time.Second
 
 // Config is what a client needs. All fields but Seen, Known and Keep are required.
 type Config struct {
@@ -141,33 +146,65 @@ func explain(err error) error {
 // Close ends the connection. No run may be under way.
 func (c *Client) Close() { c.conn.Close() }
 
-// inquire asks the brokers, up to three times within six seconds: an answer gets lost when a broker goes, or judges its
-// connections anew after the roster changed. So whatever is asked must do no harm when it is asked twice. A broker that has
-// just started is there before its node answers; that one is asked until the six seconds are over.
+// inquire asks the brokers' nodes, for at most inquiryTime. An answer gets lost when a broker goes, hangs, or judges its
+// connections anew after the roster changed. So whatever is asked must do no harm when it is asked more than once; the first
+// answer counts.
 func (c *Client) inquire(ctx context.Context, subject string, question []byte) ([]byte, error) {
-	var failed error
-	limits, began := patience(), time.Now()
-	for len(limits) > 0 {
-		limited, cancel := context.WithTimeout(ctx, limits[0])
-		m, err := c.conn.RequestWithContext(limited, subject, question)
-		cancel()
-		if err == nil {
-			return m.Data, nil
-		}
-		failed = err
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if errors.Is(err, nats.ErrNoResponders) && time.Since(began) < startPatience {
-			wait.For(ctx, startPause) // the loop looks at ctx
-			continue
-		}
-		limits = limits[1:]
+	limited, cancel := context.WithTimeout(ctx, inquiryTime)
+	defer cancel()
+	inbox := c.conn.NewInbox()
+	answers, err := c.conn.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
 	}
-	return nil, failed
+	defer answers.Unsubscribe()
+	began, at := time.Now(), sendings()
+	for failed := error(nil); ; {
+		if err := c.conn.PublishRequest(subject, inbox, question); err != nil {
+			return nil, err
+		}
+		for len(at) > 0 && time.Since(began) >= at[0] {
+			at = at[1:]
+		}
+		answer, err := next(limited, answers, began, at)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err == nil:
+			return answer, nil
+		case !errors.Is(err, context.DeadlineExceeded):
+			failed = err
+		case failed == nil:
+			failed = nats.ErrTimeout
+		}
+		noBody := errors.Is(err, nats.ErrNoResponders)
+		switch {
+		case noBody && time.Since(began) < startPatience:
+			wait.For(limited, startPause)
+		case len(at) == 0 || noBody || limited.Err() != nil:
+			return nil, failed
+		}
+	}
 }
 
-// Members asks a broker who is there, up to three times within six seconds.
+// next waits for an answer until the question is to be sent again, at the first of these times, or until ctx ends.
+func next(ctx context.Context, answers *nats.Subscription, began time.Time, at []time.Duration) ([]byte, error) {
+	if len(at) > 0 {
+		until, cancel := context.WithDeadline(ctx, began.Add(at[0]))
+		defer cancel()
+		ctx = until
+	}
+	m, err := answers.NextMsgWithContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		return nil, nats.ErrNoResponders // there is a broker, and no node to take the question
+	}
+	return m.Data, nil
+}
+
+// Members asks a broker who is there. It blocks for at most eight seconds.
 func (c *Client) Members(ctx context.Context) ([]job.Member, error) {
 	raw, err := c.inquire(ctx, job.MembersSubject, job.AskIn())
 	if ctx.Err() != nil {
@@ -194,7 +231,7 @@ func brokers(members []job.Member) []string {
 	return addrs
 }
 
-// PutDocument hands a signed document in at a broker, which spreads it. It blocks for at most six seconds.
+// PutDocument hands a signed document in at a broker, which spreads it. It blocks for at most eight seconds.
 func (c *Client) PutDocument(ctx context.Context, signed []byte) error {
 	answer, err := c.inquire(ctx, job.DocPutSubject, signed)
 	if err != nil {
@@ -207,7 +244,7 @@ func (c *Client) PutDocument(ctx context.Context, signed []byte) error {
 }
 
 // PutWaiting leaves a signed job with the brokers' nodes, for other admins to approve, or adds the approvals it carries to
-// the copy there. It blocks for at most six seconds.
+// the copy there. It blocks for at most eight seconds.
 func (c *Client) PutWaiting(ctx context.Context, signed []byte) error {
 	answer, err := c.inquire(ctx, job.WaitPutSubject, signed)
 	if err != nil {
@@ -219,7 +256,7 @@ func (c *Client) PutWaiting(ctx context.Context, signed []byte) error {
 	return nil
 }
 
-// Waiting asks the brokers' nodes for a job that waits. What comes is not verified. It blocks for at most six seconds.
+// Waiting asks the brokers' nodes for a job that waits. What comes is not verified. It blocks for at most eight seconds.
 func (c *Client) Waiting(ctx context.Context, id string) ([]byte, error) {
 	signed, err := c.inquire(ctx, job.WaitGetSubject, []byte(id))
 	if err != nil {

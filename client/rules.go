@@ -77,7 +77,7 @@ func (c *Client) meet(ctx context.Context, broker identity.Chain) error {
 
 // Roster asks a broker for the roster and all revocations, and verifies them. It returns the newest roster that this client
 // has seen, with all revocations that it has seen: a broker that hands out old ones changes nothing. It blocks for at most
-// six seconds.
+// eight seconds.
 func (c *Client) Roster(ctx context.Context) (identity.Roster, error) {
 	query, err := job.DocumentQuery{Documents: []job.WantedDocument{
 		{Kind: identity.RosterKind, Name: identity.RosterKind}, {Kind: identity.RevocationKind},
