@@ -32,13 +32,18 @@ const extraSyncs = 2
 // is a clone, nothing helps, and they end.
 const clashSyncs = 12
 
-// Join exchanges everything with some of the nodes at addrs, "host:port" with a name or an address, in random order.
-// It returns how many answered, and an error only if none did, or if ctx ended first. It blocks for name resolution
-// and the network, at most about ten seconds for each three addresses. The addresses are remembered and tried again
-// by Run while this node is alone, so an error need not be the end.
+// Join exchanges everything with some of the nodes at addrs, "host:port" with a name or an address, and of those that this
+// node remembers, in random order. It returns how many answered, and an error only if there was somebody to ask and none
+// did, or if ctx ended first. It blocks for name resolution and the network, at most about ten seconds for each three
+// addresses. The addresses are remembered and tried again by Run while this node is alone, so an error need not be the end.
 func (g *Gossip) Join(ctx context.Context, addrs []string) (n int, err error) {
 	g.rememberSeeds(addrs)
 	targets, errs := resolve(ctx, addrs)
+	alive, lost, left := g.others()
+	targets = distinct(slices.Concat(targets, alive, lost, left))
+	if len(targets) == 0 && len(errs) == 0 {
+		return 0, nil
+	}
 	n, err = g.joinSome(ctx, targets)
 	if n > 0 {
 		notify(g.joined)
@@ -233,9 +238,7 @@ func (g *Gossip) rejoin(ctx context.Context, level slog.Level) (alone bool) {
 	seeds := slices.Clone(g.seeds)
 	g.mu.Unlock()
 	targets, _ := resolve(ctx, seeds)
-	targets = slices.Concat(targets, lost, left)
-	slices.SortFunc(targets, netip.AddrPort.Compare)
-	targets = slices.Compact(targets)
+	targets = distinct(slices.Concat(targets, lost, left))
 	rand.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
 	targets = targets[:min(len(targets), rejoinWidth)]
 	n, err := g.joinSome(ctx, targets)
@@ -246,6 +249,12 @@ func (g *Gossip) rejoin(ctx context.Context, level slog.Level) (alone bool) {
 		g.cfg.Log.Log(ctx, level, "no other host found yet; trying again", logkey.Count, len(targets), logkey.Error, err)
 	}
 	return n == 0
+}
+
+// distinct sorts addrs, each once.
+func distinct(addrs []netip.AddrPort) []netip.AddrPort {
+	slices.SortFunc(addrs, netip.AddrPort.Compare)
+	return slices.Compact(addrs)
 }
 
 func (g *Gossip) syncWithAny(ctx context.Context) {

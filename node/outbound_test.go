@@ -141,6 +141,31 @@ func TestARestartedBrokerNamesHostsWithoutGossip(t *testing.T) {
 	}
 }
 
+// The same of the founding host, which no token told where others are: it knows that from its own file alone.
+func TestTheRestartedFirstBrokerNamesHostsWithoutGossip(t *testing.T) {
+	f := fleettest.New(t)
+	f.First().Start()
+	c := f.Client()
+	f.Join("web2", f.Token(identity.Record{Role: identity.Peer}))
+	f.Config = func(c *node.Config) { c.Outbound = true }
+	f.Join("outside", f.Token(identity.Record{Role: identity.Member}))
+	f.Config = nil
+	f.Await(c, 3)
+	for range 5 {
+		f.First().Stop()
+		if err := os.Remove(filepath.Join(f.First().Dir, "presence.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		f.First().Start()
+		direct := f.Client()
+		run, err := direct.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Timeout: patience}, nil)
+		if err != nil || !slices.ContainsFunc(run.Outcomes, func(o client.Outcome) bool { return o.Name == "outside" && o.State == job.OK }) {
+			t.Errorf("the first answer of the founding host's broker after its restart: %+v, %v", run.Outcomes, err)
+		}
+		direct.Close()
+	}
+}
+
 // connectTo connects to the broker of that host alone, as soon as it runs one.
 func connectTo(t *testing.T, f *fleettest.Fleet, c *client.Client, host string) *client.Client {
 	t.Helper()

@@ -167,12 +167,10 @@ func (m *Mesh) Run(ctx context.Context, drain func()) error {
 	return ended
 }
 
-// join looks for others where they were last, so that a node that is not the first does not act as if it were. It blocks until one
-// answers, for joinWait at most.
+// join looks for others where they were last, so that a node that is not the first does not act as if it were: one that has just
+// begun to run a broker would say who is there without those who are on other brokers. It blocks until one answers, for joinWait
+// at most.
 func (m *Mesh) join(ctx context.Context) {
-	if len(m.config.Seeds) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, joinWait)
 	defer cancel()
 	if _, err := m.gossip.Join(ctx, m.config.Seeds); err != nil {
