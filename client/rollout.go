@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"slices"
+	"time"
 
 	"fleet/identity"
 	"fleet/internal/wait"
+	"fleet/job"
 	"fleet/rollout"
 )
 
@@ -18,7 +20,7 @@ type Send func(ctx context.Context, r Request, batch int) (Run, error)
 // NotStarted whom nothing was sent to.
 func Rollout(ctx context.Context, plan rollout.Plan, answers Plan, r Request, known Results, send Send) (Results, error) {
 	r.Fleet = known.Expected
-	at, s := byNode(answers.Targets), plan.Begin()
+	at, portions, s := byNode(answers.Targets), portionsOf(plan), plan.Begin()
 	var failed error
 	for {
 		step := s.Next()
@@ -40,7 +42,7 @@ func Rollout(ctx context.Context, plan rollout.Plan, answers Plan, r Request, kn
 			}
 			continue
 		}
-		r.Targets = pick(at, step.Targets)
+		r.Targets, r.Plan = pick(at, step.Targets), portions[step.Batch]
 		var run Run
 		run, failed = send(ctx, r, step.Batch)
 		sent := run.JobID != "" || failed == nil
@@ -54,6 +56,26 @@ func Rollout(ctx context.Context, plan rollout.Plan, answers Plan, r Request, kn
 			s.Ended()
 		}
 	}
+}
+
+// portionsOf says for each batch of a plan, in the job that it is sent with, which portion of what it is. A plan of one batch needs
+// no such words: the job is all of it.
+func portionsOf(plan rollout.Plan) []job.Plan {
+	portions := make([]job.Plan, len(plan.Batches))
+	if len(portions) < 2 {
+		return portions
+	}
+	ids := make([]identity.ID, len(plan.Targets))
+	for i, t := range plan.Targets {
+		ids[i] = t.Node
+	}
+	whole := job.Plan{ID: job.NewID(time.Now()), Hash: job.HashOfPlan(ids), Total: uint32(len(ids)), Parts: uint32(len(portions))}
+	for i, batch := range plan.Batches {
+		portions[i] = whole
+		whole.Part++
+		whole.Position += uint32(len(batch))
+	}
+	return portions
 }
 
 // Matched are the plan's targets as package rollout wants them.

@@ -24,6 +24,28 @@ func answersOf(n int) client.Plan {
 	return p
 }
 
+func hashOf(p client.Plan) job.Hash {
+	var ids []identity.ID
+	for _, t := range p.Targets {
+		ids = append(ids, t.Node)
+	}
+	return job.HashOfPlan(ids)
+}
+
+// What goes out in one job has no plan: the job alone says all.
+func TestOneJobIsNoPlan(t *testing.T) {
+	answers := answersOf(5)
+	_, err := client.Rollout(t.Context(), rollout.Build(rollout.Spec{}, answers.Matched()), answers, client.Request{}, client.OfPlan(answers), func(_ context.Context, r client.Request, _ int) (client.Run, error) {
+		if !r.Plan.IsZero() || len(r.Targets) != 5 {
+			t.Errorf("%+v", r)
+		}
+		return client.Run{JobID: "job"}, nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // Each batch is sent once and in order, with the pause between, to its targets with their keys; what becomes of all adds up,
 // also when a batch fails on the way, never leaves, or the admin gives up in the pause.
 func TestARolloutAddsUp(t *testing.T) {
@@ -52,9 +74,17 @@ func TestARolloutAddsUp(t *testing.T) {
 				answers, began := answersOf(5), time.Now()
 				plan := rollout.Build(rollout.Spec{Batch: two, Sleep: time.Hour}, answers.Matched())
 				var order []string
+				var whole job.Plan
 				got, err := client.Rollout(ctx, plan, answers, client.Request{Plugin: "service"}, client.OfPlan(answers), func(_ context.Context, r client.Request, batch int) (client.Run, error) {
 					if at := time.Since(began); at != time.Duration(batch)*time.Hour || r.Fleet != 6 {
 						t.Errorf("batch %d of a fleet of %d is sent after %s", batch, r.Fleet, at)
+					}
+					if batch == 0 {
+						whole = r.Plan
+					}
+					want := job.Plan{ID: whole.ID, Hash: hashOf(answers), Total: 5, Part: uint32(batch), Parts: 3, Position: uint32(2 * batch)}
+					if r.Plan != want || !job.ValidID(want.ID) {
+						t.Errorf("batch %d is portion %+v, want %+v", batch, r.Plan, want)
 					}
 					run := client.Run{JobID: fmt.Sprint("job", batch), Expected: 6, NoMatch: 4}
 					if batch == tt.failAt && !tt.sent {

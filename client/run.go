@@ -122,6 +122,9 @@ func (c *Client) newJob(mode job.Mode, r Request, sealTo []byte) (job.Job, error
 		ID: job.NewID(now), Fleet: c.config.Root.ID(), Issued: now.UnixMilli(), Expires: now.Add(ttl).UnixMilli(),
 		Mode: mode, Plugin: r.Plugin, Action: r.Action, Args: r.Args, Filter: r.Filter, SealTo: sealTo, Needs: c.needs(r), Reason: r.Reason,
 	}
+	if mode == job.Run {
+		j.Plan = r.Plan
+	}
 	if len(r.Secret) > 0 && mode == job.Run {
 		if err := addSecrets(&j, r); err != nil {
 			return j, err

@@ -24,6 +24,8 @@ type Request struct {
 	Reason string // why, in the admin's words: one line, see job.CheckReason
 	// Targets are the exact hosts, from a plan; nil asks whoever matches Filter.
 	Targets []Target
+	// Plan is of which they are a portion, if they are not all of it; see Rollout.
+	Plan job.Plan
 	// Fleet is among how many hosts they were planned; 0 is not known. In a large one each target is addressed by itself.
 	Fleet int
 	// Timeout is how long to wait for live hosts that owe an answer, from the moment the job was sent.

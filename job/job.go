@@ -47,6 +47,7 @@ type Job struct {
 	Secrets  map[identity.ID][]byte             `cbor:"15,keyasint,omitempty"` // by target: its secret arguments, see SealSecrets
 	Reason   string                             `cbor:"16,keyasint,omitempty"` // why, in the signer's words; decides nothing
 	Needs    []WantedDocument                   `cbor:"17,keyasint,omitempty"` // in force on a host before it judges the job
+	Plan     Plan                               `cbor:"18,keyasint,omitzero"`  // of which the job is a portion
 }
 
 // Hash is the SHA-256 of a whole signed job; replies carry it.
@@ -168,7 +169,7 @@ func (j Job) check() error {
 	case len(j.Args) > MaxArgs:
 		return fmt.Errorf("job has %d arguments, at most %d are allowed", len(j.Args), MaxArgs)
 	}
-	return cmp.Or(j.checkTargets(), CheckReason(j.Reason))
+	return cmp.Or(j.checkTargets(), j.checkPlan(), CheckReason(j.Reason))
 }
 
 // checkTargets sees to it that as many hosts are meant as are listed, and that secrets are for none but them.

@@ -49,6 +49,7 @@ func (a Approval) Text() string {
 	row("arguments", a.arguments()...)
 	row("secrets", a.secrets()...)
 	row("hosts", a.hosts()...)
+	row("plan", a.plan()...)
 	row("filter", filterWords(j.Filter)...)
 	if j.Planned != 0 {
 		row("admitted", "only hosts that were admitted by "+stampOf(time.UnixMilli(j.Planned)))
@@ -77,6 +78,18 @@ func (a Approval) needs() (rows []string) {
 		rows = []string{"no particular roster"}
 	}
 	return rows
+}
+
+// plan is the change that the job is a portion of.
+func (a Approval) plan() []string {
+	p := a.Job.Plan
+	if p.IsZero() {
+		return []string{"none; the job is the whole change"}
+	}
+	return []string{
+		fmt.Sprintf("portion %d of %d of the plan %s, for %d hosts in all (hash %x)", p.Part+1, p.Parts, Quoted(p.ID), p.Total, p.Hash),
+		fmt.Sprintf("%d hosts come before these; step %d, attempt %d, epoch %d", p.Position, p.Step, p.Attempt, p.Epoch),
+	}
 }
 
 func stampOf(t time.Time) string { return t.Local().Format(Stamp) }

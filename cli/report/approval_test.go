@@ -35,6 +35,7 @@ func approvable(t *testing.T) Approval {
 		Filter:  filter.Filter{Identities: []string{"web*"}, Facts: []string{"hagroup=c"}, Classes: []string{"web"}, Agents: []string{"service"}, Selects: []string{"a=b or c=d"}},
 		Targets: hosts, Planned: signed.Add(-time.Second).UnixMilli(), SealTo: []byte{4, 4, 4}, Secrets: map[identity.ID][]byte{hosts[0]: {1}, hosts[1]: {2}}, Reason: "ticket 4711",
 		Needs: []job.WantedDocument{{Kind: "roster", Name: "roster", Version: 7, Hash: []byte{1, 2}}},
+		Plan:  job.Plan{ID: "01KJM0BT00000000000000000P", Hash: job.Hash{7}, Total: 9, Part: 1, Parts: 3, Position: 3, Step: 4, Attempt: 5, Epoch: 6},
 	}
 	says := func(id identity.ID, name string, o client.Outcome, labels map[string]string) client.Outcome {
 		o.Node, o.Name, o.Identity = id, name, identity.NodeIdentity{ID: id, Name: name, Labels: labels}
@@ -70,6 +71,8 @@ func TestApprovalScreen(t *testing.T) {
              (no name)  cccccccccccccccccccccccccc  labels not known  (it did not answer: the brokers no longer know it)
              web1  bbbbbbbbbbbbbbbbbbbbbbbbbb  no labels  (would refuse it with your signature: "role dev may not")
              web2  aaaaaaaaaaaaaaaaaaaaaaaaaa  env="prod" site="x"  (your signature counts there)
+  plan       portion 2 of 3 of the plan "01KJM0BT00000000000000000P", for 9 hosts in all (hash 07` + strings.Repeat("0", 62) + `)
+             3 hosts come before these; step 4, attempt 5, epoch 6
   filter     a host that does not match all of it skips the job:
              -I "web*"
              -F "hagroup=c"
@@ -130,8 +133,10 @@ func alter(t *testing.T, path string, v reflect.Value) {
 		v.SetString("altered")
 	case reflect.Int64:
 		v.SetInt(v.Int() + 1000)
-	case reflect.Uint8:
+	case reflect.Uint8, reflect.Uint32, reflect.Uint64:
 		v.SetUint(v.Uint() + 1)
+	case reflect.Array:
+		alter(t, path, v.Index(v.Len()-1))
 	case reflect.Slice:
 		longer := reflect.MakeSlice(v.Type(), v.Len()+1, v.Len()+1)
 		reflect.Copy(longer, v)
@@ -141,8 +146,6 @@ func alter(t *testing.T, path string, v reflect.Value) {
 		for i := range v.NumField() {
 			alter(t, path+"."+v.Type().Field(i).Name, v.Field(i))
 		}
-	case reflect.Uint64:
-		v.SetUint(v.Uint() + 1)
 	case reflect.Map:
 		fewer := reflect.MakeMap(v.Type())
 		for i, key := range v.MapKeys() {

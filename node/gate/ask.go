@@ -68,7 +68,7 @@ func (g *Gate) decide(ctx context.Context, roster identity.Roster, signer identi
 	q.Args, q.CoSigned = args, coSigned
 	if len(j.Targets) > 0 { // to count the fleet takes as long as it is large, and a ping to everyone needs no share
 		if fleet := g.Fleet(); fleet > 0 {
-			q.Share = 100 * float64(len(j.Targets)) / float64(fleet)
+			q.Share = 100 * float64(j.Hosts()) / float64(fleet) // of its whole plan, and not of this portion
 		}
 	}
 	return g.ask(ctx, roster, q)
