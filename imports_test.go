@@ -68,6 +68,7 @@ var mayImport = map[string]string{
 	"internal/trustedfile":   "",
 	// For tests and people who work on fleet; no package above may import these.
 	"internal/attack":       "",
+	"internal/captured":     "identity internal/wait internal/wire job node",
 	"internal/bubble":       "",
 	"internal/mixed":        "",
 	"internal/fleettest":    "client facts gossip identity internal/logkey job node plugins plugins/jobs plugins/node plugins/plugin plugins/rpcutil",
@@ -84,8 +85,8 @@ var mayImport = map[string]string{
 // onlyIn is who may see which library. One place each, so that a library can be replaced, and so that nobody is tempted
 // to talk to the network, the terminal or the disk past the package whose work that is.
 var onlyIn = map[string]string{
-	"github.com/nats-io/nats-server/v2": "broker internal/bench", // bench measures bare NATS beside fleet
-	"github.com/nats-io/nats.go":        "client node/mesh node/sim internal/bench",
+	"github.com/nats-io/nats-server/v2": "broker internal/bench internal/captured", // bench measures bare NATS beside fleet; captured is an attacker's
+	"github.com/nats-io/nats.go":        "client node/mesh node/sim internal/bench internal/captured",
 	"github.com/hashicorp/memberlist":   "gossip",
 	"github.com/urfave/cli/v2":          "cli",
 	"github.com/BurntSushi/toml":        "cli facts policy", // the config, custom facts, a host's own policy

@@ -21,7 +21,7 @@ func (m *mesh) join(t *testing.T, token identity.Token, name string, key identit
 	t.Helper()
 	nc, err := m.dial(joinTLS(t, token), nats.CustomInboxPrefix(job.Inbox(token.Record.ID())))
 	if err != nil { // a peer hears of it only if a captured broker lets it in
-		nc = m.captured.conn
+		nc = m.captured.Conn
 	} else {
 		defer nc.Close()
 	}
@@ -134,7 +134,7 @@ func TestTokenReplayFromACapture(t *testing.T) {
 	}
 	tap.Unsubscribe()
 	t.Run("as it was", func(t *testing.T) {
-		answer, err := shared.captured.conn.Request(job.JoinSubject(token.Record.ID()), captured.Data, refusedIn)
+		answer, err := shared.captured.Conn.Request(job.JoinSubject(token.Record.ID()), captured.Data, refusedIn)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +163,7 @@ func TestTokenReplayFromACapture(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := shared.captured.conn.Request(job.JoinSubject(token.Record.ID()), bytes.Join([][]byte{signature, body}, nil), refusedIn)
+		answer, err := shared.captured.Conn.Request(job.JoinSubject(token.Record.ID()), bytes.Join([][]byte{signature, body}, nil), refusedIn)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,77 +1,39 @@
 package attack
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/url"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"fleet/identity"
+	"fleet/internal/captured"
 	"fleet/job"
 )
 
-// capturedBroker is a broker in the hands of an attacker: it carries for whoever holds conn whatever he likes.
-type capturedBroker struct {
-	server *server.Server
-	conn   *nats.Conn
-}
-
-// rogue is a nats-server of the attacker's own that shows these credentials on its routes.
-func rogue(fleet identity.FleetID, name string, c identity.Credentials, routes ...string) (*server.Server, error) {
-	shown := identity.RouteTLS(identity.PublicKey[identity.Root]{}, func() identity.Credentials { return c }, nil)
-	shown.VerifyConnection = nil
-	urls := make([]*url.URL, len(routes))
-	for i, r := range routes {
-		urls[i] = &url.URL{Scheme: "nats", Host: r}
-	}
-	s, err := server.NewServer(&server.Options{
-		ServerName: name, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, NoSystemAccount: true, Routes: urls, MaxPayload: 1 << 20,
-		Cluster: server.ClusterOpts{Name: "fleet-" + string(fleet), Host: "127.0.0.1", Port: server.RANDOM_PORT, TLSConfig: shown, TLSTimeout: 60, PoolSize: 1, ConnectRetries: 100},
-	})
+// capture makes a broker that shows these credentials, and connects it to the routes.
+func capture(m *mesh, c identity.Credentials, routes ...string) (*captured.Broker, error) {
+	b, err := captured.Serve(m.root.Public().ID(), c, captured.Place{Name: "captured", Host: "127.0.0.1", Routes: routes})
 	if err != nil {
 		return nil, err
 	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		return nil, errors.New("the rogue broker does not start")
-	}
-	return s, nil
-}
-
-func capture(m *mesh, c identity.Credentials, routes ...string) (*capturedBroker, error) {
-	s, err := rogue(m.root.Public().ID(), "captured", c, routes...)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := b.Connected(ctx, len(routes)); err != nil {
+		b.Stop()
 		return nil, err
 	}
-	late := time.After(patience)
-	for tick := time.NewTicker(20 * time.Millisecond); s.NumRoutes() < len(routes); {
-		select {
-		case <-tick.C:
-		case <-late:
-			return nil, errors.New("the captured broker has no routes")
-		}
-	}
-	nc, err := nats.Connect("", nats.InProcessServer(s))
-	return &capturedBroker{s, nc}, err
-}
-
-func (c *capturedBroker) stop() {
-	if c.conn != nil {
-		c.conn.Close()
-	}
-	c.server.Shutdown()
-	c.server.WaitForShutdown()
+	return b, nil
 }
 
 // send says something on a subject, past every permission.
 func (m *mesh) send(t *testing.T, subject string, raw []byte) {
 	t.Helper()
-	if err := errors.Join(m.captured.conn.Publish(subject, raw), m.captured.conn.Flush()); err != nil {
+	if err := errors.Join(m.captured.Conn.Publish(subject, raw), m.captured.Conn.Flush()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -79,8 +41,8 @@ func (m *mesh) send(t *testing.T, subject string, raw []byte) {
 // hear listens to a subject at the captured broker. When it returns, all brokers know of it.
 func (m *mesh) hear(t *testing.T, subject string) *nats.Subscription {
 	t.Helper()
-	s, err := m.captured.conn.SubscribeSync(subject)
-	if err := errors.Join(err, m.captured.conn.Flush()); err != nil {
+	s, err := m.captured.Conn.SubscribeSync(subject)
+	if err := errors.Join(err, m.captured.Conn.Flush()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Unsubscribe() })
@@ -92,7 +54,7 @@ func (m *mesh) hear(t *testing.T, subject string) *nats.Subscription {
 // sends by each of them arrives, and routes keep the order. Nobody answers it, for it names no place to answer to.
 func (m *mesh) known(t *testing.T) {
 	t.Helper()
-	probes, err := m.captured.conn.SubscribeSync(job.DocGetSubject)
+	probes, err := m.captured.Conn.SubscribeSync(job.DocGetSubject)
 	if err != nil {
 		t.Fatal(err)
 	}

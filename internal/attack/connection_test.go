@@ -18,6 +18,7 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/captured"
 	"fleet/internal/identitytest"
 	"fleet/job"
 )
@@ -233,18 +234,18 @@ func TestRogueBrokerRoute(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			web1 := shared.hosts[0]
 			from := web1.log.mark()
-			s, err := rogue(shared.root.Public().ID(), "rogue", c, web1.routes)
+			b, err := captured.Serve(shared.root.Public().ID(), c, captured.Place{Name: "rogue", Host: "127.0.0.1", Routes: []string{web1.routes}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Shutdown()
+			defer b.Stop()
 			for range 2 { // when it tries again, the first attempt is over
 				if _, err := web1.log.find(from, "TLS route handshake error"); err != nil {
 					t.Fatal(err)
 				}
 				from = web1.log.mark()
 			}
-			if n := s.NumRoutes(); n != 0 {
+			if n := b.Server.NumRoutes(); n != 0 {
 				t.Errorf("it has %d routes", n)
 			}
 			shared.stats(t)
@@ -272,7 +273,7 @@ func TestIssuingKeyMakesAHost(t *testing.T) {
 	})
 	t.Run("a reply of a host that is none", func(t *testing.T) {
 		invented := thief.Host(t, "web4", identity.Record{}, time.Now())
-		heard, err := shared.captured.conn.Subscribe(job.AllSubject, func(m *nats.Msg) {
+		heard, err := shared.captured.Conn.Subscribe(job.AllSubject, func(m *nats.Msg) {
 			j, hash := overheard(t, m.Data)
 			raw, err := job.Reply{Job: hash, Kind: job.Result, State: job.OK, Message: "all is well", Time: time.Now().UnixMilli()}.Sign(invented)
 			if err != nil {
@@ -280,7 +281,7 @@ func TestIssuingKeyMakesAHost(t *testing.T) {
 				return
 			}
 			sealed, err := job.SealReply(j, hash, raw)
-			if err := errors.Join(err, shared.captured.conn.Publish(job.ReplySubject(invented.Key.Public().ID(), j.Signer.ID(), j.ID), sealed)); err != nil {
+			if err := errors.Join(err, shared.captured.Conn.Publish(job.ReplySubject(invented.Key.Public().ID(), j.Signer.ID(), j.ID), sealed)); err != nil {
 				t.Error(err)
 			}
 		})

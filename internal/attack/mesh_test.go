@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/captured"
 	"fleet/job"
 	"fleet/node/audit"
 )
@@ -73,7 +73,7 @@ type mesh struct {
 	hosts       []*host
 	client      *client.Client
 	clientLog   *logbook
-	captured    *capturedBroker
+	captured    *captured.Broker
 }
 
 // host is one node and what somebody who is root there has.
@@ -201,7 +201,7 @@ func (m *mesh) down() error {
 		m.client.Close()
 	}
 	if m.captured != nil {
-		m.captured.stop()
+		m.captured.Stop()
 	}
 	var all sync.WaitGroup
 	for _, h := range m.hosts {
@@ -245,22 +245,11 @@ func (h *host) start(more ...string) error {
 
 // read takes what somebody who is root on the host would take.
 func (h *host) read() error {
-	var n struct{ Leaf, Issuing []byte }
-	raw, err := os.ReadFile(filepath.Join(h.dir, "node.json"))
+	disk, err := captured.Open(h.dir)
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, &n); err != nil {
-		return err
-	}
-	key, err := identity.ReadKey[identity.Node](filepath.Join(h.dir, "node.key"))
-	if err != nil {
-		return err
-	}
-	if h.creds, err = identity.NewCredentials(key, identity.Chain{Leaf: n.Leaf, Issuing: n.Issuing}); err != nil {
-		return err
-	}
-	h.id = key.Public().ID()
+	h.creds, h.id = disk.Credentials, disk.ID()
 	line, err := h.log.find(0, "member is alive", string(h.id))
 	h.gossip = field(line, "addr")
 	return err

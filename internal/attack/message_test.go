@@ -89,13 +89,13 @@ func TestMalformedRequests(t *testing.T) {
 		for _, subject := range []string{job.MembersSubject, job.DocGetSubject, job.DocPutSubject, job.JoinSubject("x"), job.RenewSubject(shared.hosts[3].id), job.DocNewSubject} {
 			signed := shared.root.Sign(identity.DocumentContext, raw)
 			for _, m := range [][]byte{raw, signed} {
-				if err := shared.captured.conn.PublishRequest(subject, "_INBOX.captured.x", m); err != nil {
+				if err := shared.captured.Conn.PublishRequest(subject, "_INBOX.captured.x", m); err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
 			}
 		}
 	}
-	if err := shared.captured.conn.Flush(); err != nil {
+	if err := shared.captured.Conn.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	shared.stats(t)

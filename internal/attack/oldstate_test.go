@@ -103,41 +103,38 @@ func TestCapturedPeerKeepsTheNews(t *testing.T) {
 	var mu sync.Mutex
 	var taken [][]byte
 	known := shared.rules(t)
-	var hogging []*nats.Subscription
-	const hogs = 400 // of one queue with the three honest ones
-	for range hogs {
-		for subject, answer := range map[string]nats.MsgHandler{
-			job.DocPutSubject: func(m *nats.Msg) {
+	var stops []func()
+	for subject, answer := range map[string]nats.MsgHandler{
+		job.DocPutSubject: func(m *nats.Msg) {
+			mu.Lock()
+			taken = append(taken, m.Data)
+			mu.Unlock()
+			m.Respond(nil)
+		},
+		job.DocGetSubject: func(m *nats.Msg) {
+			var a job.DocumentAnswer
+			if strings.HasPrefix(m.Reply, admins) {
+				a.Documents = append([][]byte{known.Roster}, known.Revocations...)
 				mu.Lock()
-				taken = append(taken, m.Data)
-				mu.Unlock()
-				m.Respond(nil)
-			},
-			job.DocGetSubject: func(m *nats.Msg) {
-				var a job.DocumentAnswer
-				if strings.HasPrefix(m.Reply, admins) {
-					a.Documents = append([][]byte{known.Roster}, known.Revocations...)
-					mu.Lock()
-					defer mu.Unlock()
-					for _, raw := range taken {
-						if _, err := identity.OpenRoster(shared.root.Public(), raw); err == nil {
-							a.Documents[0] = raw
-						}
+				defer mu.Unlock()
+				for _, raw := range taken {
+					if _, err := identity.OpenRoster(shared.root.Public(), raw); err == nil {
+						a.Documents[0] = raw
 					}
 				}
-				raw, err := a.Encode()
-				if err != nil {
-					t.Error(err)
-				}
-				m.Respond(raw)
-			},
-		} {
-			s, err := shared.captured.conn.QueueSubscribe(subject, "brokers", answer)
-			if err != nil {
-				t.Fatal(err)
 			}
-			hogging = append(hogging, s)
+			raw, err := a.Encode()
+			if err != nil {
+				t.Error(err)
+			}
+			m.Respond(raw)
+		},
+	} {
+		stop, err := shared.captured.Hog(subject, answer)
+		if err != nil {
+			t.Fatal(err)
 		}
+		stops = append(stops, stop)
 	}
 	shared.known(t)
 	err := shared.fleet("role", "allow", "kept-news", "--action", "service.status")
@@ -145,8 +142,8 @@ func TestCapturedPeerKeepsTheNews(t *testing.T) {
 		!strings.Contains(err.Error(), "roster version") {
 		t.Errorf("the command says: %v", err)
 	}
-	for _, s := range hogging {
-		s.Unsubscribe()
+	for _, stop := range stops {
+		stop()
 	}
 	shared.known(t)
 	until(t, "the admin's next command has brought all hosts the roster", func() bool { return shared.fleet("ping") == nil })

@@ -11,22 +11,19 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
-	"fleet/internal/wire"
+	"fleet/internal/captured"
 	"fleet/job"
 )
 
 // overheard reads a job as whoever carries it can: jobs are signed, not sealed.
 func overheard(t *testing.T, signed []byte) (job.Job, job.Hash) {
 	t.Helper()
-	_, message, err := identity.Split(signed)
-	var j job.Job
-	if err == nil {
-		err = wire.Unmarshal(message, &j)
-	}
+	t.Helper()
+	j, h, err := captured.Overheard(signed)
 	if err != nil {
 		t.Error(err)
 	}
-	return j, job.HashOf(signed)
+	return j, h
 }
 
 // refusal is what the client logs of each reply that it does not believe.
@@ -64,14 +61,14 @@ func TestReplyForgedAsAnotherHost(t *testing.T) {
 		lies = append(lies, open, []byte("x"), bytes.Repeat([]byte{0xff}, 1<<18))    // not sealed, no reply at all
 		forgeries = len(lies)
 		for _, lie := range lies {
-			if err := shared.captured.conn.Publish(job.ReplySubject(web4.id, j.Signer.ID(), j.ID), lie); err != nil {
+			if err := shared.captured.Conn.Publish(job.ReplySubject(web4.id, j.Signer.ID(), j.ID), lie); err != nil {
 				t.Error(err)
 			}
 		}
 	}
 	var once sync.Once
 	for _, subject := range []string{job.AllSubject, job.NodeSubject(web4.id)} { // the client sends again to who is silent
-		heard, err := shared.captured.conn.Subscribe(subject, func(m *nats.Msg) { once.Do(func() { forged(m.Data) }) })
+		heard, err := shared.captured.Conn.Subscribe(subject, func(m *nats.Msg) { once.Do(func() { forged(m.Data) }) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +111,7 @@ func TestReplyForgedAsAnotherHost(t *testing.T) {
 // A host that was not asked answers with its own, good key: the client counts it for nothing.
 func TestReplyOfAHostThatWasNotAsked(t *testing.T) {
 	web2, web4 := shared.hosts[1], shared.hosts[3]
-	heard, err := shared.captured.conn.Subscribe(job.NodeSubject(web4.id), func(m *nats.Msg) {
+	heard, err := shared.captured.Conn.Subscribe(job.NodeSubject(web4.id), func(m *nats.Msg) {
 		j, hash := overheard(t, m.Data)
 		signed, err := job.Reply{Job: hash, Kind: job.Result, State: job.OK, Message: "I did it too", Time: time.Now().UnixMilli()}.Sign(web2.creds)
 		if err != nil {
@@ -124,7 +121,7 @@ func TestReplyOfAHostThatWasNotAsked(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		shared.captured.conn.Publish(job.ReplySubject(web2.id, j.Signer.ID(), j.ID), sealed)
+		shared.captured.Conn.Publish(job.ReplySubject(web2.id, j.Signer.ID(), j.ID), sealed)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ func TestAnAdminLimitedToSomeHostsSignsOtherTokens(t *testing.T) {
 			reason := "bobofdev may not create this token: no role of bobofdev allows token." + string(tt.role)
 			shared.notAdmitted(t, token, tt.name, reason)
 			key := identity.NewKey[identity.Node]()
-			_, err := joinOver(t, shared.captured.conn, token, tt.name, key)
+			_, err := joinOver(t, shared.captured.Conn, token, tt.name, key)
 			shared.refusedToAdmit(t, err, token, tt.name, key, reason)
 		})
 	}
@@ -63,7 +63,7 @@ func (m *mesh) renews(t *testing.T, c identity.Credentials) (refused string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := m.captured.conn.Request(job.RenewSubject(c.Key.Public().ID()), request, patience)
+	answer, err := m.captured.Conn.Request(job.RenewSubject(c.Key.Public().ID()), request, patience)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,13 +119,13 @@ func TestHostsOfAStolenToken(t *testing.T) {
 	}
 
 	var once sync.Once
-	heard, err := shared.captured.conn.Subscribe(job.AllSubject, func(m *nats.Msg) {
+	heard, err := shared.captured.Conn.Subscribe(job.AllSubject, func(m *nats.Msg) {
 		once.Do(func() {
 			j, hash := overheard(t, m.Data)
 			for _, c := range hosts {
 				raw, err := (job.Reply{Job: hash, Kind: job.Result, State: job.OK, Message: "all is well", Time: time.Now().UnixMilli()}).Sign(c)
 				sealed, err2 := job.SealReply(j, hash, raw)
-				if err := errors.Join(err, err2, shared.captured.conn.Publish(job.ReplySubject(c.Key.Public().ID(), j.Signer.ID(), j.ID), sealed)); err != nil {
+				if err := errors.Join(err, err2, shared.captured.Conn.Publish(job.ReplySubject(c.Key.Public().ID(), j.Signer.ID(), j.ID), sealed)); err != nil {
 					t.Error(err)
 				}
 			}
