@@ -94,8 +94,8 @@ func (b *Broker) Stop() {
 }
 
 // hogs is how often a captured broker subscribes for one of the honest brokers' nodes. A question goes to any subscriber of their
-// queue group, so of three honest ones it leaves less than one question in a hundred.
-const hogs = 400
+// queue group, so of three honest ones it leaves one question in 700.
+const hogs = 2000
 
 // Hog answers what is asked on a subject in place of the brokers' nodes, until stop is called. The honest brokers hear of that a
 // moment after Hog or stop has returned.

@@ -63,6 +63,7 @@ type runDocument struct {
 
 type hostDocument struct {
 	Host    string `json:"host"`
+	Node    string `json:"node"`
 	State   string `json:"state"`
 	Message string `json:"message"`
 }
