@@ -11,10 +11,10 @@ import (
 
 // permissions is what a principal may publish and subscribe to. What is not listed is refused, and logged, by the server.
 //
-//	node    hears jobs for all and for itself, and news of documents and brokers; speaks under its own id only, also that it leaves
-//	peer    also answers: who is there, admissions, renewals, documents, jobs that wait for approval; tells other peers, under
+//	node    hears jobs for all and for itself, probes, and news of documents and brokers; speaks under its own id only, also that it leaves
+//	peer    also answers: who is there and who answers it, admissions, renewals, documents, jobs that wait for approval; tells other peers, under
 //	        its own id, who is connected
-//	admin   sends jobs, hears the replies to its own jobs, asks who is there, hands in documents and jobs that wait
+//	admin   sends jobs, hears the replies to its own jobs, asks who is there and whether hosts answer, hands in documents and jobs that wait
 //	joining asks to be admitted with its own token, and hears the answer
 func permissions(p identity.Principal) *server.Permissions {
 	switch {
@@ -23,8 +23,8 @@ func permissions(p identity.Principal) *server.Permissions {
 	case p.Admin != nil:
 		id := p.Admin.Key.ID()
 		return &server.Permissions{
-			Publish: allow(job.AllSubject, job.NodeSubject("*"), job.MembersSubject, job.DocGetSubject, job.DocPutSubject,
-				job.WaitGetSubject, job.WaitPutSubject),
+			Publish: allow(job.AllSubject, job.NodeSubject("*"), job.MembersSubject, job.ProbeSubject, job.NodeProbeSubject("*"),
+				job.DocGetSubject, job.DocPutSubject, job.WaitGetSubject, job.WaitPutSubject),
 			Subscribe: allow(job.RepliesSubject(id, "*"), job.Inbox(id)+".>"),
 		}
 	case p.Token != nil:
@@ -36,12 +36,12 @@ func permissions(p identity.Principal) *server.Permissions {
 
 func nodePermissions(n identity.NodeIdentity) *server.Permissions {
 	publish := []string{job.NodeReplies(n.ID), job.RenewSubject(n.ID), job.LeaveSubject(n.ID), job.DocGetSubject, job.DocOfferSubject, job.MeshSubject}
-	subscribe := []string{job.AllSubject, job.NodeSubject(n.ID), job.Inbox(n.ID) + ".>", job.DocNewSubject, job.MeshNewSubject}
+	subscribe := []string{job.AllSubject, job.NodeSubject(n.ID), job.NodeProbeSubject(n.ID), job.Inbox(n.ID) + ".>", job.DocNewSubject, job.MeshNewSubject}
 	if n.Role != identity.Peer {
 		return &server.Permissions{Publish: allow(publish...), Subscribe: allow(subscribe...)}
 	}
 	publish = append(publish, job.DocNewSubject, job.MeshNewSubject, job.WaitNewSubject, job.PresenceSubject(n.ID))
-	subscribe = append(subscribe, job.MembersSubject, job.MeshSubject, job.JoinSubject("*"), job.RenewSubject("*"), job.DocGetSubject, job.DocPutSubject,
+	subscribe = append(subscribe, job.MembersSubject, job.ProbeSubject, job.MeshSubject, job.JoinSubject("*"), job.RenewSubject("*"), job.DocGetSubject, job.DocPutSubject,
 		job.DocOfferSubject, job.WaitGetSubject, job.WaitPutSubject, job.WaitNewSubject, job.PresenceSubject("*"), job.LeaveSubject("*"))
 	return &server.Permissions{
 		Publish: allow(publish...), Subscribe: allow(subscribe...),

@@ -24,6 +24,7 @@ func TestPermissions(t *testing.T) {
 		job.AllSubject, "fleet.job.>", "fleet.job.*", "fleet.job.node.*", job.NodeSubject(self), job.NodeSubject(other),
 		"fleet.reply.>", job.NodeReplies(self), job.NodeReplies(other), job.ReplySubject(self, other, "J"), job.ReplySubject(other, self, "J"),
 		job.ReplySubject(other, other, "J"), job.RepliesSubject(self, "*"), job.RepliesSubject(self, "J"), job.RepliesSubject(other, "*"), job.RepliesSubject("*", "*"),
+		job.ProbeSubject, "fleet.probe.*", job.NodeProbeSubject(self), job.NodeProbeSubject(other), job.ProbedSubject(self, other), job.ProbedSubject(other, other),
 		job.MembersSubject, job.MeshSubject, job.MeshNewSubject, "fleet.mesh.*", job.DocGetSubject, job.DocPutSubject, job.DocNewSubject, "fleet.doc.*",
 		job.WaitGetSubject, job.WaitPutSubject, job.WaitNewSubject, "fleet.wait.*",
 		job.JoinSubject(self), job.JoinSubject(other), job.JoinSubject("*"), job.RenewSubject(self), job.RenewSubject(other), job.RenewSubject("*"),
@@ -31,18 +32,18 @@ func TestPermissions(t *testing.T) {
 		job.Inbox(self) + ".>", job.Inbox(self) + ".x", job.Inbox(other) + ".>", job.Inbox(other) + ".x", "_INBOX.>", "_INBOX.*.x",
 	}
 	node := who{w.nodeTLS(member), member.Key.Public().ID(),
-		[]string{job.NodeReplies(self), job.ReplySubject(self, other, "J"), job.RenewSubject(self), job.LeaveSubject(self), job.DocGetSubject, job.MeshSubject},
-		[]string{job.AllSubject, job.NodeSubject(self), job.Inbox(self) + ".>", job.Inbox(self) + ".x", job.DocNewSubject, job.MeshNewSubject}}
+		[]string{job.NodeReplies(self), job.ReplySubject(self, other, "J"), job.ProbedSubject(self, other), job.RenewSubject(self), job.LeaveSubject(self), job.DocGetSubject, job.MeshSubject},
+		[]string{job.AllSubject, job.NodeSubject(self), job.NodeProbeSubject(self), job.Inbox(self) + ".>", job.Inbox(self) + ".x", job.DocNewSubject, job.MeshNewSubject}}
 	for name, p := range map[string]who{
 		"member":    node,
 		"ephemeral": {w.nodeTLS(ephemeral), ephemeral.Key.Public().ID(), node.publish, node.subscribe},
 		"peer": {w.nodeTLS(peer), peer.Key.Public().ID(), append([]string{job.DocNewSubject, job.MeshNewSubject, job.WaitNewSubject, job.PresenceSubject(self)}, node.publish...),
-			append([]string{job.MembersSubject, job.MeshSubject, job.JoinSubject(self), job.JoinSubject(other), job.JoinSubject("*"), job.DocGetSubject, job.DocPutSubject,
+			append([]string{job.MembersSubject, job.ProbeSubject, job.MeshSubject, job.JoinSubject(self), job.JoinSubject(other), job.JoinSubject("*"), job.DocGetSubject, job.DocPutSubject,
 				job.RenewSubject(self), job.RenewSubject(other), job.RenewSubject("*"), job.WaitGetSubject, job.WaitPutSubject, job.WaitNewSubject,
 				job.LeaveSubject(self), job.LeaveSubject(other), job.LeaveSubject("*"),
 				job.PresenceSubject(self), job.PresenceSubject(other), job.PresenceSubject("*")}, node.subscribe...)},
 		"admin": {w.adminTLS(w.admin), w.admin.Public().ID(),
-			[]string{job.AllSubject, job.NodeSubject(self), job.NodeSubject(other), job.MembersSubject, job.DocGetSubject, job.DocPutSubject, job.WaitGetSubject, job.WaitPutSubject},
+			[]string{job.AllSubject, job.NodeSubject(self), job.NodeSubject(other), job.MembersSubject, job.ProbeSubject, job.NodeProbeSubject(self), job.NodeProbeSubject(other), job.DocGetSubject, job.DocPutSubject, job.WaitGetSubject, job.WaitPutSubject},
 			[]string{job.RepliesSubject(self, "*"), job.RepliesSubject(self, "J"), job.ReplySubject(other, self, "J"), job.Inbox(self) + ".>", job.Inbox(self) + ".x"}},
 		"joining": {w.tokenTLS(token), token.Record.ID(),
 			[]string{job.JoinSubject(self)}, []string{job.Inbox(self) + ".>", job.Inbox(self) + ".x"}},

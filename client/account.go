@@ -111,16 +111,19 @@ func (g *gathering) shouldEnd() map[identity.ID]string {
 	return set
 }
 
-// accept notes that a host that has not ended has accepted the job, also one that no list has.
+// accept notes that a host that has not ended has accepted the job, also one that no list has. It was alive then: what brokers said
+// before counts for nothing any more.
 func (g *gathering) accept(id identity.ID, name string) {
-	if _, again := g.accepted[id]; !again {
-		g.accepted[id] = accepted{name: name}
+	g.accepted[id] = accepted{name: name}
+	if h, known := g.met[id]; known {
+		h.lacking = 0
+		g.met[id] = h
 	}
 	if g.request.Targets == nil && g.named == nil {
 		g.expected[id] = name
-		if g.waitsFor(id) {
-			g.owing[id] = true
-		}
+	}
+	if _, expected := g.expected[id]; expected && g.waitsFor(id) {
+		g.owing[id] = true // also one that a broker did not know, and so nobody waited for
 	}
 }
 
@@ -149,6 +152,9 @@ func (g *gathering) waitsFor(id identity.ID) bool {
 	}
 	a, accepts := g.accepted[id]
 	m, listed := g.members[id]
+	if _, gaveUp := g.probes.gaveUp[id]; gaveUp && !accepts {
+		return false
+	}
 	if listed && !accepts && !job.Understands(m.Protocol) {
 		return false
 	}
@@ -231,6 +237,8 @@ func (g *gathering) missing(id identity.ID, name string, interrupted error) Outc
 	switch {
 	case g.revoked(id):
 		o.Message = "revoked: the host is shut out of the fleet and its answers are ignored"
+	case known && m.Presence != job.Left && g.probes.gaveUp[id] != "":
+		o.Message = g.probes.gaveUp[id]
 	case known && m.Presence == job.MemberFailed:
 		o.Message = fmt.Sprintf("failed %s ago, last seen %s", ago(m.Since), time.UnixMilli(m.LastSeen).Format("2006-01-02 15:04:05 MST"))
 	case known && m.Presence == job.Left:

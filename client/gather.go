@@ -81,6 +81,7 @@ type gathering struct {
 	ended    map[identity.ID]*Outcome   // nil for a host that does not match
 	rejected int
 	noMatch  int
+	probes   probing
 }
 
 // news is who is there, or why nobody tells.
@@ -106,7 +107,8 @@ func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
 	}
 	return &gathering{
 		c: c, request: r, progress: progress, seal: identity.NewSealKey(), targets: targets,
-		ruled: make(chan struct{}), raw: make(chan *nats.Msg, backlog), replies: make(chan verdict, 256), news: make(chan news, 1),
+		probes: probing{hosts: map[identity.ID]*probed{}, gaveUp: map[identity.ID]string{}},
+		ruled:  make(chan struct{}), raw: make(chan *nats.Msg, backlog), replies: make(chan verdict, 256), news: make(chan news, 1),
 		met: map[identity.ID]met{}, away: map[identity.ID]time.Time{}, accepted: map[identity.ID]accepted{}, ended: map[identity.ID]*Outcome{},
 	}
 }
@@ -166,6 +168,9 @@ func (g *gathering) gather(ctx context.Context) (Run, error) {
 	var workers sync.WaitGroup
 	defer func() {
 		sub.Unsubscribe()
+		for _, s := range g.probes.cleanup {
+			s.Unsubscribe()
+		}
 		stopWork()
 		workers.Wait()
 	}()
@@ -202,6 +207,8 @@ func (g *gathering) collect(ctx context.Context, ask func()) (Run, error) {
 	ruled := g.ruled
 	first := time.NewTimer(nudge)
 	defer first.Stop()
+	probe := time.NewTicker(probeTick)
+	defer probe.Stop()
 	g.reckon()
 	for !g.done() || g.looked < g.came.Load() { // what has come counts, also if nobody owes an answer
 		select {
@@ -237,6 +244,10 @@ func (g *gathering) collect(ctx context.Context, ask func()) (Run, error) {
 			g.skipped = 0
 			g.sendAgain()
 			ask()
+		case <-probe.C:
+			g.probe()
+		case s := <-g.probes.signs:
+			g.takeSign(s)
 		case <-first.C:
 			if g.total()-len(g.ended) <= nudged {
 				g.sendAgain()

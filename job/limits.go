@@ -38,6 +38,9 @@ const (
 	MaxMembers = 16_384
 	// MaxDuplicates is for how many hosts such a list says that two machines use their key.
 	MaxDuplicates = 64
+	// MaxProbe is of how many hosts one probe asks, and maxProbeBytes bounds it and its answer: an id takes 28 bytes.
+	MaxProbe      = 512
+	maxProbeBytes = 16 << 10
 	// MaxBrokers is how many brokers nodes are told of that do not gossip; a fleet has three to five.
 	MaxBrokers = 64
 	// MaxMesh bounds that news: its digest of the documents takes up to 344 KiB.

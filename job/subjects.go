@@ -12,6 +12,8 @@ import (
 //	fleet.job.node.NODE                jobs for one node               admins publish, that node subscribes
 //	fleet.reply.NODE.ADMIN.JOB         replies                         that node publishes, that admin subscribes
 //	fleet.members                      who is there?                   admins ask, brokers' nodes answer
+//	fleet.probe                        do these hosts answer you?      admins ask, brokers' nodes answer
+//	fleet.probe.NODE                   are you there?                  admins publish, that node subscribes
 //	fleet.join.TOKEN                   may I come in?                  the token's holder asks, peers answer
 //	fleet.renew.NODE                   a fresh certificate, please     that node asks, peers answer
 //	fleet.leave.NODE                   I stop, in order                that node publishes, peers subscribe
@@ -28,6 +30,7 @@ import (
 const (
 	AllSubject      = "fleet.job.all"
 	MembersSubject  = "fleet.members"
+	ProbeSubject    = "fleet.probe"
 	MeshSubject     = "fleet.mesh"
 	MeshNewSubject  = "fleet.mesh.new"
 	DocGetSubject   = "fleet.doc.get"
@@ -54,6 +57,11 @@ func RepliesSubject(admin identity.ID, jobID string) string {
 
 // NodeReplies is what a node may publish under.
 func NodeReplies(node identity.ID) string { return "fleet.reply." + string(node) + ".>" }
+
+// NodeProbeSubject is where a node is asked whether it is there, and ProbedSubject where it answers; node may be "*" there.
+func NodeProbeSubject(node identity.ID) string { return "fleet.probe." + string(node) }
+
+func ProbedSubject(node, admin identity.ID) string { return ReplySubject(node, admin, "probe") }
 
 // JoinSubject is where the holder of a token asks to be admitted.
 func JoinSubject(token identity.ID) string { return "fleet.join." + string(token) }

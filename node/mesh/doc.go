@@ -5,6 +5,7 @@
 //	role.go         whether this node runs a broker
 //	connection.go   which broker this node is connected to
 //	services.go     what is answered and heard over that connection
+//	probe.go        is a host there at this moment? asked of this node, and by it of others
 //	members.go      who is there, by gossip and by connections
 //	connections.go  who is connected to a broker: watched on this node's own, told to and heard from the other peers
 //	outbound.go     a host that does not gossip asks how the mesh stands

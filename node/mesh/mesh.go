@@ -76,10 +76,11 @@ type Mesh struct {
 	outbound    outbound     // of a node that does not gossip
 	shown       shown
 
-	kick   chan struct{}   // has the loop look again
-	judge  atomic.Bool     // the roster has changed since the broker last judged its connections
-	living context.Context // ends when the node has answered all its jobs
-	end    context.CancelFunc
+	kick    chan struct{}   // has the loop look again
+	judge   atomic.Bool     // the roster has changed since the broker last judged its connections
+	probing chan struct{}   // one for each probe under way
+	living  context.Context // ends when the node has answered all its jobs
+	end     context.CancelFunc
 }
 
 // shown is what others may see of the loop's doings. Only the loop stores into it.
@@ -96,7 +97,7 @@ func New(c Config) (*Mesh, error) {
 		c.Settle = broker.Settle
 	}
 	self := c.Self()
-	m := &Mesh{config: c, log: c.Log, kick: make(chan struct{}, 1)}
+	m := &Mesh{config: c, log: c.Log, kick: make(chan struct{}, 1), probing: make(chan struct{}, maxProbing)}
 	m.Members = Members{self: self.ID, roster: c.Roster, log: c.Log}
 	m.living, m.end = context.WithCancel(context.Background())
 	if self.Role == identity.Peer {

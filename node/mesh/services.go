@@ -35,6 +35,7 @@ func (l *loop) listen(nc *nats.Conn) (jobs []*nats.Subscription, err error) {
 	for _, subject := range []string{job.AllSubject, job.NodeSubject(m.self)} {
 		jobs = append(jobs, hear(subject, func(msg *nats.Msg) { m.config.Jobs(msg.Data) }))
 	}
+	hear(job.NodeProbeSubject(m.self), m.hearProbe)
 	for subject, f := range m.config.Hear {
 		hear(subject, func(msg *nats.Msg) { f(msg.Data) })
 	}
@@ -77,6 +78,7 @@ func (l *loop) serve() {
 		}))
 	}
 	answer(job.MembersSubject, func(r Request) []byte { return l.m.answerMembers(r.Data) })
+	answer(job.ProbeSubject, l.m.answerProbe)
 	answer(job.MeshSubject, func(Request) []byte { return l.m.answerMesh() })
 	for subject, f := range l.m.config.Serve {
 		answer(subject, f)

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -151,9 +152,11 @@ func newLossyWorld(t *testing.T, seed uint64) *lossyWorld {
 	}
 	w.serve(job.DocGetSubject, func(int) []byte { return documents })
 	w.serve(job.MembersSubject, func(n int) []byte { return w.members(w.views[n%len(w.views)], time.Since(start)) })
-	for _, subject := range []string{job.AllSubject, "fleet.job.node.*"} {
+	for _, subject := range []string{job.AllSubject, job.NodeSubject("*")} {
 		w.subscribe(w.in, subject, w.carry)
 	}
+	w.subscribe(w.in, job.NodeProbeSubject("*"), w.carryProbe)
+	w.subscribe(w.in, job.ProbeSubject, w.answerProbe)
 	out := inProcess(t, w.far)
 	w.subscribe(out, "fleet.reply.>", w.carryBack)
 	t.Cleanup(func() {
@@ -209,6 +212,47 @@ func (w *lossyWorld) carry(m *nats.Msg) {
 		for _, d := range w.fate("to "+h.name, h.loss) {
 			time.AfterFunc(d, func() { h.receive(m.Data) })
 		}
+	}
+}
+
+// carryProbe brings a probe to a host, which answers if it is up.
+func (w *lossyWorld) carryProbe(m *nats.Msg) {
+	for _, h := range w.hosts {
+		if m.Subject != job.NodeProbeSubject(h.id()) {
+			continue
+		}
+		for _, d := range w.fate("to "+h.name, h.loss) {
+			time.AfterFunc(d, func() {
+				if !h.isOff() {
+					w.carryBack(&nats.Msg{Subject: job.ProbedSubject(h.id(), identity.ID(m.Data))})
+				}
+			})
+		}
+	}
+}
+
+// answerProbe says which hosts are up, now and then too late or not at all: a broker's node that reaches them.
+func (w *lossyWorld) answerProbe(m *nats.Msg) {
+	p, err := job.DecodeProbe(m.Data)
+	if err != nil {
+		w.t.Error(err)
+	}
+	var answer job.Probed
+	for _, h := range w.hosts {
+		switch {
+		case !slices.Contains(p.Nodes, h.id()):
+		case h.isOff():
+			answer.Silent = append(answer.Silent, h.id())
+		default:
+			answer.Answered = append(answer.Answered, h.id())
+		}
+	}
+	raw, err := answer.Encode()
+	if err != nil {
+		w.t.Error(err)
+	}
+	for _, d := range w.fate(job.ProbeSubject, 0.2) {
+		time.AfterFunc(d, func() { w.in.Publish(m.Reply, raw) })
 	}
 }
 

@@ -208,11 +208,17 @@ func (h *lossyHost) now() time.Time { return time.Now().Add(h.skew) }
 // receive is what the connection does with a message.
 func (h *lossyHost) receive(raw []byte) {
 	h.mu.Lock()
-	p, off := h.process, h.cut || h.gone
+	p := h.process
 	h.mu.Unlock()
-	if !off {
+	if !h.isOff() {
 		p.runner.Receive(raw)
 	}
+}
+
+func (h *lossyHost) isOff() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cut || h.gone
 }
 
 func (h *lossyHost) isCut() bool {

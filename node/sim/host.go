@@ -92,8 +92,9 @@ func (h *host) connect() error {
 	hear := func(m *nats.Msg) { h.receive(m.Data) }
 	_, all := nc.Subscribe(job.AllSubject, hear)
 	_, own := nc.Subscribe(job.NodeSubject(h.self.ID), hear)
+	_, probe := nc.Subscribe(job.NodeProbeSubject(h.self.ID), func(m *nats.Msg) { h.hearProbe(identity.ID(m.Data)) })
 	_, news := nc.Subscribe(job.DocNewSubject, func(m *nats.Msg) { h.w.takeRoster(m.Data) })
-	if err := errors.Join(all, own, news, nc.Flush()); err != nil {
+	if err := errors.Join(all, own, probe, news, nc.Flush()); err != nil {
 		nc.Close()
 		return err
 	}
@@ -127,6 +128,13 @@ func (h *host) receive(signed []byte) {
 		return
 	}
 	h.w.begin(func() { h.misbehave(signed) })
+}
+
+// hearProbe says that this host is there, unless it is in its nature to say nothing.
+func (h *host) hearProbe(admin identity.ID) {
+	if nc := h.connection(); h.nature.honest() && admin.Valid() && nc != nil {
+		nc.Publish(job.ProbedSubject(h.self.ID, admin), nil) // a connection that is lost says so elsewhere
+	}
 }
 
 // judge is the gate's, which takes its time where this host lags and is asked only whether it would run the job.

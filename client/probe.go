@@ -1,0 +1,203 @@
+package client
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"fleet/identity"
+	"fleet/internal/logkey"
+	"fleet/job"
+)
+
+// A host that has just died, hangs or is cut off counts as alive for seconds: gossip and its broker notice later. So once
+// nothing more comes, those that owe a word are probed: each is asked directly whether it is there, which a node answers
+// however busy it is, and a broker's node sends it a packet. Whoever gives no sign of life in several rounds is not waited
+// for. A host that does is waited for as long as the request allows, however slow its action is.
+const (
+	// quiet is for how long nothing has come when probing begins, and probeEvery the time between two rounds. What a round
+	// asks may be answered during the next ones as well.
+	quiet      = 500 * time.Millisecond
+	probeEvery = 350 * time.Millisecond
+	probeTick  = 50 * time.Millisecond // how often it is looked whether a round is due
+	// probeRounds is in how many rounds in a row a host gave no sign of life when it is not waited for any longer, and
+	// witnesses how many times a broker's node must have said in them that it does not answer: without their word it may be
+	// this client's own line that is down.
+	probeRounds = 3
+	witnesses   = 2
+	// unwitnessed is after how long a host is not waited for that no broker's node can send packets to, since it does not
+	// gossip. It leaves a broker that hangs after 5 to 15 s, but one that goes at once.
+	unwitnessed = 8 * time.Second
+	// aliveFor is how long a sign of life counts.
+	aliveFor = time.Second
+)
+
+// probing is what is known of the hosts that were probed. The owner of the gathering has it to itself, but for signs.
+type probing struct {
+	hosts   map[identity.ID]*probed
+	round   time.Time // when the last one began
+	signs   chan sign // nil: no round yet
+	inbox   string
+	gaveUp  map[identity.ID]string // who is not waited for any more, and what is known of it
+	cleanup []*nats.Subscription
+}
+
+// probed is one host since its last sign of life.
+type probed struct {
+	since  time.Time // when it was probed first
+	rounds int
+	silent int       // how often a broker's node said so
+	heard  int       // how often one answered at all, also without a word on this host
+	alive  time.Time // its last sign of life; zero: none
+}
+
+// sign is one answer: of the host itself, or of a broker's node on many.
+type sign struct {
+	from   identity.ID
+	others job.Probed // where from is empty
+}
+
+// probe begins a round: it gives up the hosts that gave no sign of life, and asks the others that owe a word. It does
+// nothing as long as replies come in: then those missing wait in a queue, or their replies do here.
+func (g *gathering) probe() {
+	if g.members == nil || g.stream() || g.looked < g.came.Load() || time.Since(g.sent) < quiet || time.Since(g.heard) < quiet || time.Since(g.probes.round) < probeEvery {
+		return
+	}
+	g.probes.round = time.Now()
+	g.giveUp()
+	ids := g.quietOnes()
+	if len(ids) == 0 {
+		return
+	}
+	if err := g.listenForSigns(); err != nil {
+		g.c.config.Log.Warn("cannot probe hosts that do not answer", logkey.Error, err)
+		return
+	}
+	for _, id := range ids {
+		p := g.probes.hosts[id]
+		if p == nil || p.rounds == 0 {
+			p = &probed{since: time.Now()}
+			g.probes.hosts[id] = p
+		}
+		p.rounds++
+		g.c.conn.Publish(job.NodeProbeSubject(id), []byte(g.c.id)) // a connection that is lost is noticed elsewhere
+	}
+	question, err := job.Probe{Nodes: ids}.Encode()
+	if err == nil {
+		err = g.c.conn.PublishRequest(job.ProbeSubject, g.probes.inbox, question)
+	}
+	if err != nil {
+		g.c.config.Log.Warn("cannot probe hosts that do not answer", logkey.Error, err)
+	}
+}
+
+// quietOnes are the hosts that owe an answer and have said nothing: at most job.MaxProbe, those probed already first.
+func (g *gathering) quietOnes() []identity.ID {
+	var ids []identity.ID
+	for id := range g.owing {
+		_, accepts := g.accepted[id]
+		m, listed := g.members[id]
+		p := g.probes.hosts[id]
+		if !accepts && listed && m.Presence == job.Alive && (p == nil || time.Since(p.alive) >= aliveFor) {
+			ids = append(ids, id)
+		}
+	}
+	rounds := func(id identity.ID) int {
+		if p := g.probes.hosts[id]; p != nil {
+			return p.rounds
+		}
+		return 0
+	}
+	slices.SortFunc(ids, func(a, b identity.ID) int {
+		if ra, rb := rounds(a), rounds(b); ra != rb {
+			return rb - ra
+		}
+		return strings.Compare(string(a), string(b))
+	})
+	return ids[:min(len(ids), job.MaxProbe)]
+}
+
+// giveUp ends the wait for hosts that gave no sign of life.
+func (g *gathering) giveUp() {
+	for id, p := range g.probes.hosts {
+		if !g.owing[id] || p.rounds < probeRounds || time.Since(p.since) < probeRounds*probeEvery {
+			continue
+		}
+		took := time.Since(p.since)
+		switch {
+		case p.silent >= witnesses:
+			g.probes.gaveUp[id] = fmt.Sprintf("does not answer: neither the job nor %d probes in %s; gossip has not noticed yet", p.rounds, took.Round(100*time.Millisecond))
+		case p.heard >= witnesses && took >= unwitnessed:
+			g.probes.gaveUp[id] = fmt.Sprintf("does not answer: neither the job nor %d probes in %s; its broker has not noticed yet", p.rounds, took.Round(100*time.Millisecond))
+		default:
+			continue
+		}
+		delete(g.owing, id)
+	}
+}
+
+// listenForSigns subscribes to the answers, once.
+func (g *gathering) listenForSigns() error {
+	p := &g.probes
+	if p.signs != nil {
+		return nil
+	}
+	nc, signs := g.c.conn, make(chan sign, 4*job.MaxProbe)
+	hand := func(s sign) {
+		select {
+		case signs <- s:
+		default: // as many as there can be in several rounds
+		}
+	}
+	hosts, err := nc.Subscribe(job.ProbedSubject("*", g.c.id), func(m *nats.Msg) {
+		hand(sign{from: identity.ID(strings.Split(m.Subject, ".")[2])})
+	})
+	if err != nil {
+		return err
+	}
+	p.cleanup = append(p.cleanup, hosts)
+	p.inbox = nc.NewInbox()
+	others, err := nc.Subscribe(p.inbox, func(m *nats.Msg) {
+		if answer, err := job.DecodeProbed(m.Data); err == nil { // empty where no broker's node is there to take the question
+			hand(sign{others: answer})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	p.cleanup, p.signs = append(p.cleanup, others), signs
+	return nil
+}
+
+// takeSign notes an answer to a probe. All of it is hearsay: it decides only how long to wait.
+func (g *gathering) takeSign(s sign) {
+	if s.from != "" {
+		g.lives(s.from)
+		return
+	}
+	for _, p := range g.probes.hosts {
+		p.heard++
+	}
+	for _, id := range s.others.Answered {
+		g.lives(id)
+	}
+	for _, id := range s.others.Silent {
+		if p := g.probes.hosts[id]; p != nil {
+			p.silent++
+		}
+	}
+}
+
+// lives notes a sign of life.
+func (g *gathering) lives(id identity.ID) {
+	if g.probes.hosts[id] != nil {
+		g.probes.hosts[id] = &probed{alive: time.Now()}
+	}
+	if _, before := g.probes.gaveUp[id]; before {
+		delete(g.probes.gaveUp, id)
+		g.reckon()
+	}
+}
