@@ -15,7 +15,7 @@ type ending int
 const (
 	endFine        ending = iota
 	endNothing            // no host matched, or every target was skipped
-	endSilent             // some hosts were silent or lost
+	endSilent             // some hosts were silent, busy or lost
 	endFailed             // some hosts failed
 	endStopped            // stopped by a budget or a gate
 	endRefused            // some hosts refused
@@ -65,7 +65,7 @@ func (e ending) meaning() string {
 		endUsage:       "wrong usage or config; nothing was sent",
 		endNothing:     "no host matched, or every target was skipped",
 		endFailed:      "some hosts failed or timed out",
-		endSilent:      "some hosts were silent or lost",
+		endSilent:      "some hosts were silent, busy or lost",
 		endStopped:     "stopped by a budget or a gate",
 		endRefused:     "some hosts refused",
 		endInterrupted: "interrupted, or you answered no",

@@ -113,7 +113,7 @@ func (x rosterEdit) needs(signed []byte) ([]job.WantedDocument, error) {
 func lacking(outcomes []client.Outcome) (without []string, again bool) {
 	for _, o := range outcomes {
 		switch {
-		case o.State == job.Denied && o.Reason == job.ReasonRoster:
+		case o.State == job.Denied && o.Reason == job.ReasonRoster || o.State == job.NoRoom:
 			again = true
 		case o.State == job.Silent || o.State == job.Lost:
 		default:

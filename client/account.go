@@ -232,6 +232,7 @@ func (g *gathering) missing(id identity.ID, name string, interrupted error) Outc
 	if accepts {
 		o.State = job.Lost
 	}
+	full, busy := g.busy[id]
 	m, known := g.members[id]
 	waited := time.Since(g.sent).Round(time.Second)
 	switch {
@@ -245,6 +246,8 @@ func (g *gathering) missing(id identity.ID, name string, interrupted error) Outc
 		o.Message = fmt.Sprintf("left the fleet %s ago", ago(m.Since))
 	case known && !accepts && !job.Understands(m.Protocol):
 		o.State, o.Reason, o.Message = job.Denied, job.ReasonProtocol, job.Incompatible(m.Protocol)
+	case busy && !accepts:
+		o.State, o.Message = job.NoRoom, full+"; it was not running when asked last"
 	case g.members == nil:
 		o.Message = fmt.Sprintf("no answer within %s; no broker returned its state", waited)
 	case !known:

@@ -78,6 +78,7 @@ type gathering struct {
 	owing    map[identity.ID]bool       // of these, who may still answer and has not ended
 	arrived  int                        // of these, how many have ended
 	accepted map[identity.ID]accepted   // who said so
+	busy     map[identity.ID]string     // who had no room when it was asked last, and why; asked again like who is silent
 	ended    map[identity.ID]*Outcome   // nil for a host that does not match
 	rejected int
 	noMatch  int
@@ -109,7 +110,7 @@ func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
 		c: c, request: r, progress: progress, seal: identity.NewSealKey(), targets: targets,
 		probes: probing{hosts: map[identity.ID]*probed{}, gaveUp: map[identity.ID]string{}},
 		ruled:  make(chan struct{}), raw: make(chan *nats.Msg, backlog), replies: make(chan verdict, 256), news: make(chan news, 1),
-		met: map[identity.ID]met{}, away: map[identity.ID]time.Time{}, accepted: map[identity.ID]accepted{}, ended: map[identity.ID]*Outcome{},
+		met: map[identity.ID]met{}, away: map[identity.ID]time.Time{}, accepted: map[identity.ID]accepted{}, busy: map[identity.ID]string{}, ended: map[identity.ID]*Outcome{},
 	}
 }
 
@@ -324,10 +325,13 @@ func (g *gathering) take(v verdict) {
 			g.progress(Progress{Done: len(g.ended), Total: g.total(), Says: &Said{v.reply.Node.Name, v.reply.Message}})
 		}
 		return
+	case job.Busy:
+		g.busy[id] = v.reply.Message
+		return
 	case job.NoMatch:
 		g.endNoMatch(v)
 	default:
-		g.end(id, g.outcome(v))
+		g.end(id, g.neverBegun(g.outcome(v)))
 	}
 	g.progress(Progress{Done: len(g.ended), Total: g.total(), Last: g.ended[id]})
 }
@@ -367,6 +371,14 @@ func (g *gathering) outcome(v verdict) *Outcome {
 		Node: r.Node.ID, Name: r.Node.Name, State: r.State, Reason: r.Reason, Message: r.Message, Data: r.Data,
 		RTT: v.arrived.Sub(g.sent), Took: time.Duration(r.Took) * time.Microsecond, Identity: r.Node, Clock: clockOf(r.SentAt(), g.sent, v.arrived), seal: r.Node.Seal,
 	}
+}
+
+// neverBegun says of a host that had no room until the job's time was over that this is why it did not run there.
+func (g *gathering) neverBegun(o *Outcome) *Outcome {
+	if full, busy := g.busy[o.Node]; busy && o.Reason == job.ReasonExpired {
+		o.State, o.Reason, o.Message = job.NoRoom, "", full+"; the job's time is over, and it has not begun"
+	}
+	return o
 }
 
 // sendAgain sends the job once more to each host that has neither accepted nor ended, and now and then to those that have

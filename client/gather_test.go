@@ -282,6 +282,53 @@ func TestAJobIsAskedAfterWhenItsTimeIsOver(t *testing.T) {
 	}
 }
 
+// A host that has no room is asked again, with the same bytes, until it has some or the job's time is over. What it says about its
+// room counts for nothing once it has accepted.
+func TestABusyHostIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	busy := func(a asked) {
+		a.send(a.sign(job.Reply{Job: a.hash, Kind: job.Busy, Message: "64 changes are under way"}))
+	}
+	for name, c := range map[string]struct {
+		ttl, timeout time.Duration
+		answer       func(asked)
+		state        job.State
+		message      string
+	}{
+		"until it has room": {time.Minute, patience, func(a asked) {
+			busy(a)
+			if a.copy == 3 {
+				ok(a)
+			}
+		}, job.OK, ""},
+		"until the job's time is over": {1500 * time.Millisecond, patience, func(a asked) {
+			if busy(a); time.Now().After(a.job.ExpiresAt()) {
+				a.send(a.sign(job.Reply{Job: a.hash, Kind: job.Refused, State: job.Denied, Reason: job.ReasonExpired}))
+			}
+		}, job.NoRoom, "64 changes are under way; the job's time is over, and it has not begun"},
+		"as long as the run waits": {time.Minute, 1500 * time.Millisecond, busy, job.NoRoom, "64 changes are under way; it was not running when asked last"},
+		"and it accepted before": {time.Minute, 1500 * time.Millisecond, func(a asked) {
+			a.reply(job.Accepted, "")
+			busy(a)
+		}, job.Lost, "accepted the job"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.host("web1", c.answer)
+			r := request()
+			r.TTL, r.Timeout = c.ttl, c.timeout
+			run, err := w.run(t.Context(), r)
+			if err != nil || len(run.Outcomes) != 1 || run.Rejected > 0 {
+				t.Fatalf("%v %+v", err, run)
+			}
+			if o := run.Outcomes[0]; o.State != c.state || !strings.Contains(o.Message, c.message) || o.Reason != "" {
+				t.Errorf("%s %q %q", o.State, o.Reason, o.Message)
+			}
+		})
+	}
+}
+
 func TestAnInterruptedRunTellsHowFarItCame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

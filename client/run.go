@@ -36,6 +36,8 @@ func (c *Client) Plan(ctx context.Context, r Request, progress func(Progress)) (
 			p.Targets = append(p.Targets, Target{Node: o.Node, Name: o.Name, Seal: o.seal})
 		case job.Denied:
 			p.Refused = append(p.Refused, o)
+		case job.NoRoom:
+			p.Silent = append(p.Silent, o)
 		default:
 			o.State = job.Silent // also of a host that lost the question: it began nothing
 			p.Silent = append(p.Silent, o)

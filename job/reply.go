@@ -14,6 +14,7 @@ type Kind string
 
 const (
 	Accepted Kind = "accepted" // passed the gate, is being run
+	Busy     Kind = "busy"     // no room for it now, which Message explains; nothing is decided, and the same bytes may come again
 	Result   Kind = "result"   // an end: State says which
 	NoMatch  Kind = "no match" // an end: the filter does not select this host
 	Refused  Kind = "refused"  // an end: verified, but it may not run here; Reason says why
@@ -37,7 +38,6 @@ const (
 	ReasonProtocol  Reason = "protocol" // says the client: the host's release does not understand what it speaks
 	ReasonAudit     Reason = "audit"    // what is decided cannot be written down, so nothing is changed
 	ReasonCancelled Reason = "cancelled"
-	ReasonBusy      Reason = "busy" // its signer has as much under way there as one admin may
 )
 
 // Reply is what a node says about a job.
@@ -56,7 +56,7 @@ type Reply struct {
 }
 
 // End reports whether no further reply follows.
-func (r Reply) End() bool { return r.Kind != Accepted }
+func (r Reply) End() bool { return r.Kind != Accepted && r.Kind != Busy }
 
 // SentAt is when the node made the reply, by its clock.
 func (r Reply) SentAt() time.Time { return time.UnixMilli(r.Time) }
@@ -91,7 +91,7 @@ func (r Reply) check() error {
 	}
 	fits := false
 	switch r.Kind {
-	case Accepted, NoMatch:
+	case Accepted, Busy, NoMatch:
 		fits = r.State == ""
 	case Refused:
 		fits = r.State == Denied

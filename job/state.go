@@ -13,6 +13,7 @@ const (
 	Failed    State = "failed"
 	TimedOut  State = "timed out" // the action took longer than it may
 	Denied    State = "refused"
+	NoRoom    State = "busy"   // had no room for it, however often it was asked, and so has not begun it
 	Lost      State = "lost"   // accepted, but no result came
 	Silent    State = "silent" // never answered
 )
@@ -47,6 +48,7 @@ var meanings = [...]Meaning{
 	{State: Failed, Trouble: true, Answered: true, ByResult: true, Exit: ExitFailed, Alarm: true},
 	{State: TimedOut, Trouble: true, Answered: true, ByResult: true, Exit: ExitFailed, Alarm: true},
 	{State: Denied, Trouble: true, Answered: true, Exit: ExitRefused, Alarm: true},
+	{State: NoRoom, Trouble: true, Answered: true, Exit: ExitSilent},
 	{State: Lost, Trouble: true, ByResult: true, Exit: ExitSilent},
 	{State: Silent, Trouble: true, Exit: ExitSilent},
 }

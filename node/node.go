@@ -182,7 +182,7 @@ func (n *Node) meshConfig() mesh.Config {
 
 func (n *Node) runnerConfig() runner.Config {
 	c := runner.Config{
-		Node: n.me.Key.Public().ID(), Credentials: n.credentials, Judge: n.gate.Judge, Plugins: n.plugins, Journal: n.journal, Audit: n.audit,
+		Node: n.me.Key.Public().ID(), Credentials: n.credentials, Judge: n.gate.Judge, Resumed: n.gate.Resumed, Plugins: n.plugins, Journal: n.journal, Audit: n.audit,
 		Publish: n.mesh.Publish, Log: n.log,
 	}
 	if d := n.config.Detached; d != nil {

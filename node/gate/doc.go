@@ -20,8 +20,8 @@
 //  16. claim
 //  17. audit
 //
-// Steps 1 to 3 drop what does not hold, without an answer. Step 5 drops what comes again where its signer has his share of the host
-// already (share.go). From there on whatever stops the job is told to its signer, and the same
+// Steps 1 to 3 drop what does not hold, without an answer. Step 5 puts off what finds no room (share.go): its signer is told, and it
+// may come again. Whatever else stops the job is told to its signer too, and the same
 // bytes are stopped again when they come again, whatever has become of the host. Bytes, and not the id: a job that lacked a second
 // signature runs once it comes with it.
 //

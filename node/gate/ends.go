@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 
 	"fleet/job"
 	"fleet/job/filter"
@@ -36,29 +35,25 @@ func (g *Gate) refuse(d Decision, reason job.Reason, format string, args ...any)
 	return g.end(d, Refuse, audit.Refuse)
 }
 
-// limit is how many places a signer may have where this job is to take one.
-func (g *Gate) limit(j job.Job) int {
-	if j.Plugin == "jobs" && j.Action == "cancel" { // or nobody could end what fills his share
-		return maxShare + spare
+// kind is what the job takes room of. What this host has no action for may be a change.
+func (d Decision) kind() kind {
+	switch {
+	case d.Job.Plugin == "jobs" && d.Job.Action == "cancel": // or nobody could end what fills the room
+		return cancel
+	case d.known.Change:
+		return change
 	}
-	return maxShare
+	return read
 }
 
-// crowded is for a job whose signer has his share of this host. A copy is answered by how that one stands, and what is new comes
-// again; only what has come in vain for a while is refused.
-func (g *Gate) crowded(d Decision, now time.Time) Decision {
+// busy is for a job that finds no room. A copy is answered by how that one stands. What is new is to come again: nothing of it is
+// remembered, and it has no line in the audit, as nothing is decided.
+func (g *Gate) busy(d Decision, full string) Decision {
 	if claim, known := g.Journal.Find(d.known); known {
 		return g.seen(d, claim)
 	}
-	d.Verdict = Later
-	if now.Sub(d.Job.IssuedAt()) < patience {
-		return d
-	}
-	if _, ok := g.shares.take(d.Signer.Key.ID(), maxShare+spare); !ok {
-		return d
-	}
-	defer g.shares.leave(d.Signer.Key.ID())
-	return g.refuse(d, job.ReasonBusy, "%s has %d jobs under way on this host, and no admin may have more; wait until some have ended, or cancel some (fleet job list)", d.Signer.Name, maxShare)
+	d.Verdict, d.Message, d.Claim = Busy, full, journal.Claim{}
+	return d
 }
 
 // withoutRight is for a job that no rule can allow here. It has claimed nothing, and its filter is asked nothing but what the

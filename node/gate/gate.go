@@ -79,9 +79,9 @@ type Verdict int
 
 const (
 	Drop     Verdict = iota // not verified: count and log, never answer
-	Later                   // verified, and its signer has too many jobs here: count and log; it will be sent again
 	Refuse                  // verified, but it may not run here: tell the signer Reason and Message
 	NoMatch                 // verified, and not for this host
+	Busy                    // verified, and there is no room for it: say so; nothing is decided, and it is judged when it comes again
 	Seen                    // a copy of one that was claimed before: Claim says how that one stands
 	WouldRun                // a job in match mode that would pass: say so
 	Pass                    // run it
@@ -178,12 +178,13 @@ func (g *Gate) judge(ctx context.Context, signed []byte) (d Decision) {
 	if j.Fleet != g.Root.ID() {
 		return g.refuse(d, job.ReasonFleet, "job is for fleet %s and this host is in %s", j.Fleet, g.Root.ID())
 	}
-	// 5. share: of this host that one signer may take; what passes keeps its place until it has ended
-	share, ok := g.shares.take(signer.Key.ID(), g.limit(j))
-	if !ok {
-		return g.crowded(d, now)
+	// 5. share: the room that this host has, and of it one signer; what passes keeps its place until it has ended
+	kind := d.kind()
+	share, full := g.shares.take(signer, kind)
+	if full != "" {
+		return g.busy(d, full)
 	}
-	leave := func() { g.shares.leave(signer.Key.ID()) }
+	leave := func() { g.shares.leave(signer.Key.ID(), kind) }
 	defer func() {
 		if d.Verdict != Pass {
 			leave()
@@ -214,7 +215,7 @@ func (g *Gate) judge(ctx context.Context, signed []byte) (d Decision) {
 	}
 	// 10. not seen before: only the first of an id goes on, and nothing that was refused
 	if d.Claim, err = g.Journal.Begin(d.known, now); errors.Is(err, journal.ErrBusy) {
-		return g.refuse(d, job.ReasonBusy, "%v", err)
+		return g.busy(d, err.Error())
 	}
 	if err != nil {
 		return g.refuse(d, job.ReasonJournal, "%v", err)

@@ -24,55 +24,87 @@ func (w *world) by(t testing.TB, key identity.PrivateKey[identity.Admin], change
 
 func status(j *job.Job) { j.Action = "status" }
 
-// Who fills his share hears nothing at first, and then why; copies are answered all the time, his cancelling gets through, and others
-// do not notice. What ends makes room.
+// passes is the decision on what must pass.
+func (w *world) passes(t testing.TB, signed []byte) Decision {
+	t.Helper()
+	d := w.gate.Judge(t.Context(), signed)
+	if d.Verdict != Pass {
+		t.Fatalf("%v %s %q", d.Verdict, d.Reason, d.Message)
+	}
+	return d
+}
+
+// putOff fails the test unless a job finds no room.
+func (w *world) putOff(t testing.TB, signed []byte, why string) {
+	t.Helper()
+	if d := w.gate.Judge(t.Context(), signed); d.Verdict != Busy || !strings.Contains(d.Message, why) || d.Claim.First || d.Claimed {
+		t.Errorf("%v %s %q, want busy: %s", d.Verdict, d.Reason, d.Message, why)
+	}
+}
+
+// Who fills his share of one kind of job is told so, each time; what was put off runs when there is room. Copies are answered all the
+// time, and neither other kinds of his jobs nor others' jobs notice.
 func TestOneSignerHasAShare(t *testing.T) {
 	w := newWorld(t)
 	w.rules = append(w.rules, identity.Rule{Action: "jobs.*"})
-	cancel := func(j *job.Job) { j.Plugin, j.Action, j.Args = "jobs", "cancel", nil }
-	w.gate.Plugins = anything{}
-	var running []Decision
-	var last []byte
-	for range maxShare {
-		last = w.job(t, status)
-		running = append(running, w.gate.Judge(t.Context(), last))
-		if d := running[len(running)-1]; d.Verdict != Pass {
-			t.Fatalf("number %d: %v %q", len(running), d.Verdict, d.Message)
-		}
+	cancelling := func(j *job.Job) { j.Plugin, j.Action, j.Args = "jobs", "cancel", nil }
+	for name, c := range map[string]struct {
+		fill, other func(*job.Job)
+		n           int
+		full        string
+	}{
+		"changes": {nil, status, maxChangesOfOne, "ann has 24 changes under way on this host"},
+		"reads":   {status, nil, maxReadsOfOne, "ann has 24 reads under way on this host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var running []Decision
+			var last []byte
+			for range c.n {
+				last = w.job(t, c.fill)
+				running = append(running, w.passes(t, last))
+			}
+			more := w.job(t, c.fill)
+			for range 3 {
+				w.putOff(t, more, c.full)
+			}
+			if d := w.gate.Judge(t.Context(), last); d.Verdict != Seen || !d.Claim.Running {
+				t.Errorf("a copy of one that runs: %v", d.Verdict)
+			}
+			w.passes(t, w.job(t, c.other)).Passed.Leave()
+			if d := w.gate.Judge(t.Context(), w.job(t, cancelling)); d.Verdict == Busy {
+				t.Errorf("cancelling: %v %q", d.Verdict, d.Message)
+			}
+			w.passes(t, w.by(t, w.second, c.fill)).Passed.Leave()
+			running[7].Passed.Leave()
+			running[7] = w.passes(t, more)
+			for _, r := range running {
+				r.Passed.Leave()
+			}
+		})
 	}
-	more := w.job(t, status)
-	if d := w.gate.Judge(t.Context(), more); d.Verdict != Later {
-		t.Errorf("one more: %v %q", d.Verdict, d.Message)
+	if len(w.gate.shares.of) != 0 || w.gate.shares.all != [kinds]int{} {
+		t.Errorf("%v are taken of %d", w.gate.shares.all, len(w.gate.shares.of))
 	}
-	if d := w.gate.Judge(t.Context(), last); d.Verdict != Seen || !d.Claim.Running {
-		t.Errorf("a copy of one that runs: %v", d.Verdict)
+}
+
+// However many changes of however many admins run, the host is full of changes only. Those that an earlier process began count.
+func TestAHostHasRoomOfEachKind(t *testing.T) {
+	w := newWorld(t)
+	leave := w.gate.Resumed(w.admin.Public().ID())
+	var others []func()
+	for len(others) < maxChanges-1 {
+		others = append(others, w.gate.Resumed(identity.NewKey[identity.Admin]().Public().ID()))
 	}
-	if d := w.gate.Judge(t.Context(), w.job(t, cancel)); d.Verdict != Refuse || d.Reason != job.ReasonArguments { // as far as this world has it
-		t.Errorf("cancelling: %v %s %q", d.Verdict, d.Reason, d.Message)
+	change := w.job(t, nil)
+	w.putOff(t, change, "64 changes are under way on this host, and it takes no more at a time")
+	w.passes(t, w.job(t, status)).Passed.Leave()
+	if d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.Mode = job.Match })); d.Verdict != WouldRun {
+		t.Errorf("planning a change: %v %q", d.Verdict, d.Message)
 	}
-	d := w.gate.Judge(t.Context(), w.by(t, w.second, status))
-	if d.Verdict != Pass {
-		t.Errorf("another admin's: %v %q", d.Verdict, d.Message)
-	}
-	d.Passed.Leave()
-	w.now = now.Add(patience)
-	busy := w.job(t, status)
-	for range 2 {
-		if d := w.gate.Judge(t.Context(), busy); d.Verdict != Refuse || d.Reason != job.ReasonBusy || !strings.Contains(d.Message, "ann has 24 jobs under way on this host") {
-			t.Errorf("one that comes in vain: %v %s %q", d.Verdict, d.Reason, d.Message)
-		}
-	}
-	running[7].Passed.Leave()
-	if d := w.gate.Judge(t.Context(), more); d.Verdict != Pass {
-		t.Errorf("one that comes again when there is room: %v %q", d.Verdict, d.Message)
-	}
-	for i, r := range running {
-		if i != 7 {
-			r.Passed.Leave()
-		}
-	}
-	if d := w.gate.Judge(t.Context(), busy); d.Verdict != Refuse || d.Reason != job.ReasonBusy {
-		t.Errorf("what was refused runs later: %v %s", d.Verdict, d.Reason)
+	leave()
+	w.passes(t, change).Passed.Leave()
+	for _, leave := range others {
+		leave()
 	}
 }
 
@@ -84,7 +116,7 @@ func TestOneSignerHasAShareOfTheMemory(t *testing.T) {
 		last = w.gate.Judge(t.Context(), w.job(t, status))
 		last.Passed.Leave()
 	}
-	if last.Verdict != Refuse || last.Reason != job.ReasonBusy || !strings.Contains(last.Message, "remembers 4096 reads of this admin") {
+	if last.Verdict != Busy || !strings.Contains(last.Message, "remembers 4096 reads of this admin") {
 		t.Errorf("ann's: %v %s %q", last.Verdict, last.Reason, last.Message)
 	}
 	if d := w.gate.Judge(t.Context(), w.by(t, w.second, status)); d.Verdict != Pass {
@@ -133,15 +165,15 @@ func (h held) Data(ctx context.Context, function, argument string) (map[string]a
 func TestOneFilterOfASignerAsksAtATime(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		h := held{asked: make(chan struct{}, maxShare), answer: make(chan struct{})}
+		h := held{asked: make(chan struct{}, maxReadsOfOne), answer: make(chan struct{})}
 		w.gate.Host = h
 		heavy := func(j *job.Job) {
 			status(j)
 			j.Filter = filter.Filter{Selects: []string{"service('nginx').status=running"}}
 		}
-		ends := make(chan Decision, maxShare)
+		ends := make(chan Decision, maxReadsOfOne)
 		judge := func(signed []byte) { ends <- w.gate.Judge(t.Context(), signed) }
-		for range maxShare - 1 {
+		for range maxReadsOfOne - 1 {
 			go judge(w.job(t, heavy))
 		}
 		synctest.Wait()
@@ -157,7 +189,7 @@ func TestOneFilterOfASignerAsksAtATime(t *testing.T) {
 			t.Errorf("ben's filter does not ask: %d", n)
 		}
 		close(h.answer)
-		for range maxShare {
+		for range maxReadsOfOne {
 			if d := <-ends; d.Verdict != Pass {
 				t.Errorf("%v %q", d.Verdict, d.Message)
 			}

@@ -27,7 +27,7 @@ const MaxResults = 64 << 20
 var (
 	// ErrFull is wrapped where the journal cannot take a claim: the job must not run.
 	ErrFull = errors.New("the journal cannot be written")
-	// ErrBusy is wrapped where a signer has as many jobs remembered as one may.
+	// ErrBusy is wrapped where as many reads are remembered, of the signer or of all, as may be: until some expire none is taken.
 	ErrBusy = errors.New("too many jobs at once")
 	// ErrLocked is wrapped by Open when another process holds the journal.
 	ErrLocked = errors.New("another node uses this data directory")

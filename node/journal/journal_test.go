@@ -133,11 +133,11 @@ func TestAFloodOfReadsCannotMakeItForget(t *testing.T) {
 			t.Fatal("not the first")
 		}
 	}
-	if _, err := m.claim(j, read(job.NewID(now), now)); !errors.Is(err, ErrFull) {
+	if _, err := m.claim(j, read(job.NewID(now), now)); !errors.Is(err, ErrBusy) {
 		t.Fatalf("one too many: %v", err)
 	}
 	m.wall = m.wall.Add(30 * time.Second) // a clock that jumps frees nothing
-	if _, err := m.claim(j, read(job.NewID(now), now)); !errors.Is(err, ErrFull) {
+	if _, err := m.claim(j, read(job.NewID(now), now)); !errors.Is(err, ErrBusy) {
 		t.Fatalf("one too many after a jump: %v", err)
 	}
 	if m.first(j, first) {

@@ -9,8 +9,8 @@ import (
 
 const (
 	idSize = 26 // a ULID
-	// maxReads bounds how many unexpired reads a node remembers: 136 a second at the usual minute of life. One more is
-	// refused, so that a flood cannot make the node forget.
+	// maxReads bounds how many unexpired reads a node remembers: 136 a second at the usual minute of life. One more
+	// finds no room, so that a flood cannot make the node forget.
 	maxReads = 8192
 	// maxReadsOfOne is how many of them may be of one signer, 68 a second at the usual minute of life, which no script gets near:
 	// who asks without end leaves the other half to others.
@@ -95,11 +95,11 @@ func (r *ring) add(id string, signer Mark, expires, now time.Time) (first bool, 
 		return false, nil
 	}
 	if r.count[signer] >= maxReadsOfOne && r.alive(signer) >= maxReadsOfOne {
-		return false, fmt.Errorf("%w: this host remembers %d reads of this admin that have not expired; try again in a minute", ErrBusy, maxReadsOfOne)
+		return false, fmt.Errorf("%w: this host remembers %d reads of this admin that have not expired", ErrBusy, maxReadsOfOne)
 	}
 	i, ok := r.free()
 	if !ok {
-		return false, fmt.Errorf("%w: %d reads are already remembered; try again in a minute", ErrFull, maxReads)
+		return false, fmt.Errorf("%w: this host remembers %d reads that have not expired", ErrBusy, maxReads)
 	}
 	body := append(binary.BigEndian.AppendUint64(nil, uint64(expires.Unix()+1)), signer[:]...)
 	r.slots.write(i, append(body, id...))

@@ -41,6 +41,13 @@ func (a *answer) acceptedWith(lines string) {
 	}
 }
 
+// busy says that there is no room for the job now. It is not the end of it: it may come again.
+func (a *answer) busy(full string) {
+	a.r.counts.add(PutOff, "")
+	a.log.Debug("job put off", logkey.Message, full)
+	a.send(a.sign(job.Reply{Kind: job.Busy, Message: full}))
+}
+
 // refuse tells the signer why the job does not run here.
 func (a *answer) refuse(reason job.Reason, message string) {
 	a.log.Warn("job refused", logkey.Reason, reason, logkey.Message, message)

@@ -12,7 +12,8 @@ type Counter int
 const (
 	Ended         Counter = iota // jobs that ended here, by how: a state, NoMatch or WouldRun
 	Refused                      // jobs that verified and were refused, by reason
-	Dropped                      // messages without an answer, by reason (gate.Dropped), TooMany or TooManyOfOne
+	Dropped                      // messages without an answer, by reason (gate.Dropped) or TooMany
+	PutOff                       // jobs that found no room, were told so and may come again; by nothing
 	Replies                      // replies, accepted ones included: Sent or Unsent
 	Repeated                     // copies of jobs, which were answered and not run; by nothing
 	JournalErrors                // results that the journal could not keep; by nothing
@@ -23,10 +24,8 @@ const (
 	NoMatch  = "no match"
 	WouldRun = "would run"
 	TooMany  = "too many at once"
-
-	TooManyOfOne = "too many of one signer at once"
-	Sent         = "sent"
-	Unsent       = "failed"
+	Sent     = "sent"
+	Unsent   = "failed"
 )
 
 // counts are counters since the runner started. The zero value is ready.
@@ -70,7 +69,7 @@ func (r *Runner) Count(c Counter, value string) int64 {
 }
 
 // Busy is how many jobs are judged or run now.
-func (r *Runner) Busy() int { return len(r.slots) }
+func (r *Runner) Busy() int { return int(r.workers.count.Load()) }
 
 // Totals are the counts in short, as `fleet inventory` shows them.
 func (r *Runner) Totals() map[string]int64 {
@@ -86,9 +85,9 @@ func (r *Runner) Totals() map[string]int64 {
 	return map[string]int64{
 		"jobs_ran":       sum(of[Ended]) - of[Ended][NoMatch] - of[Ended][WouldRun] - of[Ended][string(job.Denied)],
 		"jobs_refused":   of[Ended][string(job.Denied)],
-		"jobs_dropped":   sum(of[Dropped]) - of[Dropped][TooMany] - of[Dropped][TooManyOfOne],
+		"jobs_dropped":   sum(of[Dropped]) - of[Dropped][TooMany],
 		"jobs_unmatched": of[Ended][NoMatch],
 		"jobs_repeated":  of[Repeated][""],
-		"jobs_overrun":   of[Dropped][TooMany] + of[Dropped][TooManyOfOne],
+		"jobs_overrun":   of[Dropped][TooMany] + of[PutOff][""],
 	}
 }

@@ -93,7 +93,11 @@ func (r *Runner) Resume(left []detached.Left) {
 		}
 		r.config.Journal.Resume(l.ID)
 		told, _, _ := r.config.Outputs.Output(l.ID, math.MaxInt64, 0)
-		r.workers.Go(func() { r.await(a, l.Call.Limit, told.Size) })
+		leave := func() {}
+		if r.config.Resumed != nil {
+			leave = r.config.Resumed(a.decision.Signer.Key.ID())
+		}
+		r.workers.Go(func() { defer leave(); r.await(a, l.Call.Limit, told.Size) })
 	}
 }
 

@@ -4,12 +4,14 @@ import (
 	"time"
 
 	"fleet/job"
+	"fleet/node/gate"
 )
 
 const (
-	// maxAtOnce bounds jobs that are judged or run at one time. More are dropped unseen: whoever sent them sends again. One signer
-	// cannot take them all (node/gate/share.go).
-	maxAtOnce = 64
+	// maxJudged bounds jobs that are judged at one time. More are dropped unseen: whoever sent them sends again. Those that may wait
+	// in the gate, for a document or a filter's data function, are bounded there (node/gate/share.go); the rest is for those of whom
+	// it is not known yet who signed them, which takes less than a millisecond.
+	maxJudged = gate.AtOnce + 64
 	// filterTime bounds how long a filter may ask its data functions.
 	filterTime = 10 * time.Second
 	// slowRead is when a read that still runs says that it was accepted. A quicker one has its end as its only reply.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fleet/identity"
@@ -16,12 +17,14 @@ import (
 	"fleet/plugins/plugin"
 )
 
-// Config is what a runner needs. All fields but Detached, Outputs and KeepReplies are required.
+// Config is what a runner needs. All fields but Resumed, Detached, Outputs and KeepReplies are required.
 type Config struct {
 	Node        identity.ID // the host that answers
 	Credentials func() identity.Credentials
 	// Judge decides whether these bytes may run here; see package gate. ctx bounds how long it may ask data functions.
-	Judge   func(ctx context.Context, signed []byte) gate.Decision
+	Judge func(ctx context.Context, signed []byte) gate.Decision
+	// Resumed takes a place among the signer's changes for one that an earlier process began, until leave is called. nil: it takes none.
+	Resumed func(signer identity.ID) (leave func())
 	Plugins Plugins
 	Journal Journal
 	Audit   Audit
@@ -76,7 +79,7 @@ type Runner struct {
 	stop     context.CancelFunc
 	awaiting context.Context // what the waiting for detached actions runs under
 	leave    context.CancelFunc
-	slots    chan struct{}
+	judging  chan struct{} // full: no more are judged
 	workers  workers
 	running  running
 	recent   recent
@@ -88,7 +91,7 @@ func New(c Config) *Runner {
 	if c.KeepReplies == 0 {
 		c.KeepReplies = keepReplies
 	}
-	r := &Runner{config: c, started: time.Now(), slots: make(chan struct{}, maxAtOnce), recent: recent{limit: c.KeepReplies}}
+	r := &Runner{config: c, started: time.Now(), judging: make(chan struct{}, maxJudged), recent: recent{limit: c.KeepReplies}}
 	r.acting, r.stop = context.WithCancel(context.Background())
 	r.awaiting, r.leave = context.WithCancel(context.Background())
 	return r
@@ -98,20 +101,20 @@ func New(c Config) *Runner {
 // Stop is dropped.
 func (r *Runner) Receive(signed []byte) {
 	select {
-	case r.slots <- struct{}{}:
+	case r.judging <- struct{}{}:
 	default:
 		r.counts.add(Dropped, TooMany)
-		r.config.Log.Warn("job dropped, too many at once", logkey.Limit, maxAtOnce)
+		r.config.Log.Warn("job dropped, too many at once", logkey.Limit, maxJudged)
 		return
 	}
-	free := func() { <-r.slots }
-	if !r.workers.Go(func() { defer free(); r.handle(signed) }) {
-		free()
+	judged := sync.OnceFunc(func() { <-r.judging })
+	if !r.workers.Go(func() { defer judged(); r.handle(signed, judged) }) {
+		judged()
 	}
 }
 
-// handle judges a job, runs it if it may, and answers its signer.
-func (r *Runner) handle(signed []byte) {
+// handle judges a job, runs it if it may, and answers its signer. It calls judged before it runs one: that has room of its own.
+func (r *Runner) handle(signed []byte, judged func()) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(r.acting, filterTime)
 	d := r.config.Judge(ctx, signed)
@@ -119,11 +122,6 @@ func (r *Runner) handle(signed []byte) {
 	if d.Verdict == gate.Drop {
 		r.counts.add(Dropped, string(d.Dropped))
 		r.config.Log.Warn("job dropped", logkey.Error, d.Err)
-		return
-	}
-	if d.Verdict == gate.Later {
-		r.counts.add(Dropped, TooManyOfOne)
-		r.config.Log.Warn("job dropped, too many of its signer at once", logkey.Job, d.Job.ID, logkey.Signer, d.Signer.Name)
 		return
 	}
 	a := r.answerTo(d, signed, start)
@@ -137,7 +135,10 @@ func (r *Runner) handle(signed []byte) {
 	case gate.Seen:
 		r.counts.add(Repeated, "")
 		a.again()
+	case gate.Busy:
+		a.busy(d.Message)
 	case gate.Pass:
+		judged()
 		defer d.Passed.Leave()
 		r.run(a, d.Passed)
 	}
@@ -166,6 +167,7 @@ type workers struct {
 	mu     sync.Mutex
 	closed bool
 	group  sync.WaitGroup
+	count  atomic.Int64
 }
 
 // Go runs f in a goroutine, or returns false: the runner stops, and f could not end its work.
@@ -173,7 +175,8 @@ func (w *workers) Go(f func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.closed {
-		w.group.Go(f)
+		w.count.Add(1)
+		w.group.Go(func() { defer w.count.Add(-1); f() })
 	}
 	return !w.closed
 }

@@ -1,0 +1,77 @@
+package node_test
+
+import (
+	"sync"
+	"testing"
+
+	"fleet/client"
+	"fleet/identity"
+	"fleet/job"
+)
+
+// Two hundred changes of four admins that do not end, at one host: it runs as many as it takes, tells the others that it is busy,
+// answers a ping, and cancels one, whose place the next one takes. When they end, all have run, once each.
+func TestAHostFullOfChanges(t *testing.T) {
+	const admins, each, room = 4, 50, 64
+	p := &probe{began: make(chan struct{}, admins*each), release: make(chan struct{})}
+	f, c := one(t, p)
+	keys := []identity.PrivateKey[identity.Admin]{f.Admin}
+	for len(keys) < admins {
+		keys = append(keys, identity.NewKey[identity.Admin]())
+	}
+	more := func(r *identity.Roster) {
+		for i, key := range keys[1:] {
+			r.Admins = append(r.Admins, identity.AdminEntry{Name: []string{"bob", "cem", "dan"}[i], Key: key.Public(), Roles: []string{"all"}})
+		}
+	}
+	if err := c.PutDocument(t.Context(), roster(t, f, f.Root, 2, more)); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	ends := make(chan client.Outcome, admins*each)
+	for _, key := range keys {
+		awaitAll(t, f, key, 1)
+		c := f.ClientAs(key)
+		pending, _ := prepared(t, c, "hold")
+		for i := range each {
+			if i%10 == 9 { // a broker lets a connection have so many subscriptions
+				c = f.ClientAs(key)
+			}
+			asking := c
+			all.Go(func() {
+				run, err := asking.Run(t.Context(), client.Request{Plugin: "probe", Action: "hold", Targets: pending.Targets, Timeout: patience}, nil)
+				if err != nil || len(run.Outcomes) != 1 {
+					t.Errorf("%v %+v", err, run)
+					return
+				}
+				ends <- run.Outcomes[0]
+			})
+		}
+	}
+	for range room {
+		<-p.began
+	}
+	ping, err := c.Run(t.Context(), client.Request{Plugin: "rpcutil", Action: "ping", Timeout: patience}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOutcome(t, only(t, ping), job.OK, "")
+	list, _ := aboutJob(t, c, "list", "").Data["jobs"].([]any)
+	if len(list) == 0 {
+		t.Fatal("it lists no changes")
+	}
+	wantOutcome(t, aboutJob(t, c, "cancel", list[0].(map[string]any)["id"].(string)), job.OK, "told to stop")
+	wantOutcome(t, <-ends, job.Failed, "told to stop")
+	<-p.began
+	if n := runs(t, p.dir, "web1"); n != room+1 {
+		t.Errorf("%d have begun", n)
+	}
+	close(p.release)
+	all.Wait()
+	for range admins*each - 1 {
+		wantOutcome(t, <-ends, job.OK, "done")
+	}
+	if n := runs(t, p.dir, "web1"); n != admins*each {
+		t.Errorf("%d changes ran %d times", admins*each, n)
+	}
+}
