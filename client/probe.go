@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +41,8 @@ type probing struct {
 	hosts   map[identity.ID]*probed
 	round   time.Time // when the last one began
 	signs   chan sign // nil: no round yet
-	inbox   string
+	inbox   string    // and the number of the round: a broker lets a node answer once on each subject that it was asked from
+	rounds  int
 	gaveUp  map[identity.ID]string // who is not waited for any more, and what is known of it
 	cleanup []*nats.Subscription
 }
@@ -66,7 +68,7 @@ func (g *gathering) probe() {
 	if g.members == nil || g.stream() || g.looked < g.came.Load() || time.Since(g.sent) < quiet || time.Since(g.heard) < quiet || time.Since(g.probes.round) < probeEvery {
 		return
 	}
-	g.probes.round = time.Now()
+	g.probes.round, g.probes.rounds = time.Now(), g.probes.rounds+1
 	g.giveUp()
 	ids := g.quietOnes()
 	if len(ids) == 0 {
@@ -87,7 +89,7 @@ func (g *gathering) probe() {
 	}
 	question, err := job.Probe{Nodes: ids}.Encode()
 	if err == nil {
-		err = g.c.conn.PublishRequest(job.ProbeSubject, g.probes.inbox, question)
+		err = g.c.conn.PublishRequest(job.ProbeSubject, g.probes.inbox+strconv.Itoa(g.probes.rounds), question)
 	}
 	if err != nil {
 		g.c.config.Log.Warn("cannot probe hosts that do not answer", logkey.Error, err)
@@ -159,8 +161,8 @@ func (g *gathering) listenForSigns() error {
 		return err
 	}
 	p.cleanup = append(p.cleanup, hosts)
-	p.inbox = nc.NewInbox()
-	others, err := nc.Subscribe(p.inbox, func(m *nats.Msg) {
+	p.inbox = nc.NewInbox() + "."
+	others, err := nc.Subscribe(p.inbox+"*", func(m *nats.Msg) {
 		if answer, err := job.DecodeProbed(m.Data); err == nil { // empty where no broker's node is there to take the question
 			hand(sign{others: answer})
 		}
