@@ -204,20 +204,40 @@ func next(ctx context.Context, answers *nats.Subscription, began time.Time, at [
 	return m.Data, nil
 }
 
-// Members asks a broker who is there. It blocks for at most eight seconds.
+// Members asks the brokers who is there, page by page. It blocks for at most eight seconds a page; up to 8,192 hosts are one.
 func (c *Client) Members(ctx context.Context) ([]job.Member, error) {
-	raw, err := c.inquire(ctx, job.MembersSubject, job.AskIn())
+	var all []job.Member
+	after := identity.ID("")
+	for range job.MaxPages {
+		page, err := c.membersAfter(ctx, after)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Members...)
+		if !page.More {
+			if c.config.Seen != nil {
+				c.config.Seen(brokers(all))
+			}
+			return all, nil
+		}
+		last := page.Members[len(page.Members)-1].Node
+		if last <= after {
+			return nil, fmt.Errorf("the node %s returned a page of the member list that does not follow the last one", page.From)
+		}
+		after = last
+	}
+	return nil, fmt.Errorf("the member list has more than %d pages", job.MaxPages)
+}
+
+func (c *Client) membersAfter(ctx context.Context, after identity.ID) (job.Members, error) {
+	raw, err := c.inquire(ctx, job.MembersSubject, job.AskMembers(after))
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return job.Members{}, ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no broker returned the member list: %w", err)
+		return job.Members{}, fmt.Errorf("no broker returned the member list: %w", err)
 	}
-	list, err := job.DecodeMembers(raw)
-	if err == nil && c.config.Seen != nil {
-		c.config.Seen(brokers(list.Members))
-	}
-	return list.Members, err
+	return job.DecodeMembers(raw)
 }
 
 // brokers returns the addresses of the brokers that are alive.

@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +150,30 @@ func TestAHostThatAnswersAfterItWasGivenUp(t *testing.T) {
 	}
 	if s := states(run); s["slow"] != job.OK || s["thawed"] != job.OK {
 		t.Errorf("%v", s)
+	}
+}
+
+// More hosts than one message names are all known.
+func TestAMemberListOfSeveralPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const hosts = 2*job.MaxMembers + 10
+	w.members = make([]job.Member, 0, hosts)
+	for i := range hosts {
+		id := identity.ID(fmt.Sprintf("%s%05s", strings.Repeat("a", 21), strconv.FormatInt(int64(i), 26)))
+		id = identity.ID(strings.NewReplacer("0", "q", "1", "r", "8", "s", "9", "t", " ", "z").Replace(string(id)))
+		w.members = append(w.members, job.Member{Node: id, Name: fmt.Sprint("web", i), Presence: job.Alive, Role: identity.Member})
+	}
+	members, err := w.client().Members(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, m := range members {
+		names[m.Name] = true
+	}
+	if len(members) != hosts || len(names) != hosts {
+		t.Errorf("%d members, %d names of %d hosts", len(members), len(names), hosts)
 	}
 }
 

@@ -78,7 +78,8 @@ func newWorld(t *testing.T) *world {
 	w.subscribe(nc, job.MembersSubject, func(m *nats.Msg) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		raw, err := job.Members{Members: w.members}.Encode()
+		version, after := job.AskedMembers(m.Data)
+		raw, err := job.Members{Protocol: version, Members: w.members}.Page(after).Encode()
 		if err != nil {
 			t.Error(err)
 		}

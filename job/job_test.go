@@ -346,43 +346,63 @@ func duplicateOf(t *testing.T, ids ...identity.ID) []byte {
 	return raw
 }
 
-// A fleet of ten thousand with long names is told in one message; one that does not fit is not told by halves.
+// Twenty thousand hosts with long names are told in pages, each host once; a list that does not fit is not told by halves.
 func TestALongListOfHosts(t *testing.T) {
-	id := identity.NewKey[identity.Node]().Public().ID()
-	hosts := func(n int) job.Members {
-		m := job.Members{From: id}
-		for i := range n {
-			m.Members = append(m.Members, job.Member{
-				Node: m.From, Name: fmt.Sprintf("web%05d.region-1.production.example.org", i), Presence: job.MemberFailed, Role: identity.Member,
-				Since: 1_700_000_000_000, LastSeen: 1_700_000_000_000,
-			})
+	all := job.Members{From: identity.NewKey[identity.Node]().Public().ID()}
+	for i := range 20_000 {
+		all.Members = append(all.Members, job.Member{
+			Node: identity.ID(fmt.Sprintf("%s%05d", strings.Repeat("a", 21), i)), Name: fmt.Sprintf("web%05d.%s.example.org", i, strings.Repeat("long-", i%40)+"name"),
+			Presence: job.MemberFailed, Role: identity.Member, Since: 1_700_000_000_000, LastSeen: 1_700_000_000_000,
+		})
+	}
+	for i := range all.Members { // digits 0, 1, 8 and 9 are in no id
+		all.Members[i].Node = identity.ID(strings.NewReplacer("0", "k", "1", "l", "8", "m", "9", "n").Replace(string(all.Members[i].Node)))
+	}
+	if _, err := all.Encode(); err == nil {
+		t.Error("all of them are told in one message")
+	}
+	seen := map[identity.ID]string{}
+	after, pages := identity.ID(""), 0
+	for more := true; more; pages++ {
+		raw, err := all.Page(after).Encode()
+		if err != nil {
+			t.Fatal(err)
 		}
-		return m
-	}
-	raw, err := hosts(10_000).Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m, err := job.DecodeMembers(raw); err != nil || len(m.Members) != 10_000 || !reflect.DeepEqual(m.Members[9_999], hosts(10_000).Members[9_999]) {
-		t.Errorf("%d hosts, %v", len(m.Members), err)
-	}
-	for _, n := range []int{job.MaxMembers, job.MaxMembers + 1} {
-		if _, err := hosts(n).Encode(); err == nil {
-			t.Errorf("%d hosts of %d bytes each are told in one message", n, len(raw)/10_000)
+		page, err := job.DecodeMembers(raw)
+		if err != nil {
+			t.Fatal(err)
 		}
+		for _, m := range page.Members {
+			if m.Node <= after {
+				t.Fatalf("%s comes after %s", m.Node, after)
+			}
+			after, seen[m.Node] = m.Node, m.Name
+		}
+		more = page.More
+	}
+	for _, m := range all.Members {
+		if seen[m.Node] != m.Name {
+			t.Fatalf("%s is in no page", m.Name)
+		}
+	}
+	if pages < 3 || len(seen) != len(all.Members) {
+		t.Errorf("%d hosts in %d pages", len(seen), pages)
+	}
+	if p := all.Page(after); len(p.Members) > 0 || p.More {
+		t.Errorf("after the last one there are %d", len(p.Members))
 	}
 }
 
 func BenchmarkMembers(b *testing.B) {
 	m := job.Members{From: identity.NewKey[identity.Node]().Public().ID()}
-	for i := range 10_000 {
+	for i := range job.MaxMembers {
 		m.Members = append(m.Members, job.Member{Node: m.From, Name: fmt.Sprintf("web%05d.example.org", i), Presence: job.Alive, Role: identity.Member, Since: 1_700_000_000_000})
 	}
 	raw, err := m.Encode()
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(len(raw))/10_000, "bytes/host")
+	b.ReportMetric(float64(len(raw))/job.MaxMembers, "bytes/host")
 	b.Run("encode", func(b *testing.B) {
 		for b.Loop() {
 			m.Encode()

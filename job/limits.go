@@ -32,10 +32,15 @@ const (
 	MaxSkew = 60 * time.Second
 	// MaxLife is how long a job may stay startable. The journal remembers every job at least this long plus MaxSkew.
 	MaxLife = time.Hour
-	// MaxMembersBytes bounds the list of hosts that a client accepts from a broker: some 14,000 hosts with names of 30 bytes.
+	// MaxMembersBytes bounds a page of the list of hosts that a client accepts from a broker.
 	MaxMembersBytes = MaxPayload
-	// MaxMembers is how many hosts such a list names: the decoder takes no longer lists (internal/wire).
-	MaxMembers = 16_384
+	// MaxMembers is how many hosts a page names, fewer than the decoder takes (internal/wire). MaxPages is how many pages a client asks
+	// for: a quarter of a million hosts.
+	MaxMembers = 8_192
+	MaxPages   = 32
+	// pageBytes is how long a page is made, so that duplicates fit as well, and maxMemberFrame how long an entry is beside its texts.
+	pageBytes      = 768 << 10
+	maxMemberFrame = 64
 	// MaxDuplicates is for how many hosts such a list says that two machines use their key.
 	MaxDuplicates = 64
 	// MaxProbe is of how many hosts one probe asks, and maxProbeBytes bounds it and its answer: an id takes 28 bytes.

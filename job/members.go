@@ -1,9 +1,11 @@
 package job
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"fleet/identity"
 	"fleet/internal/wire"
@@ -34,11 +36,43 @@ type Member struct {
 	Duplicate []string
 }
 
-// Members is a broker's answer on MembersSubject.
+// Members is a broker's answer on MembersSubject: one page of the list of hosts, by node id.
 type Members struct {
-	Protocol uint8       // that it was asked for in, see Asked; Encode makes Current of 0
+	Protocol uint8       // that it was asked for in, see AskedMembers; Encode makes Current of 0
 	From     identity.ID // who answers
 	Members  []Member
+	More     bool // there are hosts after the last of these
+}
+
+// AskMembers is the question for the page of hosts whose ids come after this one; "" is for the first page. Pages may come
+// from several brokers' nodes, each by its own knowledge: every host that one of them knows is in the page that its id belongs to.
+func AskMembers(after identity.ID) []byte { return append([]byte{Current}, after...) }
+
+// AskedMembers reads such a question. A version that this release does not understand is answered in Current, an id that is
+// none with the first page.
+func AskedMembers(question []byte) (version uint8, after identity.ID) {
+	if len(question) == 0 || checkVersion("", question[0]) != nil {
+		return Current, ""
+	}
+	if after = identity.ID(question[1:]); !after.Valid() {
+		after = ""
+	}
+	return question[0], after
+}
+
+// Page cuts m to the hosts after this id, in the order of their ids, as many as fit into one message.
+func (m Members) Page(after identity.ID) Members {
+	rest := slices.DeleteFunc(slices.Clone(m.Members), func(h Member) bool { return h.Node <= after })
+	slices.SortFunc(rest, func(a, b Member) int { return strings.Compare(string(a.Node), string(b.Node)) })
+	n, size := 0, 0
+	for n < len(rest) && n < MaxMembers {
+		if size += maxMemberFrame + len(rest[n].Name) + len(rest[n].Broker); size > pageBytes {
+			break
+		}
+		n++
+	}
+	m.Members, m.More = rest[:n], n < len(rest)
+	return m
 }
 
 // wireMembers is Members on the wire. A host is a list and no map, since there may be thousands.
@@ -47,6 +81,7 @@ type wireMembers struct {
 	From       identity.ID     `cbor:"2,keyasint"`
 	Members    []wireMember    `cbor:"3,keyasint"`
 	Duplicates []wireDuplicate `cbor:"4,keyasint,omitempty"`
+	More       bool            `cbor:"5,keyasint,omitempty"`
 }
 
 // wireDuplicate is the Duplicate of one member; few lists have any.
@@ -80,9 +115,9 @@ const maxSeconds = int64(1) << 40
 // seconds never makes what a reader would refuse: one host must not cost the list.
 func seconds(ms int64) int64 { return min(max(0, ms/1000), maxSeconds) }
 
-// Encode returns what goes on the wire. It fails for a list that is too long for one message.
+// Encode returns what goes on the wire. It fails for a list that is too long for one message; see Page.
 func (m Members) Encode() ([]byte, error) {
-	w := wireMembers{Protocol: m.Protocol, From: m.From, Members: make([]wireMember, len(m.Members))}
+	w := wireMembers{Protocol: m.Protocol, From: m.From, Members: make([]wireMember, len(m.Members)), More: m.More}
 	if w.Protocol == 0 {
 		w.Protocol = Current
 	}
@@ -117,12 +152,15 @@ func DecodeMembers(raw []byte) (Members, error) {
 	if err := checkVersion("it", w.Protocol); err != nil {
 		return Members{}, fmt.Errorf("list of hosts: %w", err)
 	}
-	m := Members{Protocol: w.Protocol, From: w.From, Members: make([]Member, len(w.Members))}
+	m := Members{Protocol: w.Protocol, From: w.From, Members: make([]Member, len(w.Members)), More: w.More}
 	for i, h := range w.Members {
 		var err error
 		if m.Members[i], err = h.member(); err != nil {
 			return Members{}, fmt.Errorf("list of hosts: %w", err)
 		}
+	}
+	if m.More && len(m.Members) == 0 {
+		return Members{}, errors.New("list of hosts: a page that is not the last one is empty")
 	}
 	if err := m.addDuplicates(w.Duplicates); err != nil {
 		return Members{}, fmt.Errorf("list of hosts: %w", err)

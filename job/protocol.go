@@ -38,17 +38,6 @@ func Incompatible(newest uint8) string {
 	return ""
 }
 
-// Asked is the version to answer a question in that came with this body: the asker's, as AskIn made it.
-func Asked(question []byte) uint8 {
-	if len(question) == 1 && checkVersion("", question[0]) == nil {
-		return question[0]
-	}
-	return Current
-}
-
-// AskIn is the body of a question that has no other: the version to answer it in.
-func AskIn() []byte { return []byte{Current} }
-
 // checkVersion says which side is to be upgraded where a message is of a version that this release does not understand.
 func checkVersion(what string, version uint8) error {
 	switch {

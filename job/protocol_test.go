@@ -25,14 +25,19 @@ func TestApart(t *testing.T) {
 	}
 }
 
-// A question is answered in the version it asks for, if that is one that is understood here.
-func TestAsked(t *testing.T) {
+// A question is answered in the version it asks for, if that is one that is understood here, and with the page that it asks for.
+func TestAskedMembers(t *testing.T) {
+	id := identity.NewKey[identity.Node]().Public().ID()
 	for _, tt := range []struct {
 		question []byte
 		want     uint8
-	}{{job.AskIn(), job.Current}, {[]byte{job.Protocol}, job.Protocol}, {nil, job.Current}, {[]byte{0}, job.Current}, {[]byte{job.Protocol + 1}, job.Current}, {[]byte{job.Protocol, 0}, job.Current}} {
-		if got := job.Asked(tt.question); got != tt.want {
-			t.Errorf("%v is answered in %d", tt.question, got)
+		after    identity.ID
+	}{
+		{job.AskMembers(""), job.Current, ""}, {job.AskMembers(id), job.Current, id}, {[]byte{job.Protocol}, job.Protocol, ""}, {nil, job.Current, ""},
+		{[]byte{0}, job.Current, ""}, {[]byte{job.Protocol + 1}, job.Current, ""}, {[]byte{job.Protocol, 0}, job.Protocol, ""}, {append(job.AskMembers(id), 'x'), job.Current, ""},
+	} {
+		if got, after := job.AskedMembers(tt.question); got != tt.want || after != tt.after {
+			t.Errorf("%v is answered in %d after %q", tt.question, got, after)
 		}
 	}
 }

@@ -108,9 +108,10 @@ func (s *Members) Forget(id identity.ID) error {
 	return nil
 }
 
-// answerMembers says who is there, in the layout that the question asks for.
+// answerMembers says who is there, in the layout that the question asks for: the page that it asks for.
 func (s *Members) answerMembers(question []byte) []byte {
-	list := job.Members{From: s.self, Protocol: job.Asked(question), Members: s.Hosts()}
+	version, after := job.AskedMembers(question)
+	list := job.Members{From: s.self, Protocol: version, Members: s.Hosts()}.Page(after)
 	for _, c := range proven(s.Conflicts(), time.Now()) {
 		for i := range list.Members {
 			if string(list.Members[i].Node) == c.ID {

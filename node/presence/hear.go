@@ -1,7 +1,11 @@
 package presence
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"fleet/identity"
@@ -119,9 +123,12 @@ func (t *Table) takePart(now time.Time, s *teller, m message, hosts []Host) {
 	}
 }
 
-// add puts a host that is connected to a broker among that broker's, unless there are too many.
+// add puts a host that is connected to a broker among that broker's, unless there are too many that live.
 func (t *Table) add(to map[identity.ID]Host, h Host) {
 	_, known := to[h.Node]
+	if !known && t.size() >= maxHosts {
+		t.evict()
+	}
 	if !known && t.size() >= maxHosts {
 		if !t.full {
 			t.full = true
@@ -131,6 +138,22 @@ func (t *Table) add(to map[identity.ID]Host, h Host) {
 	}
 	to[h.Node] = h
 	t.found(h)
+}
+
+// evict forgets a part of the hosts that are gone, those gone for longest first: where autoscaled hosts come and go by the
+// thousand, the dead must not keep the living out.
+func (t *Table) evict() {
+	gone := slices.Collect(maps.Values(t.gone))
+	if len(gone) == 0 {
+		return
+	}
+	slices.SortFunc(gone, func(a, b *lost) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(string(a.Node), string(b.Node))) })
+	gone = gone[:min(len(gone), evicted)]
+	for _, l := range gone {
+		delete(t.gone, l.Node)
+	}
+	t.dirty = true
+	t.log.Warn("forgot hosts that are gone, to make room for those that are there", logkey.Hosts, len(gone), logkey.Since, gone[len(gone)-1].Since)
 }
 
 // size is how many hosts are known, those on several brokers more than once.

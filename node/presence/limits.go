@@ -4,12 +4,14 @@ import "time"
 
 const (
 	// maxHosts bounds all that a table knows, against a captured peer that invents hosts. Own connections are taken beyond
-	// it: they have shown certificates. A list of hosts may name 16,384 (wire, job.Members).
-	maxHosts = 16_000
+	// it: they have shown certificates. Hosts that are gone make room for living ones: evicted are a part of them at a time, those
+	// gone for longest.
+	maxHosts = 64_000
+	evicted  = maxHosts / 64
 	// maxPart is how many hosts one message names, some 100 bytes each.
 	maxPart = 2_000
 	// maxParts is how many messages make a whole.
-	maxParts = 16
+	maxParts = 64
 	// maxMessage bounds a message in bytes before it is decoded: maxPart hosts with the longest names.
 	maxMessage = 720 << 10
 	// maxTellers bounds the peers whose word is kept; some five run a broker.

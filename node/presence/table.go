@@ -104,6 +104,9 @@ func (t *Table) lose(h Host, at, until time.Time) {
 	if old, ok := t.gone[h.Node]; ok && old.State == Left && !old.Came.Before(h.Came) {
 		return // the other broker that it was on has told before
 	}
+	if t.size() >= maxHosts {
+		t.evict()
+	}
 	t.gone[h.Node] = &lost{h, until}
 	t.dirty = true
 }

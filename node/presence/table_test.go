@@ -307,8 +307,8 @@ func TestALiarIsBounded(t *testing.T) {
 	liar := New(idOf("e"), slog.New(slog.DiscardHandler))
 	liar.SetBroker(m.now, true)
 	var phantoms []Host
-	for range 20_000 {
-		phantoms = append(phantoms, Host{Node: identity.NewKey[identity.Node]().Public().ID(), Name: "phantom", Role: identity.Member, Came: m.now})
+	for i := range maxHosts + 4_000 {
+		phantoms = append(phantoms, Host{Node: numbered(i), Name: "phantom", Role: identity.Member, Came: m.now})
 	}
 	liar.Own(m.now, nil, phantoms)
 	liar.Own(m.now, nil, []Host{m.host("x", identity.Member)})
@@ -329,6 +329,48 @@ func TestALiarIsBounded(t *testing.T) {
 	if strings.Count(said.String(), "more than this release can name") != 1 {
 		t.Errorf("of those left out it says %q", said.String())
 	}
+}
+
+// Hosts that have come and gone by the thousand do not keep out those that are there, on this peer's broker or on another's.
+func TestTheLivingEvictTheDead(t *testing.T) {
+	m := newMesh(t, "a", "b")
+	a := m.peers["a"]
+	var went []identity.ID
+	var came []Host
+	for i := range maxHosts {
+		h := Host{Node: numbered(i), Name: fmt.Sprint("old", i), Role: identity.Member, Came: m.now}
+		came, went = append(came, h), append(went, h.Node)
+	}
+	a.Own(m.now, nil, came)
+	a.Own(m.now, went[:maxHosts/2], nil)
+	m.now = m.now.Add(time.Hour)
+	a.Own(m.now, went[maxHosts/2:], nil)
+	m.now = m.now.Add(time.Minute)
+	m.connect("a", m.host("x", identity.Member))
+	m.connect("b", m.host("y", identity.Member))
+	m.pass(10 * time.Second)
+	states, dead := map[string]State{}, 0
+	for _, h := range a.Hosts(m.now) {
+		states[h.Name] = h.State
+		if h.State == Failed {
+			dead++
+		}
+	}
+	if states["webx"] != Connected || states["weby"] != Connected {
+		t.Errorf("of those that are there it says %d and %d", states["webx"], states["weby"])
+	}
+	if dead < maxHosts-2*evicted || dead >= maxHosts || states[fmt.Sprint("old", maxHosts-1)] != Failed {
+		t.Errorf("it still names %d of those that are gone", dead)
+	}
+}
+
+// numbered makes a node id of a number.
+func numbered(i int) identity.ID {
+	id := []byte(strings.Repeat("a", 26))
+	for at := 1; i > 0; at, i = at+1, i/16 {
+		id[at] = "abcdefghijklmnop"[i%16]
+	}
+	return identity.ID(id)
 }
 
 // Whom an admin has forgotten is not brought back by what others tell, nor by a connection that nobody is at the other end
