@@ -147,7 +147,9 @@ func (t *Table) evict() {
 	if len(gone) == 0 {
 		return
 	}
-	slices.SortFunc(gone, func(a, b *lost) int { return cmp.Or(a.Since.Compare(b.Since), strings.Compare(string(a.Node), string(b.Node))) })
+	slices.SortFunc(gone, func(a, b *lost) int {
+		return cmp.Or(a.Since.Compare(b.Since), strings.Compare(string(a.Node), string(b.Node)))
+	})
 	gone = gone[:min(len(gone), evicted)]
 	for _, l := range gone {
 		delete(t.gone, l.Node)
