@@ -48,9 +48,9 @@ const (
 	// MaxDocument is the largest document in bytes. Every node keeps every document, so all together are bounded too.
 	MaxDocument = 64 << 10
 	// rootDocuments and rootBytes are the room of what the root key signs, which nothing else can take: a roster, two rotations of
-	// 14 parts, and revocations: 16,384 of 33 bytes are some 70.
+	// 56 parts of 64 KiB, and revocations: 16,384 of 33 bytes are some 70.
 	rootDocuments = 1024
-	rootBytes     = 5 << 19
+	rootBytes     = 8 << 20
 	// signerDocuments and signerBytes are what one admin may have, adminDocuments and adminBytes what all have together.
 	signerDocuments = 128
 	signerBytes     = 256 << 10

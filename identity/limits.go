@@ -15,7 +15,7 @@ const (
 	maxHostName    = 253       // RFC 1035
 	MaxDocument    = 64 << 10  // DESIGN 6: a replicated document
 	MaxRotated     = 300       // nodes in one part of a rotation, some 200 bytes each
-	maxRotations   = 14        // parts of a rotation: all documents together may have 1 MiB
+	maxRotations   = 56        // parts of a rotation, MaxRotated nodes each: 16,800; two of them fit into the room for documents
 	gossipKeySize  = 32        // AES-256
 	maxAdmins      = 1000      // in one roster, which must fit into MaxDocument
 	maxRules       = 200       // in one role
