@@ -25,17 +25,10 @@ const (
 	// come take a moment to reach all brokers. More than nudged are slow for another reason.
 	nudge  = 200 * time.Millisecond
 	nudged = 16
-	// streaming is how recent the last reply is while replies still come in one after another. As long as they do, and more
-	// than nudged are missing, nobody is asked again: the missing ones are at work or wait in a queue, and a copy would make
-	// each of them verify and answer twice, which with thousands of hosts is what takes the time. But not for more than
-	// patientTicks ticks in a row.
-	streaming    = 300 * time.Millisecond
-	patientTicks = 4
-	// askAgain is after how many of these those that have accepted are sent it too: they run nothing twice and say how
-	// it stands, in case their end got lost with a broker.
-	askAgain = 5
-	// backlog is how many replies may wait to be verified; the hosts of those beyond it are asked again.
-	backlog = 16384
+	// backlog is how many replies may wait to be verified, and backlogBytes how large they may be together; the hosts of those beyond
+	// it are asked again.
+	backlog      = 16384
+	backlogBytes = 64 << 20
 )
 
 var errNobodyTells = errors.New("no broker returned the member list; cannot tell which hosts to expect; check that the node on the broker's host is running")
@@ -47,19 +40,19 @@ type gathering struct {
 	request  Request
 	progress func(Progress)
 
-	id      string
-	hash    job.Hash
-	signed  []byte
-	seal    identity.SealKey // one-time: opens the replies
-	sent    time.Time
-	resent  int       // how often
-	heard   time.Time // when the last reply was looked at
-	skipped int       // ticks at which nobody was asked again, in a row
+	id     string
+	hash   job.Hash
+	signed []byte
+	seal   identity.SealKey // one-time: opens the replies
+	sent   time.Time
+	heard  time.Time // when the last reply was looked at
+	again  again
 
 	ruled  chan struct{}   // closed when roster is known
 	roster identity.Roster // who is not believed any more; read it only after ruled
 
 	raw     chan *nats.Msg // replies that nobody has looked at
+	bytes   atomic.Int64   // how large they are together
 	came    atomic.Int64   // how many replies have come
 	looked  int64          // at how many of them the owner has looked
 	replies chan verdict   // from the verifying goroutines
@@ -108,6 +101,7 @@ func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
 	}
 	return &gathering{
 		c: c, request: r, progress: progress, seal: identity.NewSealKey(), targets: targets,
+		again:  again{copies: map[identity.ID]int{}},
 		probes: probing{hosts: map[identity.ID]*probed{}, gaveUp: map[identity.ID]string{}},
 		ruled:  make(chan struct{}), raw: make(chan *nats.Msg, backlog), replies: make(chan verdict, 256), news: make(chan news, 1),
 		met: map[identity.ID]met{}, away: map[identity.ID]time.Time{}, accepted: map[identity.ID]accepted{}, busy: map[identity.ID]string{}, ended: map[identity.ID]*Outcome{},
@@ -156,11 +150,15 @@ func (g *gathering) gather(ctx context.Context) (Run, error) {
 	work, stopWork := context.WithCancel(ctx)
 	sub, err := nc.Subscribe(job.RepliesSubject(g.c.id, g.id), func(m *nats.Msg) {
 		g.came.Add(1)
-		select {
-		case g.raw <- m:
-		default: // beyond backlog
-			g.came.Add(-1)
+		if g.bytes.Add(int64(len(m.Data))) <= backlogBytes {
+			select {
+			case g.raw <- m:
+				return
+			default:
+			}
 		}
+		g.bytes.Add(-int64(len(m.Data)))
+		g.came.Add(-1)
 	})
 	if err != nil {
 		stopWork()
@@ -238,20 +236,14 @@ func (g *gathering) collect(ctx context.Context, ask func()) (Run, error) {
 				g.progress(Progress{Done: len(g.ended), Total: g.total()})
 			}
 		case <-tick.C:
-			if g.total()-len(g.ended) > nudged && g.stream() && g.skipped < patientTicks {
-				g.skipped++
-				continue
-			}
-			g.skipped = 0
-			g.sendAgain()
-			ask()
+			g.askAgain(ask)
 		case <-probe.C:
 			g.probe()
 		case s := <-g.probes.signs:
 			g.takeSign(s)
 		case <-first.C:
 			if g.total()-len(g.ended) <= nudged {
-				g.sendAgain()
+				g.sendAgain(nudged)
 			}
 		case <-limit.C:
 			if g.members == nil && g.request.Targets == nil {
@@ -268,9 +260,6 @@ func (g *gathering) collect(ctx context.Context, ask func()) (Run, error) {
 	return g.account(nil), nil
 }
 
-// stream reports whether replies are still coming in one after another.
-func (g *gathering) stream() bool { return len(g.raw) > 0 || time.Since(g.heard) < streaming }
-
 // verify turns raw replies into verdicts until ctx ends.
 func (g *gathering) verify(ctx context.Context) {
 	for {
@@ -278,6 +267,7 @@ func (g *gathering) verify(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case m := <-g.raw:
+			g.bytes.Add(-int64(len(m.Data)))
 			v := verdict{arrived: time.Now()}
 			v.reply, v.err = g.open(ctx, m.Data)
 			select {
@@ -379,17 +369,4 @@ func (g *gathering) neverBegun(o *Outcome) *Outcome {
 		o.State, o.Reason, o.Message = job.NoRoom, "", full+"; the job's time is over, and it has not begun"
 	}
 	return o
-}
-
-// sendAgain sends the job once more to each host that has neither accepted nor ended, and now and then to those that have
-// accepted. The same bytes: a host that has it answers from its journal, also when the job's time is over; one that never
-// got it says then that it has expired, and so that it has not run it.
-func (g *gathering) sendAgain() {
-	g.resent++
-	for id := range g.expected {
-		_, ended := g.ended[id]
-		if _, accepts := g.accepted[id]; !ended && (!accepts || g.resent%askAgain == 0) {
-			g.c.conn.Publish(job.NodeSubject(id), g.signed)
-		}
-	}
 }
