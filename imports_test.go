@@ -71,7 +71,7 @@ var mayImport = map[string]string{
 	"internal/captured":     "identity internal/wait internal/wire job node",
 	"internal/bubble":       "",
 	"internal/mixed":        "",
-	"internal/fleettest":    "client facts gossip identity internal/logkey job node plugins plugins/jobs plugins/node plugins/plugin plugins/rpcutil",
+	"internal/fleettest":    "client facts gossip identity internal/identitytest internal/logkey job node plugins plugins/jobs plugins/node plugins/plugin plugins/rpcutil",
 	"internal/identitytest": "identity",
 	"internal/e2e":          "",
 	"internal/lab":          "internal/wait",

@@ -30,7 +30,7 @@ type Config struct {
 	Client      netip.AddrPort // where nodes and admins connect
 	Route       netip.AddrPort // where other brokers connect
 	Routes      []string       // host:port of other brokers, see SetRoutes
-	Root        identity.PublicKey[identity.Root]
+	Root        identity.Anchor
 	Credentials func() identity.Credentials // asked at each handshake, so that renewed certificates are used
 	Roster      func() identity.Roster      // asked at each handshake
 	Log         *slog.Logger
@@ -125,7 +125,7 @@ func (b *Broker) SetRoutes(routes []string) error {
 // replaced, routes are formed anew: nats-server judges again only those that others asked for.
 func (b *Broker) Reload() error {
 	now := b.config.Roster()
-	if !b.judged.RevokesSame(now) || b.judged.Keys != now.Keys {
+	if !b.judged.RevokesSame(now) || !b.judged.Keys.Same(now.Keys) {
 		if err := b.reload(nil); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func TestWhoIsRefused(t *testing.T) {
 		c.MaxVersion, c.MinVersion = tls.VersionTLS12, tls.VersionTLS12
 		return c
 	}
-	unsigned, err := identity.NewToken(w.root.Public(), other.admin, identity.Record{Role: identity.Member, Created: time.Now(), Expires: time.Now().Add(time.Hour)}, []string{"x:1"})
+	unsigned, err := identity.NewToken(w.root.Anchor(), other.admin, identity.Record{Role: identity.Member, Created: time.Now(), Expires: time.Now().Add(time.Hour)}, []string{"x:1"})
 	if err != nil {
 		t.Fatal(err)
 	}

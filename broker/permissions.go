@@ -15,7 +15,7 @@ import (
 //	peer    also answers: who is there and who answers it, admissions, renewals, documents, jobs that wait for approval; tells other peers, under
 //	        its own id, who is connected
 //	admin   sends jobs, hears the replies to its own jobs, asks who is there and whether hosts answer, hands in documents and jobs that wait
-//	joining asks to be admitted with its own token, and hears the answer
+//	joining asks for documents, to know the broker by them, and to be admitted with its own token; hears the answers
 func permissions(p identity.Principal) *server.Permissions {
 	switch {
 	case p.Node != nil:
@@ -29,7 +29,7 @@ func permissions(p identity.Principal) *server.Permissions {
 		}
 	case p.Token != nil:
 		id := p.Token.ID()
-		return &server.Permissions{Publish: allow(job.JoinSubject(id)), Subscribe: allow(job.Inbox(id) + ".>")}
+		return &server.Permissions{Publish: allow(job.JoinSubject(id), job.DocGetSubject), Subscribe: allow(job.Inbox(id) + ".>")}
 	}
 	return &server.Permissions{Publish: deny(), Subscribe: deny()}
 }

@@ -46,7 +46,7 @@ func TestPermissions(t *testing.T) {
 			[]string{job.AllSubject, job.NodeSubject(self), job.NodeSubject(other), job.MembersSubject, job.ProbeSubject, job.NodeProbeSubject(self), job.NodeProbeSubject(other), job.DocGetSubject, job.DocPutSubject, job.WaitGetSubject, job.WaitPutSubject},
 			[]string{job.RepliesSubject(self, "*"), job.RepliesSubject(self, "J"), job.ReplySubject(other, self, "J"), job.Inbox(self) + ".>", job.Inbox(self) + ".x"}},
 		"joining": {w.tokenTLS(token), token.Record.ID(),
-			[]string{job.JoinSubject(self)}, []string{job.Inbox(self) + ".>", job.Inbox(self) + ".x"}},
+			[]string{job.JoinSubject(self), job.DocGetSubject}, []string{job.Inbox(self) + ".>", job.Inbox(self) + ".x"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, subject := range everywhere {

@@ -52,7 +52,7 @@ func TestABadRouteChangesNothing(t *testing.T) {
 // rogue is a nats-server of its own that shows these credentials and lets anybody in.
 func rogue(t *testing.T, fleet identity.FleetID, c identity.Credentials, routes ...string) *server.Server {
 	t.Helper()
-	shown := identity.RouteTLS(identity.PublicKey[identity.Root]{}, func() identity.Credentials { return c }, nil)
+	shown := identity.RouteTLS(identity.Anchor{}, func() identity.Credentials { return c }, nil)
 	shown.VerifyConnection = nil
 	urls := make([]*url.URL, len(routes))
 	for i, r := range routes {
@@ -117,13 +117,13 @@ func TestARogueFormsNoRoute(t *testing.T) {
 			t.Parallel()
 			log := make(lines, 1024)
 			b := start(t, log)
-			rogue(t, w.root.Public().ID(), tt.c, b.RouteAddr().String())
+			rogue(t, w.root.Anchor().ID(), tt.c, b.RouteAddr().String())
 			check(t, log, b)
 		})
 		t.Run(tt.name+" is asked", func(t *testing.T) {
 			t.Parallel()
 			log := make(lines, 1024)
-			s := rogue(t, w.root.Public().ID(), tt.c)
+			s := rogue(t, w.root.Anchor().ID(), tt.c)
 			check(t, log, start(t, log, s.ClusterAddr().String()))
 		})
 	}
@@ -141,9 +141,9 @@ func TestReloadEndsTheRouteOfARevokedPeer(t *testing.T) {
 				t.Fatal(err)
 			}
 			if asked == "by it" {
-				rogue(t, w.root.Public().ID(), taken, ours.RouteAddr().String())
+				rogue(t, w.root.Anchor().ID(), taken, ours.RouteAddr().String())
 			} else {
-				theirs := rogue(t, w.root.Public().ID(), taken)
+				theirs := rogue(t, w.root.Anchor().ID(), taken)
 				if err := ours.SetRoutes([]string{theirs.ClusterAddr().String()}); err != nil {
 					t.Fatal(err)
 				}
@@ -166,9 +166,9 @@ func TestReloadEndsTheRouteOfARevokedPeer(t *testing.T) {
 func TestCertificatesFromBeforeARotationAreNotAccepted(t *testing.T) {
 	w := newWorld(t)
 	old, oldPeer := w.node(identity.Member), w.node(identity.Peer)
-	was := identitytest.Self(t, w.root.Public(), old, time.Now())
+	was := identitytest.Self(t, w.root.Anchor(), old, time.Now())
 	var err error
-	if w.issuer, err = identity.NewIssuer(w.root, time.Now()); err != nil {
+	if w.issuer, err = identity.NewIssuer(w.root.Anchor(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	next := identity.Keys{Issuing: w.issuer.Key.Public().ID(), Gossip: identity.GossipID([]byte("key"))}
@@ -185,13 +185,14 @@ func TestCertificatesFromBeforeARotationAreNotAccepted(t *testing.T) {
 			}
 		}
 	}
+	overlap := next
+	overlap.Older = []identity.ID{was.Issuer}
+	force(overlap)
 	ours, _ := w.start()
-	stranger := rogue(t, w.root.Public().ID(), oldPeer, ours.RouteAddr().String())
+	stranger := rogue(t, w.root.Anchor().ID(), oldPeer, ours.RouteAddr().String())
 	theirs := w.connect(ours, w.nodeTLS(old))
 	until(t, "a route", func() bool { return ours.Routes() == 1 })
 
-	overlap := next
-	overlap.Overlap = true
 	force(overlap, ours)
 	if err := theirs.Flush(); err != nil {
 		t.Errorf("while both are accepted: %v", err)

@@ -25,7 +25,7 @@ const patience = 20 * time.Second
 // world is one fleet as its brokers see it.
 type world struct {
 	t      *testing.T
-	root   identity.PrivateKey[identity.Root]
+	root   identity.Quorum
 	issuer identity.Issuer
 	admin  identity.PrivateKey[identity.Admin]
 	roster atomic.Pointer[identity.Roster]
@@ -33,12 +33,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin]()}
+	w := &world{t: t, root: identitytest.Root(), admin: identity.NewKey[identity.Admin]()}
 	var err error
-	if w.issuer, err = identity.NewIssuer(w.root, time.Now()); err != nil {
+	if w.issuer, err = identity.NewIssuer(w.root.Anchor(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	w.roster.Store(&identity.Roster{Version: 1, Fleet: "test", Roles: []identity.RoleEntry{{Name: "all", Rules: []identity.Rule{{Action: "*.*"}}}},
+	w.roster.Store(&identity.Roster{Version: 1, Fleet: "test", Keys: identity.Keys{Issuing: w.issuer.Key.Public().ID()}, Roles: []identity.RoleEntry{{Name: "all", Rules: []identity.Rule{{Action: "*.*"}}}},
 		Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public(), Roles: []string{"all"}}}})
 	return w
 }
@@ -52,7 +52,7 @@ func (w *world) nodeAt(role identity.Role, at time.Time) identity.Credentials {
 }
 
 func (w *world) fleet() identitytest.Fleet {
-	return identitytest.Fleet{Root: w.root.Public(), Admin: w.admin, Issuer: w.issuer}
+	return identitytest.Fleet{Root: w.root.Anchor(), Admin: w.admin, Issuer: w.issuer}
 }
 
 func (w *world) token(r identity.Record) identity.Token {
@@ -76,18 +76,18 @@ var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 
 func (w *world) config(c identity.Credentials, log *slog.Logger, routes ...string) broker.Config {
 	return broker.Config{
-		Name: c.Key.Public().ID(), Client: anyPort, Route: anyPort, Routes: routes, Root: w.root.Public(),
+		Name: c.Key.Public().ID(), Client: anyPort, Route: anyPort, Routes: routes, Root: w.root.Anchor(),
 		Credentials: func() identity.Credentials { return c }, Roster: func() identity.Roster { return *w.roster.Load() }, Log: log,
 	}
 }
 
 func (w *world) nodeTLS(c identity.Credentials) *tls.Config {
-	return identity.NodeTLS(w.root.Public(), func() identity.Credentials { return c }, func() identity.Roster { return *w.roster.Load() })
+	return identity.NodeTLS(w.root.Anchor(), func() identity.Credentials { return c }, func() identity.Roster { return *w.roster.Load() })
 }
 
 func (w *world) adminTLS(key identity.PrivateKey[identity.Admin]) *tls.Config {
 	w.t.Helper()
-	c, err := identity.AdminTLS(w.root.Public(), key, func() identity.Roster { return *w.roster.Load() })
+	c, err := identity.AdminTLS(w.root.Anchor(), key, func() identity.Roster { return *w.roster.Load() })
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"fleet/identity"
+	"fleet/internal/identitytest"
 )
 
 // Without root.pub nothing says whose the other files are: none is overwritten, and no root is pinned beside them.
 func TestAcceptOverwritesNothing(t *testing.T) {
-	line := identity.Introduction{Root: identity.NewKey[identity.Root]().Public(), Fleet: "acme", Brokers: []string{"10.0.0.5:7421"}}.Text()
+	line := identity.Introduction{Root: identitytest.Root().Anchor(), Fleet: "acme", Brokers: []string{"10.0.0.5:7421"}}.Text()
 	for _, name := range []string{rootKeyFile, rosterFile, brokersFile, tokenFile} {
 		bob := person{t: t, home: t.TempDir()}
 		file := filepath.Join(bob.home, name)

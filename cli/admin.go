@@ -182,9 +182,13 @@ func (e *env) adminAdd(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	root, _, err := config.Known.Open(config.Root)
+	if err != nil {
+		return faultf("%w", err)
+	}
 	e.note("%s is now an admin with the role %s", name, strings.Join(roles, ", "))
 	e.note("send the line below to %s; the fleet id is %s", name, config.Root.ID())
-	accept := "fleet admin accept " + identity.Introduction{Root: config.Root, Fleet: r.Fleet, Brokers: config.Brokers}.Text() + "\n"
+	accept := "fleet admin accept " + identity.Introduction{Root: newest(config.Root, root), Fleet: r.Fleet, Brokers: config.Brokers}.Text() + "\n"
 	return errors.Join(e.print(accept), e.spread(in.Context, o, r))
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleet/cli/report"
+	"fleet/client"
 	"fleet/identity"
 	"fleet/internal/atomicfile"
 
@@ -18,13 +19,15 @@ import (
 
 // homeFiles are what a backup holds of a home directory, as far as it is there. The token that fleet init left is not among them:
 // it is gone in a day.
-var homeFiles = [...]string{rootFile, keyFile, rootKeyFile, rosterFile, revocationsFile, brokersFile, tokensFile}
+func homeFiles() []string {
+	return append([]string{rootFile, recordsFile, keyFile, rosterFile, revocationsFile, brokersFile, tokensFile}, rootKeyFiles()...)
+}
 
 func backupVerb() verb {
 	return verb{
 		name: "backup", group: groupBuild, brief: "write your home directory into one locked file", takes: "FILE", atLeast: 1, atMost: 1,
 		about: []string{
-			"The file holds your admin key, the root key if it is here, the fleet's public root key, the newest roster and revocations, the list of brokers, and the list of tokens that you created. It is locked with a passphrase (scrypt, ChaCha20-Poly1305). Keep it off this machine. A key in ssh-agent is not in it.",
+			"The file holds your admin key, the root keys that are here, what is pinned of the fleet, the newest root records, roster and revocations, the list of brokers, and the list of tokens that you created. It is locked with a passphrase (scrypt, ChaCha20-Poly1305). Keep it off this machine. A key in ssh-agent is not in it.",
 			"Hosts need no backup: a lost host joins again.",
 		},
 		examples: []example{{"fleet backup acme.backup", "asks for a passphrase; to use it: fleet restore acme.backup"}},
@@ -55,7 +58,7 @@ func (e *env) backup(in *ucli.Context) error {
 		return err
 	}
 	b := identity.Backup{Made: time.Now().Truncate(time.Second), Files: map[string][]byte{}}
-	for _, name := range homeFiles {
+	for _, name := range homeFiles() {
 		raw, err := os.ReadFile(filepath.Join(home, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -99,7 +102,7 @@ func (e *env) restore(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range homeFiles {
+	for _, name := range homeFiles() {
 		if _, err := os.Lstat(filepath.Join(home, name)); err == nil {
 			return usagef("%s already contains %s; nothing was written", home, name).with("to use another directory: --home DIR")
 		}
@@ -127,9 +130,9 @@ func (e *env) restore(in *ucli.Context) error {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return faultf("the home directory: %w", err)
 	}
-	for _, name := range namesOf(b) { // the public root key last: without it the rest is no home
+	for _, name := range namesOf(b) { // root.pub last: without it the rest is no home
 		mode := os.FileMode(0o644)
-		if name == keyFile || name == rootKeyFile || name == tokensFile {
+		if strings.HasSuffix(name, ".key") || name == tokensFile {
 			mode = 0o600
 		}
 		if err := atomicfile.Write(filepath.Join(home, name), b.Files[name], mode); err != nil {
@@ -143,34 +146,32 @@ func (e *env) restore(in *ucli.Context) error {
 // inspect looks whether the files of a backup are those of one fleet, and fills in which.
 func (e *env) inspect(b *identity.Backup, where string) error {
 	for name := range b.Files {
-		if !slices.Contains(homeFiles[:], name) {
+		if !slices.Contains(homeFiles(), name) {
 			return faultf("%s contains a file that no backup has: %q", where, name)
 		}
 	}
-	root, err := identity.ParsePublic[identity.Root](strings.TrimSpace(string(b.Files[rootFile])))
+	root, err := identity.ParseAnchor(strings.TrimSpace(string(b.Files[rootFile])))
 	if err != nil {
-		return faultf("%s: the fleet's public root key (%s): %w", where, rootFile, err)
+		return faultf("%s: what is pinned of the fleet (%s): %w", where, rootFile, err)
 	}
 	if b.Fleet != "" && b.Fleet != root.ID() {
-		return faultf("%s is of the fleet %s, and the root key in it of %s", where, b.Fleet, root.ID())
+		return faultf("%s is of the fleet %s, and what it pins is %s", where, b.Fleet, root.ID())
 	}
 	b.Fleet = root.ID()
-	if raw, ok := b.Files[rosterFile]; ok {
-		r, err := identity.OpenRoster(root, raw)
-		if err != nil {
-			return faultf("%s: %w", where, err)
-		}
-		b.Name = r.Fleet
+	_, r, err := client.Rules{Root: b.Files[recordsFile], Roster: b.Files[rosterFile]}.Open(root)
+	if err != nil {
+		return faultf("%s: %w", where, err)
 	}
+	b.Name = r.Fleet
 	if b.Name == "" {
 		b.Name = string(b.Fleet)
 	}
 	return nil
 }
 
-// namesOf are a backup's files, the public root key last.
+// namesOf are a backup's files, root.pub last.
 func namesOf(b identity.Backup) (names []string) {
-	for _, name := range homeFiles {
+	for _, name := range homeFiles() {
 		if _, ok := b.Files[name]; ok {
 			names = append(names, name)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/fleettest"
+	"fleet/internal/identitytest"
 )
 
 func TestBackupAndRestore(t *testing.T) {
@@ -34,7 +35,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || bytes.Contains(raw, []byte(f.Root.Secret())) {
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || bytes.Contains(raw, []byte(f.Key.Secret())) {
 		t.Errorf("%v %v", info.Mode(), err)
 	}
 	if code, _, errs := typed(t, home, "backup", file, "--passphrase-file", words); code != 2 {
@@ -49,7 +50,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatal(errs)
 	}
 	expect(t, errs, "now belongs to the fleet test")
-	for _, name := range homeFiles {
+	for _, name := range homeFiles() {
 		want, err1 := os.ReadFile(filepath.Join(home, name))
 		got, err2 := os.ReadFile(filepath.Join(gone, name))
 		if !bytes.Equal(want, got) || (err1 == nil) != (err2 == nil) {
@@ -77,12 +78,12 @@ func TestRestoreWritesNothingElse(t *testing.T) {
 	if err := os.WriteFile(words, []byte("correct horse"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	other := identity.NewKey[identity.Root]().Public()
+	other := identitytest.Root().Anchor()
 	for name, b := range map[string]identity.Backup{
-		"no backup has":       {Files: map[string][]byte{rootFile: []byte(f.Root.Public().String()), "../evil": []byte("x")}},
-		"public root key":     {Files: map[string][]byte{keyFile: []byte("x")}},
-		"is not valid":        {Files: map[string][]byte{rootFile: []byte(other.String()), rosterFile: f.Signed}},
-		"and the root key in": {Fleet: other.ID(), Files: map[string][]byte{rootFile: []byte(f.Root.Public().String())}},
+		"no backup has":       {Files: map[string][]byte{rootFile: []byte(f.Root.Anchor().String()), "../evil": []byte("x")}},
+		"what is pinned":      {Files: map[string][]byte{keyFile: []byte("x")}},
+		"another fleet":       {Files: map[string][]byte{rootFile: []byte(other.String()), recordsFile: f.Root.Raw(), rosterFile: f.Signed}},
+		"and what it pins is": {Fleet: other.ID(), Files: map[string][]byte{rootFile: []byte(f.Root.Anchor().String())}},
 	} {
 		b.Made = time.Now()
 		text, err := b.Lock("correct horse")

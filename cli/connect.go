@@ -26,7 +26,7 @@ import (
 // The files in the admin's home directory, as fleet init writes them.
 const (
 	keyFile     = "admin.key"    // the admin's private key, 0600
-	rootFile    = "root.pub"     // the fleet's public root key, as text
+	rootFile    = "root.pub"     // what is pinned of the fleet, an identity.Anchor as text
 	brokersFile = "brokers"      // HOST:PORT a line, # comments; the admin's own
 	seenFile    = "brokers.seen" // the same, kept by fleet: the brokers as they were the last time
 )
@@ -121,7 +121,7 @@ func (o connection) config() (client.Config, error) {
 		err = c.Root.UnmarshalText([]byte(strings.TrimSpace(string(text))))
 	}
 	if err != nil {
-		return c, fileProblem("read the fleet's public root key "+filepath.Join(o.home, rootFile), err, o.keys.missing)
+		return c, fileProblem("read what is pinned of the fleet, "+filepath.Join(o.home, rootFile), err, o.keys.missing)
 	}
 	if err := o.followRules(&c); err != nil {
 		return c, err
@@ -171,11 +171,11 @@ func (o connection) followBrokers(c *client.Config) {
 func (o connection) followRules(c *client.Config) error {
 	var err error
 	if c.Known, err = o.readRules(); err == nil {
-		_, err = c.Known.Open(c.Root)
+		_, _, err = c.Known.Open(c.Root)
 	}
 	if err != nil {
-		return faultf("what this home directory knows of the roster: %w", err).with(fmt.Sprintf("remove %s and %s: they are fetched again from a broker",
-			filepath.Join(o.home, rosterFile), filepath.Join(o.home, revocationsFile)))
+		return faultf("what this home directory knows of the roster: %w", err).with(fmt.Sprintf("remove %s, %s and %s: they are fetched again from a broker",
+			filepath.Join(o.home, recordsFile), filepath.Join(o.home, rosterFile), filepath.Join(o.home, revocationsFile)))
 	}
 	root := c.Root
 	c.Keep = func(now client.Rules) {
@@ -188,7 +188,10 @@ func (o connection) followRules(c *client.Config) error {
 			raw, err = wire.Marshal(now.Revocations)
 		}
 		if err == nil {
-			err = errors.Join(atomicfile.Write(filepath.Join(o.home, rosterFile), now.Roster, 0o644), atomicfile.Write(filepath.Join(o.home, revocationsFile), raw, 0o644))
+			err = errors.Join(
+				atomicfile.Write(filepath.Join(o.home, recordsFile), now.Root, 0o644),
+				atomicfile.Write(filepath.Join(o.home, rosterFile), now.Roster, 0o644),
+				atomicfile.Write(filepath.Join(o.home, revocationsFile), raw, 0o644))
 		}
 		if err != nil {
 			o.log.Warn("the roster was not kept", logkey.Error, err)
@@ -199,8 +202,10 @@ func (o connection) followRules(c *client.Config) error {
 
 // readRules reads what is kept, without verifying it.
 func (o connection) readRules() (r client.Rules, err error) {
-	if r.Roster, err = os.ReadFile(filepath.Join(o.home, rosterFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return client.Rules{}, err
+	for name, to := range map[string]*[]byte{recordsFile: &r.Root, rosterFile: &r.Roster} {
+		if *to, err = os.ReadFile(filepath.Join(o.home, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return client.Rules{}, err
+		}
 	}
 	raw, err := os.ReadFile(filepath.Join(o.home, revocationsFile))
 	if err == nil {

@@ -242,7 +242,7 @@ func tryBrokers(ctx context.Context, c client.Config, wait time.Duration) []chec
 			case errors.Is(err, client.ErrStranger):
 				f.Says, f.Do = "belongs to this fleet, but its roster does not contain this admin's key", "ask an admin who has the root key to run: fleet admin add NAME KEY; or use the right home directory: --home DIR"
 			case errors.Is(err, identity.ErrOtherFleet):
-				f.Says, f.Do = "does not present a certificate under the pinned root key: "+err.Error(), "root.pub and the list of brokers belong to different fleets, or this machine's clock is off by days"
+				f.Says, f.Do = "does not present a certificate of the pinned fleet: "+err.Error(), "root.pub and the list of brokers belong to different fleets, or this machine's clock is off by days"
 			case errors.Is(err, identity.ErrShutOut):
 				f.Says, f.Do = err.Error(), "do not use this broker; it was revoked, or its machine is a copy from former days"
 			default:

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/fleettest"
+	"fleet/internal/identitytest"
 	"fleet/node/checkup"
 )
 
@@ -23,7 +25,7 @@ func TestStatusAndDoctorOfALiveFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := p.within(0, "status") // two hosts that have just met may not agree at once
-	expect(t, out, "test "+string(f.Root.Public().ID())+": 2 of 2 hosts answered", "2 alive, 0 failed", "1: web1 (", "fleet test on 2 hosts", "on 2 hosts", "roster version 1 (", "No problems found.")
+	expect(t, out, "test "+string(f.Root.Anchor().ID())+": 2 of 2 hosts answered", "2 alive, 0 failed", "1: web1 (", "fleet test on 2 hosts", "on 2 hosts", "roster version 1 (", "No problems found.")
 	_, port, err := net.SplitHostPort(f.Broker())
 	if err != nil {
 		t.Fatal(err)
@@ -53,15 +55,15 @@ func TestStatusAndDoctorOfALiveFleet(t *testing.T) {
 	out = stranger.must(4, "doctor", "--data", elsewhere)
 	expect(t, out, "its roster does not contain this admin's key")
 	mixed := person{t: t, home: homeOfFleet(t, f)}
-	if err := os.WriteFile(filepath.Join(mixed.home, rootFile), []byte(identity.NewKey[identity.Root]().Public().String()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(mixed.home, rootFile), []byte(identitytest.Root().Anchor().String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, mixed.must(4, "doctor", "--data", elsewhere), "what this home directory knows of the roster", "they are fetched again")
-	if err := os.Remove(filepath.Join(mixed.home, rosterFile)); err != nil {
+	if err := errors.Join(os.Remove(filepath.Join(mixed.home, rosterFile)), os.Remove(filepath.Join(mixed.home, recordsFile))); err != nil {
 		t.Fatal(err)
 	}
 	out = mixed.must(4, "doctor", "--data", elsewhere, "--broker", f.Broker())
-	expect(t, out, "does not present a certificate under the pinned root key")
+	expect(t, out, "does not present a certificate of the pinned fleet")
 
 	token := filepath.Join(t.TempDir(), "token")
 	made := f.Token(identity.Record{Role: identity.Member})

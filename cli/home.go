@@ -93,19 +93,19 @@ func acceptable(home string, i identity.Introduction) error {
 	const elsewhere = "use another directory for another fleet: --home DIR"
 	old, err := os.ReadFile(filepath.Join(home, rootFile))
 	switch {
-	case err == nil && strings.TrimSpace(string(old)) == i.Root.String():
+	case err == nil && sameFleet(string(old), i.Root):
 		return nil
 	case err == nil:
 		return usagef("%s belongs to another fleet%s", home, whose(home)).with(elsewhere)
 	case !errors.Is(err, fs.ErrNotExist):
 		return faultf("%w", err)
 	}
-	if roster, err := os.ReadFile(filepath.Join(home, rosterFile)); err == nil {
-		if _, err := identity.OpenRoster(i.Root, roster); err == nil {
+	if records, err := os.ReadFile(filepath.Join(home, recordsFile)); err == nil {
+		if _, err := identity.OpenRoot(i.Root, records); err == nil {
 			return nil // only root.pub is lost
 		}
 	}
-	for _, name := range []string{rootKeyFile, rosterFile, brokersFile, tokenFile} {
+	for _, name := range []string{rootKeyFile, recordsFile, rosterFile, brokersFile, tokenFile} {
 		file := filepath.Join(home, name)
 		if !exists(file) {
 			continue
@@ -127,16 +127,30 @@ func whose(home string) string {
 	if err != nil {
 		return ""
 	}
-	root, err := identity.ParsePublic[identity.Root](strings.TrimSpace(string(text)))
+	root, err := identity.ParseAnchor(strings.TrimSpace(string(text)))
 	if err != nil {
 		return ""
 	}
-	if raw, err := os.ReadFile(filepath.Join(home, rosterFile)); err == nil {
-		if r, err := identity.OpenRoster(root, raw); err == nil {
+	if rules, err := (connection{home: home}).readRules(); err == nil {
+		if _, r, err := rules.Open(root); err == nil && r.Version != 0 {
 			return fmt.Sprintf(" (%s, id %s)", r.Fleet, root.ID())
 		}
 	}
 	return fmt.Sprintf(" (id %s)", root.ID())
+}
+
+// sameFleet reports whether the text of a root.pub is of that fleet.
+func sameFleet(text string, anchor identity.Anchor) bool {
+	old, err := identity.ParseAnchor(text)
+	return err == nil && old.Same(anchor)
+}
+
+// newest is what a token or another home shall pin: the fleet, and the newest root that is known here.
+func newest(anchor identity.Anchor, root identity.Authority) identity.Anchor {
+	if root.Version() == 0 {
+		return anchor
+	}
+	return root.Anchor()
 }
 
 // exists is true also of what cannot be looked at, and of a link to nothing: it is not to be written over.

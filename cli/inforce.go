@@ -100,7 +100,7 @@ func (x rosterEdit) needs(signed []byte) ([]job.WantedDocument, error) {
 		return nil, nil
 	}
 	signed = x.c.Instead(signed)
-	d, err := identity.VerifyDocument(x.config.Root, nil, signed, time.Now())
+	d, err := identity.VerifyDocument(x.c.Authority(), nil, signed, time.Now())
 	if err != nil {
 		return nil, faultf("%w", err)
 	}

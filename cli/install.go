@@ -144,7 +144,7 @@ func placeToken(file, to string) error {
 		switch {
 		case err != nil:
 			return usagef("%s contains something else than a token: %w", to, err).with("if it is not needed, move it away: mv " + to + " " + to + ".old")
-		case !waiting.Root.Equal(token.Root):
+		case !waiting.Root.Same(token.Root):
 			return usagef("%s contains a token of another fleet (id %s)", to, waiting.Root.ID()).with("if it is not needed, delete it: rm " + to)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/identitytest"
 )
 
 // The service runs as root, so nobody else may be able to say what it runs.
@@ -65,8 +66,8 @@ func TestWhatOthersCanChangeIsNotInstalled(t *testing.T) {
 
 // A token that waits to be used is replaced by one of the same fleet only.
 func TestPlaceTokenKeepsFleetsApart(t *testing.T) {
-	root, admin := identity.NewKey[identity.Root]().Public(), identity.NewKey[identity.Admin]()
-	text := func(root identity.PublicKey[identity.Root]) string {
+	root, admin := identitytest.Root().Anchor(), identity.NewKey[identity.Admin]()
+	text := func(root identity.Anchor) string {
 		now := time.Now()
 		token, err := identity.NewToken(root, admin, identity.Record{Role: identity.Member, Created: now, Expires: now.Add(time.Hour), Roster: 1}, []string{"10.0.0.5:7421"})
 		if err != nil {
@@ -76,7 +77,7 @@ func TestPlaceTokenKeepsFleetsApart(t *testing.T) {
 	}
 	fresh := text(root)
 	for _, c := range []struct{ there, want string }{
-		{"", ""}, {text(root), ""}, {text(identity.NewKey[identity.Root]().Public()), "a token of another fleet (id "}, {"my notes\n", "something else than a token"},
+		{"", ""}, {text(root), ""}, {text(identitytest.Root().Anchor()), "a token of another fleet (id "}, {"my notes\n", "something else than a token"},
 	} {
 		file, to := filepath.Join(t.TempDir(), "token"), filepath.Join(t.TempDir(), "etc", "join")
 		if err := errors.Join(os.Mkdir(filepath.Dir(to), 0o755), os.WriteFile(file, []byte(fresh), 0o600)); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"fleet/identity"
@@ -71,19 +70,6 @@ func (k *keyring) admin(where string) (identity.Signer, error) {
 	}
 	k.opened[where] = s
 	return s, nil
-}
-
-// root returns the fleet's root key.
-func (k *keyring) root(home string) (identity.PrivateKey[identity.Root], error) {
-	path := filepath.Join(home, rootKeyFile)
-	root, err := identity.UnlockKey[identity.Root](path, k.passphrase(path))
-	if errors.Is(err, fs.ErrNotExist) {
-		return root, faultf("changing the roster needs the root key: %w", err)
-	}
-	if err != nil {
-		return root, k.problem("the root key", err)
-	}
-	return root, nil
 }
 
 func (k *keyring) problem(what string, err error) error {

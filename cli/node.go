@@ -200,7 +200,7 @@ func (e *env) admit(ctx context.Context, dir *node.DataDir, o nodeOptions) error
 	if err != nil {
 		return usagef("%s: %w", from, err)
 	}
-	if in && !token.Root.Equal(was.Root) {
+	if in && !token.Root.Same(was.Root) {
 		return usagef("%s: the token belongs to another fleet than this host", from).with("use another directory for another fleet: --data DIR")
 	}
 	if in && !token.Record.Created.After(was.Admitted) {

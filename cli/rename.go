@@ -71,7 +71,7 @@ func (e *env) renameNode(in *ucli.Context) error {
 	if err != nil {
 		return faultf("%w", err)
 	}
-	if !token.Root.Equal(was.Root) {
+	if !token.Root.Same(was.Root) {
 		return usagef("%s: the token belongs to another fleet than this host", from)
 	}
 	ctx, cancel := context.WithTimeout(in.Context, rejoinTime)

@@ -24,12 +24,12 @@ func homeOfFleet(t *testing.T, f *fleettest.Fleet) string {
 	t.Helper()
 	home := t.TempDir()
 	brokers := strings.Join(f.Token(identity.Record{Role: identity.Member}).Seeds, "\n") + "\n"
-	for name, text := range map[string]string{rootFile: f.Root.Public().String(), brokersFile: brokers, rosterFile: string(f.Signed)} {
+	for name, text := range map[string]string{rootFile: f.Root.Anchor().String(), brokersFile: brokers, recordsFile: string(f.Root.Raw()), rosterFile: string(f.Signed)} {
 		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := identity.WriteKey(filepath.Join(home, rootKeyFile), f.Root); err != nil {
+	if err := identity.WriteKey(filepath.Join(home, rootKeyFile), f.Key); err != nil {
 		t.Fatal(err)
 	}
 	if err := identity.WriteKey(filepath.Join(home, keyFile), f.Admin); err != nil {

@@ -26,7 +26,7 @@ const (
 type rosterEdit struct {
 	e      *env
 	o      connection
-	root   identity.PrivateKey[identity.Root]
+	root   []identity.RootSigner // that are here
 	c      *client.Client
 	config client.Config
 	signer identity.ID     // of the admin who connects
@@ -45,7 +45,7 @@ func (e *env) startEdit(ctx context.Context, o connection) (rosterEdit, error) {
 	if err != nil {
 		return rosterEdit{}, err
 	}
-	kept, err := config.Known.Open(config.Root)
+	_, kept, err := config.Known.Open(config.Root)
 	if err != nil {
 		return rosterEdit{}, faultf("%w", err)
 	}
@@ -84,6 +84,11 @@ func (e *env) editRoster(ctx context.Context, o connection, edit func(*identity.
 	}
 }
 
+// quorum is the fleet's root, as it is now, with the keys that are here.
+func (x rosterEdit) quorum() identity.Quorum {
+	return identity.Quorum{Authority: x.c.Authority(), Holders: x.root}
+}
+
 // maker is the name of the admin who makes a change, for the others.
 func (x rosterEdit) maker(r identity.Roster) string {
 	if a, ok := r.Admin(x.signer); ok {
@@ -108,11 +113,11 @@ func (x rosterEdit) newest(ctx context.Context) (identity.Roster, error) {
 // put signs next, hands it in and looks whether it is in force: then winner knows it; otherwise winner is the version that
 // is in force instead.
 func (x rosterEdit) put(ctx context.Context, next identity.Roster) (mine, winner identity.Roster, err error) {
-	signed, err := identity.SignRoster(x.root, next, time.Now())
+	signed, err := identity.SignRoster(x.quorum(), next, time.Now())
 	if err != nil {
 		return mine, winner, usagef("%w", err)
 	}
-	if mine, err = identity.OpenRoster(x.root.Public(), signed); err != nil {
+	if mine, err = identity.OpenRoster(x.c.Authority(), signed); err != nil {
 		return mine, winner, err
 	}
 	refused := x.handIn(ctx, signed)
@@ -170,7 +175,7 @@ func (x rosterEdit) revoke(ctx context.Context, v identity.Revocation) error {
 	if err != nil {
 		return faultf("%w", err)
 	}
-	signed, err := identity.SignRevocations(x.root, x.maker(roster), time.Now(), together...)
+	signed, err := identity.SignRevocations(x.quorum(), x.maker(roster), time.Now(), together...)
 	if err != nil {
 		return usagef("%w", err)
 	}

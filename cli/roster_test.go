@@ -95,7 +95,7 @@ func TestAChangeThatLost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			kept, err := identity.OpenRoster(f.Root.Public(), raw)
+			kept, err := identity.OpenRoster(f.Root.Authority, raw)
 			if err != nil || !r.Knows(kept.Hash) || tt.code == 0 && kept.Hash != r.Hash {
 				t.Errorf("kept is version %d: %v", kept.Version, err)
 			}

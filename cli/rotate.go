@@ -68,7 +68,7 @@ type rotation struct {
 	e    *env
 	c    *client.Client
 	o    connection
-	root identity.PrivateKey[identity.Root]
+	root []identity.RootSigner
 
 	carried map[identity.ID]identity.NodeIdentity
 	keys    identity.Keys
@@ -106,13 +106,13 @@ func (r *rotation) agree(ctx context.Context, in *ucli.Context) error {
 
 func (r *rotation) run(ctx context.Context) (err error) {
 	now := time.Now()
-	if r.issuer, err = identity.NewIssuer(r.root, now); err != nil {
+	if r.issuer, err = identity.NewIssuer(r.c.Authority().Anchor(), now); err != nil {
 		return err
 	}
 	r.gossip = make([]byte, 32)
 	rand.Read(r.gossip)
 	since := uint64(now.UnixMilli())
-	r.keys = identity.Keys{Issuing: r.issuer.Key.Public().ID(), Gossip: identity.GossipID(r.gossip), Overlap: true, Since: since}
+	r.keys = identity.Keys{Issuing: r.issuer.Key.Public().ID(), Gossip: identity.GossipID(r.gossip), Since: since}
 	if err := r.handIn(ctx); err != nil {
 		return err
 	}
@@ -124,15 +124,14 @@ func (r *rotation) run(ctx context.Context) (err error) {
 	if err := r.until(ctx, "have the new keys", has); err != nil {
 		return err
 	}
-	if err := r.force(ctx); err != nil {
+	if err := r.force(ctx, true); err != nil {
 		return err
 	}
 	renewed := func(o client.Outcome) bool { return has(o) && counts(o, "certified") }
 	if err := r.until(ctx, "have new certificates", renewed); err != nil {
 		return err
 	}
-	r.keys.Overlap = false
-	if err := r.force(ctx); err != nil {
+	if err := r.force(ctx, false); err != nil {
 		return err
 	}
 	if err := r.until(ctx, "use only the new keys", renewed); err != nil {
@@ -154,7 +153,7 @@ func (r *rotation) handIn(ctx context.Context) error {
 				return faultf("seal the new keys: %w", err)
 			}
 		}
-		signed, err := identity.SignRotation(r.root, doc, time.Now())
+		signed, err := identity.SignRotation(identity.Quorum{Authority: r.c.Authority(), Holders: r.root}, doc, time.Now())
 		if err != nil {
 			return faultf("%w", err)
 		}
@@ -166,13 +165,19 @@ func (r *rotation) handIn(ctx context.Context) error {
 	return nil
 }
 
-// force makes the roster name the keys.
-func (r *rotation) force(ctx context.Context) error {
+// force makes the roster name the keys, and for a time those that they replace beside them.
+func (r *rotation) force(ctx context.Context, overlap bool) error {
 	_, err := r.e.editRoster(ctx, r.o, func(roster *identity.Roster) error {
 		if roster.Keys.Since > r.keys.Since || r.forced && roster.Keys.Since != r.keys.Since {
 			return faultf("another rotation has started and its keys are in force; this one was stopped").with("when the other one has finished, check the fleet: fleet status")
 		}
-		roster.Keys = r.keys
+		next := r.keys
+		if before := roster.Keys; overlap && before.Since == next.Since {
+			next.Older = before.Older
+		} else if overlap {
+			next.Older = append([]identity.ID{before.Issuing}, before.Older...)
+		}
+		roster.Keys = next
 		return nil
 	})
 	r.forced = err == nil

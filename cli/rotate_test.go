@@ -58,7 +58,7 @@ func TestRotateReplacesTheKeysOfALiveFleet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := identity.OpenChain(f.Root.Public(), oldDown.Chain, time.Now())
+	id, err := identity.OpenChain(f.Root.Anchor(), oldDown.Chain, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestRotateReplacesTheKeysOfALiveFleet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, refusedNode(t, d), "brokers refuse this host", "admit it again with a new token (fleet node --join @FILE)")
+	expect(t, refusedNode(t, d), "was down when the keys were replaced", "admit it again with a new token (fleet node --join @FILE)")
 	again, err := node.Join(t.Context(), d, f.Token(identity.Record{Role: identity.Member}), "web4", slog.New(slog.DiscardHandler))
 	d.Close()
 	if err != nil {

@@ -54,10 +54,10 @@ func (s *statusReport) Representatives(limit int) []client.Target {
 	return list
 }
 
-// fleetID is the pinned root's, where it can be read; the report does without it too.
+// fleetID is the pinned fleet's, where it can be read; the report does without it too.
 func (o connection) fleetID() identity.ID {
 	text, err := os.ReadFile(filepath.Join(o.home, rootFile))
-	var root identity.PublicKey[identity.Root]
+	var root identity.Anchor
 	if err != nil || root.UnmarshalText([]byte(strings.TrimSpace(string(text)))) != nil {
 		return ""
 	}

@@ -74,12 +74,12 @@ func (e *env) createToken(in *ucli.Context) error {
 	if err := e.mayCreate(in.Context, o, c, r); err != nil {
 		return err
 	}
-	known, err := c.Known.Open(c.Root)
+	root, known, err := c.Known.Open(c.Root)
 	if err != nil {
 		return faultf("%w", err)
 	}
 	r.Roster = known.Version // whoever joins takes no older one
-	t, err := identity.NewToken(c.Root, c.Key, r, c.Brokers)
+	t, err := identity.NewToken(newest(c.Root, root), c.Key, r, c.Brokers)
 	if err != nil {
 		return usagef("%w", err)
 	}

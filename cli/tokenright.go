@@ -21,7 +21,7 @@ import (
 // mayCreate returns nil if the admin with this key has the right to such a token, as far as is known here. The roster that
 // the home directory has may be old, so it says yes alone; before it is no, the fleet is asked.
 func (e *env) mayCreate(ctx context.Context, o connection, c client.Config, record identity.Record) error {
-	kept, err := c.Known.Open(c.Root)
+	_, kept, err := c.Known.Open(c.Root)
 	if err != nil {
 		return faultf("%w", err)
 	}

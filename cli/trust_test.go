@@ -17,6 +17,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/fleettest"
+	"fleet/internal/identitytest"
 	"fleet/plugins"
 	"fleet/plugins/plugin"
 	"fleet/plugins/service"
@@ -124,10 +125,10 @@ func TestASecondAdminInTwoCommands(t *testing.T) {
 		"role web now allows: service.restart service=nginx on hosts with env=prod until ", "roster version 2 is in force on", "no admin has the role web yet")
 	_, back, errs := ann.run(strings.Fields(line)[1:]...)
 	expect(t, back, "fleet admin accept fleet-info1.")
-	expect(t, errs, "bob is now an admin with the role web", "roster version 3", string(f.Root.Public().ID()))
+	expect(t, errs, "bob is now an admin with the role web", "roster version 3", string(f.Root.Anchor().ID()))
 	expect(t, ann.pasted(2, line), "already in the roster")
 
-	expect(t, bob.pasted(0, back), "belongs to the fleet test", string(f.Root.Public().ID()))
+	expect(t, bob.pasted(0, back), "belongs to the fleet test", string(f.Root.Anchor().ID()))
 	expect(t, bob.must(0, "whoami"), "bob in the fleet test, roster version 3", "role  web", "1  service.restart service=nginx on hosts with env=prod until ")
 	expect(t, ann.must(0, "admin", "list"), "ann", "all", "bob", "web")
 	expect(t, ann.must(0, "role", "list"), "web (bob)", "all (ann)")
@@ -346,7 +347,7 @@ func TestTheRootKeyIsLocked(t *testing.T) {
 	home := homeOfFleet(t, f)
 	const words = "a long passphrase"
 	path := filepath.Join(home, rootKeyFile)
-	if err := errors.Join(os.Remove(path), identity.WriteLockedKey(path, f.Root, words)); err != nil {
+	if err := errors.Join(os.Remove(path), identity.WriteLockedKey(path, f.Key, words)); err != nil {
 		t.Fatal(err)
 	}
 	ann := person{t: t, home: home}
@@ -390,7 +391,7 @@ func TestInitLocksKeys(t *testing.T) {
 
 func TestAcceptKeepsFleetsApart(t *testing.T) {
 	line := func(fleet string) string {
-		return identity.Introduction{Root: identity.NewKey[identity.Root]().Public(), Fleet: fleet, Brokers: []string{"10.0.0.5:7421"}}.Text()
+		return identity.Introduction{Root: identitytest.Root().Anchor(), Fleet: fleet, Brokers: []string{"10.0.0.5:7421"}}.Text()
 	}
 	bob := person{t: t, home: filepath.Join(t.TempDir(), "bob")}
 	acme := line("acme")

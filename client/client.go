@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -33,7 +34,7 @@ const inquiryTime = 8 * time.Second
 
 // Config is what a client needs. All fields but Seen, Known and Keep are required.
 type Config struct {
-	Root    identity.PublicKey[identity.Root]
+	Root    identity.Anchor
 	Key     identity.Signer
 	Brokers []string // host:port; tried in random order
 	// Seen is told the brokers' addresses each time a broker says who is there, so that they can be kept for the next
@@ -55,9 +56,11 @@ type Client struct {
 
 	mu     sync.Mutex
 	rules  Rules
+	root   identity.Authority
 	roster identity.Roster // what rules say
 
-	reminded bool // the fleet, of a roster that it has not
+	met      atomic.Bool // a broker that a roster admits
+	reminded bool        // the fleet, of a roster that it has not
 }
 
 // Connect connects to the first of the brokers that answers. It blocks for at most five seconds and another third of one for
@@ -70,7 +73,7 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	tls, err := identity.AdminTLS(c.Root, c.Key, me.current)
+	tls, err := identity.AdminTLS(c.Root, c.Key, me.judging)
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +99,9 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 		return nil, fmt.Errorf("no broker accepted this admin (%s): %w", strings.Join(c.Brokers, ", "), explain(err))
 	}
 	me.conn = nc
-	if me.current().Version == 0 {
-		if err := me.meet(ctx, shown()); err != nil {
-			nc.Close()
-			return nil, err
-		}
+	if err := me.meet(ctx, shown()); err != nil {
+		nc.Close()
+		return nil, err
 	}
 	return me, nil
 }

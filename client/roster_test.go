@@ -79,12 +79,13 @@ func TestWithoutARosterNobodyIsBelieved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.host("web1", ok)
+	c := w.client()
 	w.mu.Lock()
 	w.rosterless = true
 	w.mu.Unlock()
 	r := request()
 	r.Timeout = time.Second
-	run, err := w.run(t.Context(), r)
+	run, err := c.Run(t.Context(), r, nil)
 	if err == nil || !strings.Contains(err.Error(), "no broker returned the roster") || states(run)["web1"] == job.OK {
 		t.Errorf("%v %v", states(run), err)
 	}

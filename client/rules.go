@@ -13,49 +13,73 @@ import (
 	"fleet/job"
 )
 
-// Rules are the signed documents that say whom to believe: a roster, and revocations. The zero value knows nothing.
+// Rules are the signed documents that say whom to believe: the root's records, a roster, and revocations. The zero value knows
+// nothing.
 type Rules struct {
+	Root        []byte
 	Roster      []byte
 	Revocations [][]byte
 }
 
-// Open verifies them with the fleet's root key.
-func (r Rules) Open(root identity.PublicKey[identity.Root]) (identity.Roster, error) {
-	if r.Roster == nil {
-		return identity.Roster{}, nil
+// Open verifies them by what is pinned of the fleet.
+func (r Rules) Open(anchor identity.Anchor) (root identity.Authority, roster identity.Roster, err error) {
+	if r.Root == nil {
+		return root, roster, nil
 	}
-	roster, err := identity.OpenRoster(root, r.Roster)
-	if err != nil {
-		return identity.Roster{}, err
+	if root, err = identity.OpenRoot(anchor, r.Root); err != nil || r.Roster == nil {
+		return root, roster, err
+	}
+	if roster, err = identity.OpenRoster(root, r.Roster); err != nil {
+		return root, identity.Roster{}, err
 	}
 	revocations, err := identity.OpenRevocations(root, r.Revocations...)
 	if err != nil {
-		return identity.Roster{}, err
+		return root, identity.Roster{}, err
 	}
-	return roster.Revoking(revocations), nil
+	return root, roster.Revoking(revocations), nil
 }
 
-// Joined is the better of two rosters, and all revocations of both that still say something.
-func (r Rules) Joined(o Rules, root identity.PublicKey[identity.Root]) (Rules, error) {
-	mine, err1 := r.Open(root)
-	theirs, err2 := o.Open(root)
-	if err := errors.Join(err1, err2); err != nil {
+// Joined is the newer root of both, the better roster under it, and all revocations that count under it and still say something.
+// Both roots are one, or one follows the other.
+func (r Rules) Joined(o Rules, anchor identity.Anchor) (Rules, error) {
+	root, err := newer(r.Root, o.Root, anchor)
+	if err != nil {
 		return Rules{}, err
 	}
-	if theirs.Beats(mine) {
+	mine, err1 := identity.OpenRoster(root, r.Roster)
+	theirs, err2 := identity.OpenRoster(root, o.Roster)
+	switch {
+	case err1 != nil && err2 != nil:
+		r.Roster = nil
+	case err1 != nil || theirs.Beats(mine):
 		r.Roster = o.Roster
 	}
+	r.Root = root.Raw()
 	r.Revocations = identity.Needed(root, append(slices.Clone(r.Revocations), o.Revocations...), time.Now())
 	return r, nil
 }
 
+// newer is the root that is ahead.
+func newer(mine, theirs []byte, anchor identity.Anchor) (root identity.Authority, err error) {
+	if mine == nil {
+		return identity.OpenRoot(anchor, theirs)
+	}
+	if root, err = identity.OpenRoot(anchor, mine); err != nil || theirs == nil {
+		return root, err
+	}
+	if root.Follows(theirs) {
+		return root, nil
+	}
+	return root.Follow(theirs)
+}
+
 // known is a client that is not connected yet.
 func known(c Config) (*Client, error) {
-	roster, err := c.Known.Open(c.Root)
+	root, roster, err := c.Known.Open(c.Root)
 	if err != nil {
 		return nil, fmt.Errorf("what was kept of the roster: %w", err)
 	}
-	return &Client{config: c, id: c.Key.Public().ID(), statements: identity.NewVerifier(c.Root), rules: c.Known, roster: roster}, nil
+	return &Client{config: c, id: c.Key.Public().ID(), statements: identity.NewVerifier(c.Root), rules: c.Known, root: root, roster: roster}, nil
 }
 
 // current is the newest roster that was seen, with all revocations that were; without a version, none was.
@@ -65,22 +89,46 @@ func (c *Client) current() identity.Roster {
 	return c.roster
 }
 
-// meet asks a broker for the roster the first time, when nothing is known but the root key, and looks whether that roster admits
-// the broker. A broker without a roster, or that does not answer, is left to whoever asks next.
-func (c *Client) meet(ctx context.Context, broker identity.Chain) error {
-	roster, err := c.Roster(ctx)
-	if err != nil {
-		return ctx.Err()
-	}
-	return roster.AdmitsPeer(c.config.Root, broker)
+// Authority is the newest root that was seen.
+func (c *Client) Authority() identity.Authority {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.root
 }
 
-// Roster asks a broker for the roster and all revocations, and verifies them. It returns the newest roster that this client
+// judging is the roster by which brokers are let through the handshake: the one that is known, but until one was met the issuing key
+// may have been replaced since then.
+func (c *Client) judging() identity.Roster {
+	if c.met.Load() {
+		return c.current()
+	}
+	return c.current().AnyIssuer()
+}
+
+// meet asks a broker that the roster known here does not admit for a newer one, and looks whether that admits the broker. The first
+// time nothing is known but what is pinned.
+func (c *Client) meet(ctx context.Context, broker identity.Chain) error {
+	if known := c.current(); known.Version != 0 && known.AdmitsPeer(c.config.Root, broker) == nil {
+		c.met.Store(true)
+		return nil
+	}
+	roster, err := c.Roster(ctx)
+	if err != nil {
+		return fmt.Errorf("no roster that is known here admits this broker, and none came: %w", err)
+	}
+	if err := roster.AdmitsPeer(c.config.Root, broker); err != nil {
+		return err
+	}
+	c.met.Store(true)
+	return nil
+}
+
+// Roster asks a broker for the root, the roster and all revocations, and verifies them. It returns the newest roster that this client
 // has seen, with all revocations that it has seen: a broker that hands out old ones changes nothing. It blocks for at most
 // eight seconds.
 func (c *Client) Roster(ctx context.Context) (identity.Roster, error) {
 	query, err := job.DocumentQuery{Documents: []job.WantedDocument{
-		{Kind: identity.RosterKind, Name: identity.RosterKind}, {Kind: identity.RevocationKind},
+		{Kind: identity.RootKind, Name: identity.RootKind}, {Kind: identity.RosterKind, Name: identity.RosterKind}, {Kind: identity.RevocationKind},
 	}}.Encode()
 	if err != nil {
 		return identity.Roster{}, err
@@ -93,62 +141,71 @@ func (c *Client) Roster(ctx context.Context) (identity.Roster, error) {
 	if err != nil {
 		return identity.Roster{}, err
 	}
-	if len(answer.Documents) == 0 {
+	if len(answer.Documents) < 2 {
 		return identity.Roster{}, errors.New("the broker's node has no roster; look at fleet doctor on its host")
 	}
 	if answer.More {
 		return identity.Roster{}, errors.New("the broker's node has more revocations than fit into an answer, so revoked hosts could not be told from others")
 	}
-	came := Rules{Roster: answer.Documents[0], Revocations: answer.Documents[1:]}
-	roster, err := came.Open(c.config.Root)
+	came := Rules{Root: answer.Documents[0], Roster: answer.Documents[1], Revocations: answer.Documents[2:]}
+	root, err := newer(c.Authority().Raw(), came.Root, c.config.Root)
 	if err != nil {
 		return identity.Roster{}, err
 	}
+	roster := identity.Roster{}
+	if bytes.Equal(root.Raw(), came.Root) { // what an older root signed is not looked at
+		if _, roster, err = came.Open(root.Anchor()); err != nil {
+			return identity.Roster{}, err
+		}
+	}
 	c.remind(ctx, roster)
-	return c.learn(came, roster)
+	return c.learn(came)
 }
 
-// remind hands in the roster that is known here where a broker's node has an older one, once: the fleet may have lost it, or never
-// have had it, and hosts refuse jobs that name it.
+// remind hands in the root and roster that are known here where a broker's node has older ones, once: the fleet may have lost them,
+// or never have had them, and hosts refuse jobs that name them.
 func (c *Client) remind(ctx context.Context, theirs identity.Roster) {
 	c.mu.Lock()
-	known, due := c.rules.Roster, c.roster.Beats(theirs) && !c.reminded
+	known, due := c.rules, c.roster.Beats(theirs) && !c.reminded
 	c.reminded = c.reminded || due
 	c.mu.Unlock()
 	if !due {
 		return
 	}
-	if err := c.PutDocument(ctx, known); err != nil {
-		c.config.Log.Warn("the brokers have an older roster than this machine", logkey.Error, err)
+	for _, raw := range [][]byte{known.Root, known.Roster} {
+		if err := c.PutDocument(ctx, raw); err != nil {
+			c.config.Log.Warn("the brokers have an older roster than this machine", logkey.Error, err)
+		}
 	}
 }
 
 // learn adds what came to what is known.
-func (c *Client) learn(came Rules, roster identity.Roster) (identity.Roster, error) {
+func (c *Client) learn(came Rules) (identity.Roster, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	next, changed := c.rules, false
-	if roster.Beats(c.roster) {
-		next.Roster, changed = came.Roster, true
-	}
-	for _, raw := range came.Revocations {
-		if !slices.ContainsFunc(next.Revocations, func(have []byte) bool { return bytes.Equal(have, raw) }) {
-			next.Revocations, changed = append(slices.Clip(next.Revocations), raw), true
-		}
-	}
-	if !changed {
-		return c.roster, nil
-	}
-	next.Revocations = identity.Needed(c.config.Root, next.Revocations, time.Now())
-	both, err := next.Open(c.config.Root)
+	next, err := c.rules.Joined(came, c.config.Root)
 	if err != nil {
 		return identity.Roster{}, err
 	}
-	c.rules, c.roster = next, both
+	if next.same(c.rules) {
+		return c.roster, nil
+	}
+	root, both, err := next.Open(c.config.Root)
+	if err != nil {
+		return identity.Roster{}, err
+	}
+	if both.Version == 0 {
+		return identity.Roster{}, errors.New("the broker's node has no roster that the fleet's root signed; look at fleet doctor on its host")
+	}
+	c.rules, c.root, c.roster = next, root, both
 	if c.config.Keep != nil {
 		c.config.Keep(next)
 	}
 	return both, nil
+}
+
+func (r Rules) same(o Rules) bool {
+	return bytes.Equal(r.Root, o.Root) && bytes.Equal(r.Roster, o.Roster) && slices.EqualFunc(r.Revocations, o.Revocations, bytes.Equal)
 }
 
 // Instead returns the document of revocations that hosts have instead of this one, as far as is known: another one that says all
@@ -157,7 +214,7 @@ func (c *Client) Instead(signed []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, other := range c.rules.Revocations {
-		both := identity.Needed(c.config.Root, [][]byte{other, signed}, time.Now())
+		both := identity.Needed(c.root, [][]byte{other, signed}, time.Now())
 		if len(both) == 1 && bytes.Equal(both[0], other) {
 			return other
 		}
@@ -165,10 +222,16 @@ func (c *Client) Instead(signed []byte) []byte {
 	return signed
 }
 
-// needs is what a host must have before it judges a job of this client: the roster that is known here, and what r asks for.
-func (c *Client) needs(r Request) []job.WantedDocument {
-	if roster := c.current(); roster.Version != 0 {
-		return append([]job.WantedDocument{{Kind: identity.RosterKind, Name: identity.RosterKind, Version: roster.Version, Hash: roster.Hash[:]}}, r.Needs...)
+// needs is what a host must have before it judges a job of this client: the root, if it was ever replaced, and the roster that are
+// known here, and what r asks for.
+func (c *Client) needs(r Request) (needs []job.WantedDocument) {
+	root, roster := c.Authority(), c.current()
+	if root.Version() > 1 {
+		hash := identity.HashOf(root.Raw())
+		needs = append(needs, job.WantedDocument{Kind: identity.RootKind, Name: identity.RootKind, Version: root.Version(), Hash: hash[:]})
 	}
-	return r.Needs
+	if roster.Version != 0 {
+		needs = append(needs, job.WantedDocument{Kind: identity.RosterKind, Name: identity.RosterKind, Version: roster.Version, Hash: roster.Hash[:]})
+	}
+	return append(needs, r.Needs...)
 }

@@ -6,13 +6,14 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/identitytest"
 )
 
 // Whichever of two commands keeps what it has seen last, nothing newer is lost.
 func TestRulesOfTwoCommands(t *testing.T) {
-	root, now := identity.NewKey[identity.Root](), time.Now()
+	root, now := identitytest.Root(), time.Now()
 	roster := func(version uint64) []byte {
-		raw, err := identity.SignRoster(root, identity.Roster{Version: version, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: identity.NewKey[identity.Admin]().Public()}}}, now)
+		raw, err := identity.SignRoster(root, identity.Roster{Version: version, Fleet: "test", Keys: identity.Keys{Issuing: root.Anchor().ID()}, Admins: []identity.AdminEntry{{Name: "ann", Key: identity.NewKey[identity.Admin]().Public()}}}, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -28,13 +29,13 @@ func TestRulesOfTwoCommands(t *testing.T) {
 	}
 	one, first := revocation()
 	two, second := revocation()
-	older, newer := client.Rules{Roster: roster(4), Revocations: [][]byte{first}}, client.Rules{Roster: roster(5), Revocations: [][]byte{second}}
+	older, newer := client.Rules{Root: root.Raw(), Roster: roster(4), Revocations: [][]byte{first}}, client.Rules{Root: root.Raw(), Roster: roster(5), Revocations: [][]byte{second}}
 	for name, pair := range map[string][2]client.Rules{"the newer one first": {newer, older}, "the older one first": {older, newer}, "with nothing": {newer, {}}} {
-		both, err := pair[1].Joined(pair[0], root.Public())
+		both, err := pair[1].Joined(pair[0], root.Anchor())
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := both.Open(root.Public())
+		_, r, err := both.Open(root.Anchor())
 		if err != nil || r.Version != 5 || !r.IsRevoked(two) || name != "with nothing" && !r.IsRevoked(one) {
 			t.Errorf("%s: version %d, revoked %v, %v", name, r.Version, r.Revoked, err)
 		}

@@ -26,7 +26,7 @@ const patience = 30 * time.Second
 // world is a real broker with hosts that do just what a test tells them.
 type world struct {
 	t      *testing.T
-	root   identity.PrivateKey[identity.Root]
+	root   identity.Quorum
 	issuer identity.Issuer
 	admin  identity.PrivateKey[identity.Admin]
 	roster identity.Roster
@@ -41,16 +41,16 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin]()}
+	w := &world{t: t, root: identitytest.Root(), admin: identity.NewKey[identity.Admin]()}
 	var err error
-	if w.issuer, err = identity.NewIssuer(w.root, time.Now()); err != nil {
+	if w.issuer, err = identity.NewIssuer(w.root.Anchor(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	w.roster = identity.Roster{Version: 1, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public()}}}
+	w.roster = identity.Roster{Version: 1, Fleet: "test", Keys: identity.Keys{Issuing: w.issuer.Key.Public().ID()}, Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public()}}}
 	peer := w.credentials("peer", identity.Peer)
 	anyPort := netip.MustParseAddrPort("127.0.0.1:0")
 	w.broker, err = broker.Start(t.Context(), broker.Config{
-		Name: peer.Key.Public().ID(), Client: anyPort, Route: anyPort, Root: w.root.Public(), Log: slog.New(slog.DiscardHandler),
+		Name: peer.Key.Public().ID(), Client: anyPort, Route: anyPort, Root: w.root.Anchor(), Log: slog.New(slog.DiscardHandler),
 		Credentials: func() identity.Credentials { return peer }, Roster: func() identity.Roster { return w.roster },
 	})
 	if err != nil {
@@ -62,7 +62,7 @@ func newWorld(t *testing.T) *world {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		roster, err := identity.SignRoster(w.root, w.roster, time.Now())
-		answer := job.DocumentAnswer{Documents: [][]byte{roster}}
+		answer := job.DocumentAnswer{Documents: [][]byte{w.root.Raw(), roster}}
 		for _, v := range w.revocations {
 			raw, err2 := identity.SignRevocations(w.root, "ann", time.Now(), v)
 			answer.Documents, err = append(answer.Documents, raw), errors.Join(err, err2)
@@ -92,12 +92,12 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) credentials(name string, role identity.Role) identity.Credentials {
 	w.t.Helper()
-	return identitytest.Fleet{Root: w.root.Public(), Admin: w.admin, Issuer: w.issuer}.Host(w.t, name, identity.Record{Role: role}, time.Now())
+	return identitytest.Fleet{Root: w.root.Anchor(), Admin: w.admin, Issuer: w.issuer}.Host(w.t, name, identity.Record{Role: role}, time.Now())
 }
 
 func (w *world) connect(c identity.Credentials) *nats.Conn {
 	w.t.Helper()
-	tls := identity.NodeTLS(w.root.Public(), func() identity.Credentials { return c }, func() identity.Roster { return w.roster })
+	tls := identity.NodeTLS(w.root.Anchor(), func() identity.Credentials { return c }, func() identity.Roster { return w.roster })
 	nc, err := nats.Connect("tls://"+w.broker.ClientAddr().String(), nats.Secure(tls), nats.TLSHandshakeFirst())
 	if err != nil {
 		w.t.Fatal(err)
@@ -224,7 +224,7 @@ func (w *world) forget(id identity.ID) {
 
 func (w *world) client() *client.Client {
 	w.t.Helper()
-	c, err := client.Connect(w.t.Context(), client.Config{Root: w.root.Public(), Key: w.admin,
+	c, err := client.Connect(w.t.Context(), client.Config{Root: w.root.Anchor(), Key: w.admin,
 		Brokers: []string{w.broker.ClientAddr().String()}, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.t.Fatal(err)

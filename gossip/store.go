@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -172,6 +173,29 @@ func (s *Store) check(raw []byte, margin time.Duration) (document, error) {
 		return document{}, fmt.Errorf("%s: %w", doc.Ref, ErrEnded)
 	}
 	return doc, nil
+}
+
+// Again verifies once more all that is here, since what verify goes by has changed, and drops what does not hold any more.
+func (s *Store) Again() {
+	s.mu.RLock()
+	all := maps.Clone(s.docs)
+	s.mu.RUnlock()
+	for file, doc := range all {
+		_, err := s.check(doc.raw, 0)
+		if err == nil {
+			continue
+		}
+		s.mu.Lock()
+		if s.docs[file].Hash == doc.Hash {
+			delete(s.docs, file)
+		}
+		s.mu.Unlock()
+		s.remove(file)
+		s.log.Warn("a document does not count any more", logkey.Document, doc.String(), logkey.Error, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.refused)
 }
 
 // Get returns the version of a document that is kept here. The bytes must not be changed.

@@ -16,14 +16,13 @@ type JoinRequest struct {
 	SealTo    []byte    `cbor:"3,keyasint"` // one-time X25519 key: only this host can open the answer
 }
 
-// Admission is all that makes a host a node of the fleet.
+// Admission is all that makes a host a node of the fleet, beside the documents that it has asked for before.
 type Admission struct {
 	Chain     Chain    `cbor:"1,keyasint"`
-	Documents [][]byte `cbor:"2,keyasint"` // signed: the roster, then revocations
-	GossipKey []byte   `cbor:"3,keyasint"`
-	Gossip    []string `cbor:"4,keyasint"`           // host:port of nodes to join
-	Brokers   []string `cbor:"5,keyasint"`           // host:port of brokers
-	Issuing   []byte   `cbor:"6,keyasint,omitempty"` // peers only: the issuing key, as its file holds it
+	GossipKey []byte   `cbor:"2,keyasint"`
+	Gossip    []string `cbor:"3,keyasint"`           // host:port of nodes to join
+	Brokers   []string `cbor:"4,keyasint"`           // host:port of brokers
+	Issuing   []byte   `cbor:"5,keyasint,omitempty"` // peers only: the issuing key, as its file holds it
 }
 
 // JoinAnswer is a refusal in plain words, or an Admission sealed to the request's one-time key.
@@ -49,7 +48,7 @@ func SignRenewal(c Credentials, now time.Time) ([]byte, error) {
 
 // OpenRenewal verifies a request: its chain holds now, and its leaf's key signed it. It returns the statement for which a
 // certificate is wanted, and what the old one says; whether the host is still welcome is for Roster.Admit.
-func OpenRenewal(root PublicKey[Root], raw []byte, now time.Time) (signed []byte, old Certificate, err error) {
+func OpenRenewal(root Anchor, raw []byte, now time.Time) (signed []byte, old Certificate, err error) {
 	_, body, err := Split(raw)
 	if err != nil {
 		return nil, Certificate{}, err
@@ -91,7 +90,7 @@ func NewJoiner(statement []byte, key PrivateKey[Node], now time.Time) (Joiner, e
 
 // OpenJoinRequest verifies a request with the roster, and says who asks with which token. The record still has to be Usable
 // and the name free.
-func OpenJoinRequest(root PublicKey[Root], roster Roster, raw []byte) (req JoinRequest, who NodeIdentity, record Record, err error) {
+func OpenJoinRequest(root Anchor, roster Roster, raw []byte) (req JoinRequest, who NodeIdentity, record Record, err error) {
 	fail := func(err error) (JoinRequest, NodeIdentity, Record, error) {
 		return JoinRequest{}, NodeIdentity{}, Record{}, err
 	}
@@ -150,7 +149,7 @@ func Refuse(reason string) []byte {
 // ErrRefused is wrapped by Open when the fleet answered and said no: asking again will not help.
 var ErrRefused = errors.New("the fleet refused to admit this host")
 
-// Open reads the answer. The caller verifies the chain and the documents in it against the pinned root.
+// Open reads the answer. The caller verifies the chain in it.
 func (j Joiner) Open(raw []byte) (Admission, error) {
 	var answer JoinAnswer
 	var a Admission

@@ -62,7 +62,7 @@ func TestAgent(t *testing.T) {
 	if m, err := s.Public().Open(JobContext, signed); err != nil || string(m) != "a job" {
 		t.Errorf("got %q, %v", m, err)
 	}
-	if _, err := AdminTLS(NewKey[Root]().Public(), s, noRoster); err != nil {
+	if _, err := AdminTLS(testRoot().Anchor(), s, noRoster); err != nil {
 		t.Errorf("TLS: %v", err)
 	}
 	for comment, want := range map[string]string{

@@ -54,27 +54,26 @@ type Chain struct {
 	Issuing []byte
 }
 
-// Issuer holds the issuing CA: its key and the certificate that the root gave it. Peers have one, members never.
+// Issuer holds the issuing CA: its key and that key's own certificate. Peers have one, members never. Which issuing keys count, the
+// roster says.
 type Issuer struct {
 	Key         PrivateKey[Issuing]
 	Certificate []byte // DER
 }
 
-// NewIssuer makes an issuing CA and certifies it with the root key.
-func NewIssuer(root PrivateKey[Root], now time.Time) (Issuer, error) {
+// NewIssuer makes an issuing CA for a fleet. It counts when the roster names it.
+func NewIssuer(fleet Anchor, now time.Time) (Issuer, error) {
 	key := NewKey[Issuing]()
-	fleet := root.Public().ID()
 	template := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: "fleet issuing CA"},
 		NotBefore: now.Add(-backdate), NotAfter: now.Add(issuingLife),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign,
-		URIs:     []*url.URL{{Scheme: "fleet", Host: string(fleet), Path: "/issuing"}},
+		URIs:     []*url.URL{{Scheme: "fleet", Host: string(fleet.ID()), Path: "/issuing"}},
 	}
-	parent := &x509.Certificate{Subject: pkix.Name{CommonName: "fleet root " + string(fleet)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.signer().Public(), root.signer())
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.signer().Public(), key.signer())
 	if err != nil {
-		return Issuer{}, fmt.Errorf("certify the issuing CA: %w", err)
+		return Issuer{}, fmt.Errorf("make the issuing CA: %w", err)
 	}
 	return Issuer{Key: key, Certificate: der}, nil
 }
@@ -130,9 +129,9 @@ func StatementOf(c Chain) ([]byte, error) {
 	return statementIn(leaf)
 }
 
-// OpenChain checks a node's chain against the pinned root at time now. It does not use x509.Verify: a chain here is exactly
-// root key -> issuing CA -> leaf, and each step can be read below.
-func OpenChain(root PublicKey[Root], c Chain, now time.Time) (Certificate, error) {
+// OpenChain checks that a node's chain is of this fleet, as it says itself, and whole, at time now. Whether its issuing key counts is
+// for Roster.Admit. It does not use x509.Verify: a chain here is exactly issuing CA -> leaf, and each step can be read below.
+func OpenChain(root Anchor, c Chain, now time.Time) (Certificate, error) {
 	var none Certificate
 	if len(c.Leaf) > maxCertDER || len(c.Issuing) > maxCertDER {
 		return none, errors.New("certificate is too large")
@@ -145,8 +144,6 @@ func OpenChain(root PublicKey[Root], c Chain, now time.Time) (Certificate, error
 	switch {
 	case len(issuing.URIs) != 1 || issuing.URIs[0].String() != "fleet://"+string(fleet)+"/issuing":
 		return none, fmt.Errorf("the certificate belongs to another fleet (this one is %s)", fleet)
-	case !ed25519.Verify(root.b[:], issuing.RawTBSCertificate, issuing.Signature):
-		return none, errors.New("issuing certificate is not signed by this fleet's root key")
 	case !issuing.IsCA || issuing.KeyUsage&x509.KeyUsageCertSign == 0:
 		return none, errors.New("issuing certificate is not allowed to issue")
 	}
@@ -156,7 +153,7 @@ func OpenChain(root PublicKey[Root], c Chain, now time.Time) (Certificate, error
 	return openLeaf(root, issuing, c.Leaf, now)
 }
 
-func openLeaf(root PublicKey[Root], issuing *x509.Certificate, der []byte, now time.Time) (Certificate, error) {
+func openLeaf(root Anchor, issuing *x509.Certificate, der []byte, now time.Time) (Certificate, error) {
 	var none Certificate
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {

@@ -1,10 +1,10 @@
 // Package identity defines who is who: keys, certificates, the roster, join tokens.
 //
-// Everything depends on one Ed25519 root key, created by `fleet init` and kept on the admin's machine. Its public half is
-// pinned on every host at admission. The root signs two things and is needed for nothing else:
+// Everything depends on the root: a record of one or more Ed25519 keys, so many of which must sign together. Hosts pin the first
+// record at admission (Anchor) and follow its successors (Authority). The root signs documents and is needed for nothing else:
 //
-//	root key ──signs──> roster            the admins' public keys and what they may do
-//	         └─signs──> issuing CA ──signs──> node certificates (X.509, 14 days): this host is welcome
+//	root keys ──sign──> roster          the admins' public keys and what they may do, and the issuing keys that count
+//	issuing key ──signs──> node certificates (X.509, 14 days): this host is welcome
 //
 //	admin key ──signs──> jobs and tokens' records  because the roster names it
 //	token key ──signs──> statements: who a host is because an admin signed the token's record
@@ -20,8 +20,10 @@
 // context + "\0" + those bytes. Nothing is re-encoded to be verified. The bytes are CBOR (internal/wire) with
 // small integer keys, as the struct tags say.
 //
-// A certificate chain is exactly two certificates: the leaf and the issuing CA. The root itself is not a certificate
-// but a pinned key. Each has one URI as subject alternative name:
+// What the root signs is an envelope of the bytes and the signatures (quorum.go), each over context + "\0" + the hash of the
+// fleet's first root record + those bytes.
+//
+// A certificate chain is exactly two certificates: the leaf and the issuing CA, which signs itself. Each has one URI as subject alternative name:
 //
 //	fleet://FLEET/issuing              the issuing CA
 //	fleet:statement:BASE64             a leaf: the host's statement

@@ -84,9 +84,13 @@ func firstSteps(lists ...[]byte) []byte {
 type Signers func(ID) (PublicKey[Admin], bool)
 
 // VerifyDocument reads a replicated document of any kind and says what it is, or why it is not genuine. Genuine is what
-// the root key signed, or a key that was an admin's at some time: whether it is in force is another question, see
-// Roster.Authorises. The kinds known here only the root signs; others are for whoever knows them.
-func VerifyDocument(root PublicKey[Root], known Signers, raw []byte, now time.Time) (Document, error) {
+// the root signed or vouches for, a root that follows this one, and what a key signed that was an admin's at some time:
+// whether it is in force is another question, see Roster.Authorises. The kinds known here only the root signs; others are for whoever knows them.
+func VerifyDocument(root Authority, known Signers, raw []byte, now time.Time) (Document, error) {
+	if isRoot(raw) {
+		next, err := root.Follow(raw)
+		return Document{Kind: RootKind, Name: RootKind, Version: next.Version()}, err
+	}
 	d, err := openDocument(root, known, raw)
 	if err != nil {
 		return Document{}, fmt.Errorf("document: %w", err)
@@ -120,7 +124,7 @@ func SignDocument(admin Signer, d Document, now time.Time) ([]byte, error) {
 }
 
 // signDocument makes a document that the root signs. Issued is filled in.
-func signDocument(root PrivateKey[Root], d Document, body any, now time.Time) (signed []byte, err error) {
+func signDocument(root Quorum, d Document, body any, now time.Time) (signed []byte, err error) {
 	if d.Body, err = wire.Marshal(body); err != nil {
 		return nil, err
 	}
@@ -129,7 +133,7 @@ func signDocument(root PrivateKey[Root], d Document, body any, now time.Time) (s
 	if err != nil {
 		return nil, err
 	}
-	return root.Sign(DocumentContext, raw), nil
+	return root.sign(raw)
 }
 
 func (d Document) encode() ([]byte, error) {
@@ -137,18 +141,18 @@ func (d Document) encode() ([]byte, error) {
 		return nil, err
 	}
 	raw, err := wire.Marshal(d)
-	if err == nil && len(raw) > MaxDocument-signatureSize {
-		err = fmt.Errorf("the %s has %d bytes; the limit for a document is %d", d.Kind, len(raw)+signatureSize, MaxDocument)
+	if err == nil && len(raw) > MaxDocument-maxSignatures {
+		err = fmt.Errorf("the %s has %d bytes; the limit for a document is %d", d.Kind, len(raw)+maxSignatures, MaxDocument)
 	}
 	return raw, err
 }
 
 // openDocument verifies that the root, or an admin that is known, signed a document. known may be nil: the root only.
-func openDocument(root PublicKey[Root], known Signers, raw []byte) (Document, error) {
+func openDocument(root Authority, known Signers, raw []byte) (Document, error) {
 	if len(raw) > MaxDocument {
 		return Document{}, fmt.Errorf("%d bytes, at most %d are allowed", len(raw), MaxDocument)
 	}
-	body, err := root.Open(DocumentContext, raw)
+	body, err := root.open(raw)
 	if err != nil && known != nil {
 		if d, byAdmin := openAdmins(known, raw); !errors.Is(byAdmin, errNoSigner) {
 			return d, byAdmin
@@ -197,6 +201,8 @@ func openAdmins(known Signers, raw []byte) (d Document, err error) {
 func (d Document) check() error {
 	rooted := d.Kind == RosterKind || d.Kind == RotationKind || d.Kind == RevocationKind
 	switch {
+	case d.Kind == RootKind:
+		return errors.New("a root is not in such a document")
 	case d.Version == 0:
 		return fmt.Errorf("document %s/%s has no version", d.Kind, d.Name)
 	case rooted && (d.Signer != "" || d.Ended):

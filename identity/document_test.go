@@ -67,7 +67,7 @@ func TestGenuineDocuments(t *testing.T) {
 		{"too large", make([]byte, MaxDocument+1), "at most 65536"},
 		{"empty", nil, "too short"},
 	} {
-		_, err := VerifyDocument(w.root.Public(), admins(w.admin.Public(), bob.Public()), tt.raw, now)
+		_, err := VerifyDocument(w.root.Authority, admins(w.admin.Public(), bob.Public()), tt.raw, now)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -105,7 +105,7 @@ func TestDocumentsOfARemovedAdmin(t *testing.T) {
 		t.Fatal(err)
 	}
 	revocation := RevokeAdmin(bob.Public())
-	d, err := VerifyDocument(w.root.Public(), admins(revocation.Key), raw, now)
+	d, err := VerifyDocument(w.root.Authority, admins(revocation.Key), raw, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestDocumentsOfARemovedAdmin(t *testing.T) {
 	if _, there := after.Admin(bob.Public().ID()); there || after.Authorises(d) || len(after.Admins) != 1 || len(with.Admins) != 2 {
 		t.Errorf("revoked, and the admins are %v", after.Admins)
 	}
-	rooted, err := VerifyDocument(w.root.Public(), nil, w.doc, now)
+	rooted, err := VerifyDocument(w.root.Authority, nil, w.doc, now)
 	if err != nil || !after.Authorises(rooted) {
 		t.Errorf("what the root signed: %v", err)
 	}
@@ -133,7 +133,7 @@ func TestRevocations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := OpenRevocations(w.root.Public(), raw)
+		got, err := OpenRevocations(w.root.Authority, raw)
 		if err != nil || len(got) != 1 || !same(got[0], r) || got[0].Document != HashOf(raw) {
 			t.Errorf("got  %+v, %v\nwant %+v", got, err, r)
 		}
@@ -143,8 +143,8 @@ func TestRevocations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := OpenRevocations(w.root.Public(), raw)
-	d, err2 := VerifyDocument(w.root.Public(), nil, raw, now)
+	got, err := OpenRevocations(w.root.Authority, raw)
+	d, err2 := VerifyDocument(w.root.Authority, nil, raw, now)
 	if err := errors.Join(err, err2); err != nil || len(got) != len(all) || !d.Until.IsZero() {
 		t.Fatalf("all in one: %d, %v, %v", len(got), d.Until, err)
 	}
@@ -177,7 +177,7 @@ func TestRevocationsCannotBeReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := VerifyDocument(w.root.Public(), nil, raw, now)
+	d, err := VerifyDocument(w.root.Authority, nil, raw, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestRevocationsCannotBeReplaced(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := VerifyDocument(w.root.Public(), nil, w.root.Sign(DocumentContext, encoded), now); err == nil {
+		if _, err := VerifyDocument(w.root.Authority, nil, w.root.bytes(t, encoded), now); err == nil {
 			t.Errorf("%s is taken", name)
 		}
 	}
@@ -217,7 +217,7 @@ func TestTheStrongerRevocationCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		packed, err := OpenRevocations(w.root.Public(), raw)
+		packed, err := OpenRevocations(w.root.Authority, raw)
 		if err != nil || len(packed) != 1 {
 			t.Fatal(packed, err)
 		}
@@ -242,7 +242,7 @@ func TestHistory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r, err = OpenRoster(w.root.Public(), raw); err != nil {
+		if r, err = OpenRoster(w.root.Authority, raw); err != nil {
 			t.Fatal(err)
 		}
 		return r
@@ -257,7 +257,7 @@ func TestHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	merged, err := OpenRoster(w.root.Public(), raw)
+	merged, err := OpenRoster(w.root.Authority, raw)
 	if err != nil || !merged.Knows(lost.Hash) || !merged.Knows(bobs.Hash) || !merged.Knows(anns.Hash) || !merged.Knows(first.Hash) {
 		t.Errorf("%+v, %v", merged, err)
 	}
@@ -278,13 +278,28 @@ func fixed[K Kind](t testing.TB, b byte) PrivateKey[K] {
 	return key
 }
 
+// fixedRoot is the vectors' root: one key, whose seed is 32 times 01.
+func fixedRoot(t testing.TB) Quorum {
+	t.Helper()
+	key := FileRoot(fixed[Root](t, 1))
+	record, err1 := wire.Marshal(rootRecord{Version: 1, Threshold: 1, Keys: []RootKey{key.Key()}, Issued: now, Salt: bytes.Repeat([]byte{7}, saltSize)})
+	signed, err2 := wire.Marshal(signedRecord{Record: record})
+	raw, err3 := rootChain{Records: [][]byte{signed}}.encode()
+	root, err4 := OpenRoot(Anchor{hashOfRecord(signed), hashOfRecord(signed)}, raw)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	return Quorum{Authority: root, Holders: []RootSigner{key}}
+}
+
 // The vectors in testdata are documents as release 1 signs them, with keys whose seeds are 32 times 01 (root) and 02
 // (admin). They must decode for as long as documents are version 1, and what decodes must encode to the same bytes.
 func TestVectors(t *testing.T) {
-	root, admin := fixed[Root](t, 1), fixed[Admin](t, 2)
-	first := Roster{Version: 1, Fleet: "acme", Roles: []RoleEntry{{"all", []Rule{{Action: "*.*"}}}}, Admins: []AdminEntry{{"ann", admin.Public(), []string{"all"}}}}
+	root, admin := fixedRoot(t), fixed[Admin](t, 2)
+	first := Roster{Version: 1, Fleet: "acme", Keys: Keys{Issuing: "aaaaaaaaaaaaaaaaaaaaaaaaaa"},
+		Roles: []RoleEntry{{"all", []Rule{{Action: "*.*"}}}}, Admins: []AdminEntry{{"ann", admin.Public(), []string{"all"}}}}
 	raw1, err1 := SignRoster(root, first, now)
-	one, err2 := OpenRoster(root.Public(), raw1)
+	one, err2 := OpenRoster(root.Authority, raw1)
 	raw2, err3 := SignRoster(root, one.Next("ann"), now.Add(time.Hour))
 	revocation := RevokeNode("gr2q7gf5lh6pzfdnurnkvputhm", now)
 	raw3, err4 := SignRevocations(root, "ann", now, revocation, RevokeTokenHosts("aaaaaaaaaaaaaaaaaaaaaaaaaa", now))
@@ -292,25 +307,29 @@ func TestVectors(t *testing.T) {
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		t.Fatal(err)
 	}
-	for name, raw := range map[string][]byte{"roster1.v1.hex": raw1, "roster2.v1.hex": raw2, "revocation.v1.hex": raw3, "ended.v1.hex": raw4} {
-		text, err := os.ReadFile(filepath.Join("testdata", name))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		want, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
-		if err != nil || !bytes.Equal(raw, want) {
-			t.Errorf("%s: signed anew it is (%v)\n%x", name, err, raw)
-		}
-		if _, err := VerifyDocument(root.Public(), admins(admin.Public()), want, now); err != nil {
+	for name, raw := range map[string][]byte{"root1.v1.hex": root.Raw(), "roster1.v1.hex": raw1, "roster2.v1.hex": raw2, "revocation.v1.hex": raw3, "ended.v1.hex": raw4} {
+		checkVector(t, name, raw)
+		if _, err := VerifyDocument(root.Authority, admins(admin.Public()), raw, now); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
+func checkVector(t *testing.T, name string, raw []byte) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Error(err)
+	}
+	want, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	if err != nil || !bytes.Equal(raw, want) {
+		t.Errorf("%s: signed anew it is (%v)\n%x", name, err, raw)
+	}
+}
+
 // FuzzDocument feeds bytes that an admin did sign, as far as they are read before the kind's own code.
 func FuzzDocument(f *testing.F) {
-	root, admin := fixed[Root](f, 1), fixed[Admin](f, 2)
+	root, admin := fixedRoot(f), fixed[Admin](f, 2)
 	raw, err := SignDocument(admin, Document{Kind: "note", Name: "x", Version: 1, Until: now.Add(time.Hour), Body: []byte("a")}, now)
 	if err != nil {
 		f.Fatal(err)
@@ -318,12 +337,12 @@ func FuzzDocument(f *testing.F) {
 	_, message, _ := Split(raw)
 	f.Add(message)
 	f.Fuzz(func(t *testing.T, message []byte) {
-		d, err := VerifyDocument(root.Public(), admins(admin.Public()), admin.Sign(DocumentContext, message), now)
+		d, err := VerifyDocument(root.Authority, admins(admin.Public()), admin.Sign(DocumentContext, message), now)
 		if err != nil {
 			return
 		}
 		once, err := d.encode()
-		again, err2 := VerifyDocument(root.Public(), admins(admin.Public()), admin.Sign(DocumentContext, once), now)
+		again, err2 := VerifyDocument(root.Authority, admins(admin.Public()), admin.Sign(DocumentContext, once), now)
 		twice, err3 := again.encode()
 		if errors.Join(err, err2, err3) != nil || !bytes.Equal(once, twice) {
 			t.Errorf("%q was taken, and encodes to %q and then to %q", message, once, twice)

@@ -24,10 +24,10 @@ func FuzzParseToken(f *testing.F) {
 // FuzzRosterBody feeds bytes that the root did sign, since no others get as far as the body.
 func FuzzRosterBody(f *testing.F) {
 	w := newWorld(f)
-	_, body, _ := Split(w.doc)
+	body, _ := w.root.open(w.doc)
 	f.Add(body)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r, err := OpenRoster(w.root.Public(), w.root.Sign(DocumentContext, body))
+		r, err := OpenRoster(w.root.Authority, w.root.bytes(t, body))
 		if err != nil {
 			return
 		}
@@ -43,7 +43,7 @@ func FuzzJoinRequest(f *testing.F) {
 	j, _ := NewJoiner(w.statement(f, Record{}, key, "web1"), key, now)
 	f.Add(j.Request)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		OpenJoinRequest(w.root.Public(), w.roster, raw)
+		OpenJoinRequest(w.root.Anchor(), w.roster, raw)
 		j.Open(raw)
 	})
 }
@@ -53,7 +53,7 @@ func FuzzOpenChain(f *testing.F) {
 	c := w.issue(f, w.statement(f, Record{Labels: map[string]string{"a": "b"}}, NewKey[Node](), "web1"))
 	f.Add(c.Leaf, c.Issuing)
 	f.Fuzz(func(t *testing.T, leaf, issuing []byte) {
-		c, err := OpenChain(w.root.Public(), Chain{Leaf: leaf, Issuing: issuing}, now)
+		c, err := OpenChain(w.root.Anchor(), Chain{Leaf: leaf, Issuing: issuing}, now)
 		if id := c.Own(); err == nil && (id.Name != "web1" || id.Role != Member) {
 			t.Fatalf("a changed certificate was accepted: %+v", id)
 		}

@@ -16,7 +16,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // world is one fleet as `fleet init` makes it.
 type world struct {
-	root   PrivateKey[Root]
+	root   Quorum
 	admin  PrivateKey[Admin]
 	issuer Issuer
 	roster Roster
@@ -25,17 +25,17 @@ type world struct {
 
 func newWorld(t testing.TB) world {
 	t.Helper()
-	w := world{root: NewKey[Root](), admin: NewKey[Admin]()}
+	w := world{root: testRoot(), admin: NewKey[Admin]()}
 	var err error
-	if w.issuer, err = NewIssuer(w.root, now); err != nil {
+	if w.issuer, err = NewIssuer(w.root.Anchor(), now); err != nil {
 		t.Fatal(err)
 	}
-	r := Roster{Version: 1, Fleet: "acme", Roles: []RoleEntry{{"all", []Rule{{Action: "*.*"}}}},
+	r := Roster{Version: 1, Fleet: "acme", Keys: Keys{Issuing: w.issuer.Key.Public().ID()}, Roles: []RoleEntry{{"all", []Rule{{Action: "*.*"}}}},
 		Admins: []AdminEntry{{"ann", w.admin.Public(), []string{"all"}}}}
 	if w.doc, err = SignRoster(w.root, r, now); err != nil {
 		t.Fatal(err)
 	}
-	if w.roster, err = OpenRoster(w.root.Public(), w.doc); err != nil {
+	if w.roster, err = OpenRoster(w.root.Authority, w.doc); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -49,7 +49,7 @@ func (w world) token(t testing.TB, r Record) Token {
 	if r.Expires.IsZero() {
 		r.Created, r.Expires = now, now.Add(time.Hour)
 	}
-	tok, err := NewToken(w.root.Public(), w.admin, r, []string{"host1:7421"})
+	tok, err := NewToken(w.root.Anchor(), w.admin, r, []string{"host1:7421"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestCertificateSaysWhatItWasIssuedFor(t *testing.T) {
 	labels := map[string]string{"env": "prod", "rack": "a/1 &=?"}
 	statement := w.statement(t, Record{Role: Ephemeral, Labels: labels}, key, "web1.example.com")
 	chain := w.issue(t, statement)
-	certificate, err := OpenChain(w.root.Public(), chain, now)
+	certificate, err := OpenChain(w.root.Anchor(), chain, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestChainsThatDoNotHold(t *testing.T) {
 		{"another fleet's host", smuggled, now, "belongs to another fleet"},
 		{"leaf with a changed signature", forged, now, "not signed by its issuing CA"},
 		{"leaf as issuer", Chain{Leaf: good.Leaf, Issuing: good.Leaf}, now, "another fleet"},
-		{"issuer as leaf", Chain{Leaf: good.Issuing, Issuing: good.Issuing}, now, "not signed by its issuing CA"},
+		{"issuer as leaf", Chain{Leaf: good.Issuing, Issuing: good.Issuing}, now, "claims to be a CA"},
 		{"expired", good, now.Add(NodeLife + time.Second), "expired on"},
 		{"holds for years", ancient, now, "longer than any that fleet issues"},
 		{"clock far behind", good, now.Add(-25 * time.Hour), "set this host's clock"},
@@ -199,27 +199,29 @@ func TestChainsThatDoNotHold(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := OpenChain(w.root.Public(), tt.chain, tt.at)
+			_, err := OpenChain(w.root.Anchor(), tt.chain, tt.at)
 			wantError(t, err, tt.want)
 		})
 	}
-	if _, err := OpenChain(w.root.Public(), good, now.Add(-time.Hour)); err != nil {
+	if _, err := OpenChain(w.root.Anchor(), good, now.Add(-time.Hour)); err != nil {
 		t.Errorf("a clock an hour behind must still connect, to be told so by the gate: %v", err)
 	}
 }
 
 func TestRosterOnlyByRoot(t *testing.T) {
 	w, other := newWorld(t), newWorld(t)
-	_, err := OpenRoster(w.root.Public(), other.doc)
+	_, err := OpenRoster(w.root.Authority, other.doc)
 	wantError(t, err, "is not valid")
 	changed := bytes.Clone(w.doc)
 	changed[len(changed)-1] ^= 1
-	_, err = OpenRoster(w.root.Public(), changed)
+	_, err = OpenRoster(w.root.Authority, changed)
 	wantError(t, err, "is not valid")
-	_, err = SignRoster(w.root, Roster{Version: 2, Fleet: "acme", Admins: []AdminEntry{{"ann", w.admin.Public(), []string{"nope"}}}}, now)
+	_, err = SignRoster(w.root, Roster{Version: 2, Fleet: "acme", Keys: w.roster.Keys, Admins: []AdminEntry{{"ann", w.admin.Public(), []string{"nope"}}}}, now)
 	wantError(t, err, "not defined")
 	_, err = SignRoster(w.root, Roster{Version: 2, Fleet: "acme"}, now)
 	wantError(t, err, "0 admins")
+	_, err = SignRoster(w.root, Roster{Version: 2, Fleet: "acme", Roles: w.roster.Roles, Admins: w.roster.Admins}, now)
+	wantError(t, err, "the keys in force are missing")
 }
 
 func TestTokenText(t *testing.T) {
@@ -252,7 +254,7 @@ func TestTokenText(t *testing.T) {
 func TestTokenUse(t *testing.T) {
 	w := newWorld(t)
 	tok := w.token(t, Record{Networks: []string{"10.0.0.0/8"}})
-	record, err := OpenRecord(w.root.Public(), w.roster, tok.Signed)
+	record, err := OpenRecord(w.root.Anchor(), w.roster, tok.Signed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,11 +266,11 @@ func TestTokenUse(t *testing.T) {
 	wantError(t, record.Usable(w.roster, now.Add(2*time.Hour)), "expired on 2026-03-01T13:00:00Z, 1h0m0s ago")
 	wantError(t, record.Usable(w.roster.Revoking([]Revocation{RevokeToken(record.ID(), record.Expires)}), now), "revoked")
 
-	stranger, err := NewToken(w.root.Public(), NewKey[Admin](), Record{Role: Peer, Created: now, Expires: now.Add(time.Hour)}, []string{"x:1"})
+	stranger, err := NewToken(w.root.Anchor(), NewKey[Admin](), Record{Role: Peer, Created: now, Expires: now.Add(time.Hour)}, []string{"x:1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = OpenRecord(w.root.Public(), w.roster, stranger.Signed)
+	_, err = OpenRecord(w.root.Anchor(), w.roster, stranger.Signed)
 	wantError(t, err, "not created by an admin")
 }
 
@@ -283,11 +285,11 @@ func TestAdmission(t *testing.T) {
 	}
 	statement := w.statement(t, Record{Role: Peer}, key, "web1")
 	joiner := join(statement, key)
-	req, who, record, err := OpenJoinRequest(w.root.Public(), w.roster, joiner.Request)
+	req, who, record, err := OpenJoinRequest(w.root.Anchor(), w.roster, joiner.Request)
 	if err != nil || who.Name != "web1" || who.Role != Peer || who.ID != key.Public().ID() || record.ID() != who.Token || !bytes.Equal(req.Statement, statement) {
 		t.Fatalf("OpenJoinRequest: %+v, %v", who, err)
 	}
-	sealed, err := req.Seal(Admission{GossipKey: []byte("k"), Documents: [][]byte{w.doc}})
+	sealed, err := req.Seal(Admission{GossipKey: []byte("k")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,10 +303,40 @@ func TestAdmission(t *testing.T) {
 	if _, err := joiner.Open(Refuse("no")); !errors.Is(err, ErrRefused) {
 		t.Errorf("refusal: %v", err)
 	}
-	_, _, _, err = OpenJoinRequest(w.root.Public(), w.roster, join(statement, NewKey[Node]()).Request)
+	_, _, _, err = OpenJoinRequest(w.root.Anchor(), w.roster, join(statement, NewKey[Node]()).Request)
 	wantError(t, err, "host key's signature is not valid") // who saw the statement of another host
-	_, _, _, err = OpenJoinRequest(w.root.Public(), w.roster.Revoking([]Revocation{RevokeNode(who.ID, now)}), joiner.Request)
+	_, _, _, err = OpenJoinRequest(w.root.Anchor(), w.roster.Revoking([]Revocation{RevokeNode(who.ID, now)}), joiner.Request)
 	wantError(t, err, "is revoked")
 	_, err = NewStatement(w.token(t, Record{}), key.Public(), NewSealKey().Public(), "../web1", now)
 	wantError(t, err, "not a host name")
+}
+
+// testRoot is a root of one key.
+func testRoot() Quorum {
+	q, err := quorumOf(1, NewKey[Root]())
+	if err != nil {
+		panic(err)
+	}
+	return q
+}
+
+// quorumOf is a root of these keys, so many of which must sign.
+func quorumOf(threshold int, keys ...PrivateKey[Root]) (q Quorum, err error) {
+	var public []RootKey
+	for _, k := range keys {
+		q.Holders = append(q.Holders, FileRoot(k))
+		public = append(public, RootKey{Key: k.Public()})
+	}
+	q.Authority, err = NewRoot(threshold, public, now)
+	return q, err
+}
+
+// bytes signs whatever is given.
+func (q Quorum) bytes(t testing.TB, body []byte) []byte {
+	t.Helper()
+	raw, err := q.sign(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }

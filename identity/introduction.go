@@ -13,9 +13,9 @@ import (
 
 // Introduction is what a new admin's machine must know of a fleet: nothing of it is secret, all of it is pinned there.
 type Introduction struct {
-	Root    PublicKey[Root] `cbor:"1,keyasint"`
-	Fleet   string          `cbor:"2,keyasint"`
-	Brokers []string        `cbor:"3,keyasint"` // HOST:PORT; at most 16
+	Root    Anchor   `cbor:"1,keyasint"`
+	Fleet   string   `cbor:"2,keyasint"`
+	Brokers []string `cbor:"3,keyasint"` // HOST:PORT; at most 16
 }
 
 const introductionPrefix = "fleet-info1."

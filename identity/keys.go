@@ -44,6 +44,8 @@ const (
 	JoinContext      Context = "fleet join v1"
 	RenewContext     Context = "fleet renew v1"
 	ProofContext     Context = "fleet proof v1"
+	RootContext      Context = "fleet root v1"
+	RootedContext    Context = "fleet root document v1"
 )
 
 // ID is a short name for a public key: 26 characters of lower-case base32 over the first 16 bytes of its SHA-256.
@@ -63,7 +65,7 @@ func (id ID) Valid() bool {
 	return true
 }
 
-// FleetID is the ID of a fleet's root key.
+// FleetID names a fleet: it is the beginning of the hash of its first root record, see Anchor.
 type FleetID = ID
 
 var idEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)

@@ -42,7 +42,7 @@ func SignLabels(admin Signer, l Labels) ([]byte, error) {
 }
 
 // OpenLabels verifies the signature by the key that they name, which may be anybody's: see Roster.Label.
-func OpenLabels(root PublicKey[Root], signed []byte) (Labels, error) {
+func OpenLabels(root Anchor, signed []byte) (Labels, error) {
 	var l Labels
 	if len(signed) > maxLabels*maxLabel {
 		return l, fmt.Errorf("labels of %d bytes, at most %d are possible", len(signed), maxLabels*maxLabel)

@@ -67,7 +67,7 @@ func FuzzUnlock(f *testing.F) {
 }
 
 func FuzzParseIntroduction(f *testing.F) {
-	i := Introduction{Root: NewKey[Root]().Public(), Fleet: "acme", Brokers: []string{"10.0.0.5:7421"}}
+	i := Introduction{Root: testRoot().Anchor(), Fleet: "acme", Brokers: []string{"10.0.0.5:7421"}}
 	f.Add(i.Text())
 	f.Add(i.Text()[:40])
 	f.Add(introductionPrefix)
@@ -80,9 +80,9 @@ func FuzzParseIntroduction(f *testing.F) {
 }
 
 func TestIntroduction(t *testing.T) {
-	i := Introduction{Root: NewKey[Root]().Public(), Fleet: "acme", Brokers: []string{"10.0.0.5:7421", "b:1"}}
+	i := Introduction{Root: testRoot().Anchor(), Fleet: "acme", Brokers: []string{"10.0.0.5:7421", "b:1"}}
 	got, err := ParseIntroduction(" " + i.Text() + "\n")
-	if err != nil || !got.Root.Equal(i.Root) || got.Fleet != "acme" || len(got.Brokers) != 2 {
+	if err != nil || !got.Root.Same(i.Root) || got.Fleet != "acme" || len(got.Brokers) != 2 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	text := i.Text()

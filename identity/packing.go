@@ -43,7 +43,7 @@ func (r Roster) Together(v Revocation, now time.Time) ([]Revocation, error) {
 
 // Needed are those of genuine documents of revocations without which less would be revoked: not those that have ended, nor
 // those all of whose revocations others have. One that is not genuine is left out.
-func Needed(root PublicKey[Root], raws [][]byte, now time.Time) (needed [][]byte) {
+func Needed(root Authority, raws [][]byte, now time.Time) (needed [][]byte) {
 	type copied struct {
 		Revocation
 		among int // so many in its document

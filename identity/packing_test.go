@@ -34,7 +34,7 @@ func TestNeeded(t *testing.T) {
 		"what is not genuine":               {[][]byte{[]byte("x"), signed(a)}, []int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Needed(w.root.Public(), tt.raws, now)
+			got := Needed(w.root.Authority, tt.raws, now)
 			if len(got) != len(tt.want) {
 				t.Fatalf("%d are needed, want %v", len(got), tt.want)
 			}
@@ -60,8 +60,8 @@ func TestTogether(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raws = Needed(w.root.Public(), append(raws, raw), now)
-		all, err := OpenRevocations(w.root.Public(), raws...)
+		raws = Needed(w.root.Authority, append(raws, raw), now)
+		all, err := OpenRevocations(w.root.Authority, raws...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -87,7 +87,7 @@ func RevokeAdmin(key PublicKey[Admin]) Revocation {
 
 // SignRevocations makes a document of revocations, made by the admin of that name. It ends with the last of them. Two of one
 // key become one.
-func SignRevocations(root PrivateKey[Root], by string, now time.Time, list ...Revocation) ([]byte, error) {
+func SignRevocations(root Quorum, by string, now time.Time, list ...Revocation) ([]byte, error) {
 	all := map[ID]Revocation{}
 	for _, r := range list {
 		if !r.Until.IsZero() {
@@ -137,8 +137,8 @@ func lastOf(list []Revocation) (last time.Time) {
 	return last
 }
 
-// OpenRevocations verifies documents of revocations with the pinned root key. It returns all that they say.
-func OpenRevocations(root PublicKey[Root], raws ...[]byte) (all []Revocation, err error) {
+// OpenRevocations verifies documents of revocations with the root's keys. It returns all that they say.
+func OpenRevocations(root Authority, raws ...[]byte) (all []Revocation, err error) {
 	for _, raw := range raws {
 		list, err := openRevocations(root, raw)
 		if err != nil {
@@ -149,7 +149,7 @@ func OpenRevocations(root PublicKey[Root], raws ...[]byte) (all []Revocation, er
 	return all, nil
 }
 
-func openRevocations(root PublicKey[Root], raw []byte) ([]Revocation, error) {
+func openRevocations(root Authority, raw []byte) ([]Revocation, error) {
 	doc, err := openDocument(root, nil, raw)
 	if err != nil {
 		return nil, fmt.Errorf("revocation: %w", err)

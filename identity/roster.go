@@ -30,6 +30,8 @@ type Roster struct {
 	Issued  time.Time `cbor:"-"`
 	Hash    Hash      `cbor:"-"` // of the signed document; zero before it is signed
 
+	anyIssuer bool // see AnyIssuer
+
 	// Revoked are the keys that count no more, by their id, see Revoking. It is shared and must not be changed.
 	Revoked map[ID]Revocation `cbor:"-"`
 }
@@ -91,14 +93,49 @@ func (r Roster) Authorises(d Document) bool {
 	return d.Signer == "" || ok
 }
 
-// Keys says which of the fleet's shared keys are in force. Before the first rotation it is zero: then every issuing key
-// that the root certified counts, and the gossip key is the one that came at admission.
+// Keys says which of the fleet's shared keys are in force. Only this makes an issuing key one of the fleet's.
 type Keys struct {
-	Issuing ID   `cbor:"1,keyasint"`           // peers issue with this key
-	Gossip  ID   `cbor:"2,keyasint"`           // nodes encrypt gossip with the key of this ID, see GossipID
-	Overlap bool `cbor:"3,keyasint,omitempty"` // older ones are accepted too
+	Issuing ID `cbor:"1,keyasint"` // peers issue with this key
+	// Gossip names the key that nodes encrypt gossip with, see GossipID; before the first rotation it is "": the one that came at
+	// admission.
+	Gossip ID   `cbor:"2,keyasint,omitempty"`
+	Older  []ID `cbor:"3,keyasint,omitempty"` // issuing keys that are accepted too, in the middle of a rotation, as are older gossip keys
 	// Since is the lowest version of the Rotation documents that brought these keys: older ones are history.
-	Since uint64 `cbor:"4,keyasint"`
+	Since uint64 `cbor:"4,keyasint,omitempty"`
+
+	// Coming are issuing keys of rotations that are not in force yet. A host accepts them too, since it may hear last that they are.
+	Coming []ID `cbor:"-"`
+}
+
+// Same reports whether both have the same keys in force.
+func (k Keys) Same(o Keys) bool {
+	return k.Issuing == o.Issuing && k.Gossip == o.Gossip && k.Since == o.Since && slices.Equal(k.Older, o.Older)
+}
+
+// Overlap reports whether older keys are accepted too.
+func (k Keys) Overlap() bool { return len(k.Older) > 0 }
+
+// accept reports whether certificates by this issuing key count.
+func (k Keys) accept(issuer ID) bool {
+	return k.Issuing == issuer || slices.Contains(k.Older, issuer) || slices.Contains(k.Coming, issuer)
+}
+
+func (k Keys) check() error {
+	bad := func(id ID) bool { return !id.Valid() }
+	if bad(k.Issuing) || k.Gossip != "" && bad(k.Gossip) || len(k.Older) > maxOlder || slices.ContainsFunc(k.Older, bad) {
+		return errors.New("the ids of the keys in force are missing or not valid")
+	}
+	return nil
+}
+
+// ErrIssuer is wrapped where a certificate is by an issuing key that the roster does not name.
+var ErrIssuer = errors.New("issuing key")
+
+// AnyIssuer is r for somebody who may not have heard yet that the keys were replaced: it takes certificates by any issuing key. It is
+// good for asking whoever shows one for a newer roster, which then decides, and for nothing else.
+func (r Roster) AnyIssuer() Roster {
+	r.anyIssuer = true
+	return r
 }
 
 // Admit returns who the holder of a certificate is, or why it is not of this fleet, or not any more.
@@ -113,8 +150,8 @@ func (r Roster) Admit(c Certificate) (Certified, error) {
 	if err != nil {
 		return Certified{}, err
 	}
-	if r.Keys.Issuing != "" && !r.Keys.Overlap && c.Issuer != r.Keys.Issuing {
-		return Certified{}, fmt.Errorf("the certificate of %s (%s) was issued before the issuing key was replaced; admit the host again with a new token (fleet node --join @FILE)", node.Name, node.ID)
+	if unknown := r.Version == 0 && r.Keys.Issuing == "" || r.anyIssuer; !unknown && !r.Keys.accept(c.Issuer) {
+		return Certified{}, fmt.Errorf("%w: the certificate of %s (%s) is by an issuing key that the roster does not name: it was replaced, or is not this fleet's; admit the host again with a new token (fleet node --join @FILE)", ErrIssuer, node.Name, node.ID)
 	}
 	return Certified{node, c.Issuer, c.NotAfter}, nil
 }
@@ -155,15 +192,15 @@ func (r Roster) Admin(id ID) (AdminEntry, bool) {
 }
 
 // SignRoster makes the document. The version must be one higher than the last, see Next; nodes never go back.
-func SignRoster(root PrivateKey[Root], r Roster, now time.Time) ([]byte, error) {
+func SignRoster(root Quorum, r Roster, now time.Time) ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
 	return signDocument(root, Document{Kind: RosterKind, Name: RosterKind, Version: r.Version, History: r.History, By: r.By}, r, now)
 }
 
-// OpenRoster verifies a roster document with the pinned root key. What was revoked is in other documents, see Revoking.
-func OpenRoster(root PublicKey[Root], raw []byte) (Roster, error) {
+// OpenRoster verifies a roster document with the root's keys. What was revoked is in other documents, see Revoking.
+func OpenRoster(root Authority, raw []byte) (Roster, error) {
 	var r Roster
 	doc, err := openDocument(root, nil, raw)
 	if err != nil {
@@ -189,8 +226,8 @@ func (r Roster) check() error {
 	if len(r.Admins) == 0 || len(r.Admins) > maxAdmins {
 		return fmt.Errorf("the roster has %d admins; it must have 1 to %d", len(r.Admins), maxAdmins)
 	}
-	if k := r.Keys; k != (Keys{}) && (!k.Issuing.Valid() || !k.Gossip.Valid()) {
-		return errors.New("roster: the ids of the keys in force are not valid")
+	if err := r.Keys.check(); err != nil {
+		return fmt.Errorf("roster: %w", err)
 	}
 	if len(r.Kept) > maxKept {
 		return fmt.Errorf("the roster keeps %d tokens and labels of former admins; the limit is %d", len(r.Kept), maxKept)

@@ -95,7 +95,7 @@ func (r Rotation) OpenFor(id ID, key SealKey) (gossip []byte, issuer Issuer, fou
 func (r Rotation) name() string { return fmt.Sprintf("%d.%d", r.Keys.Since, r.Part) }
 
 // SignRotation makes the document. It ends when no certificate by the older issuing key holds any more.
-func SignRotation(root PrivateKey[Root], r Rotation, now time.Time) ([]byte, error) {
+func SignRotation(root Quorum, r Rotation, now time.Time) ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
@@ -103,8 +103,8 @@ func SignRotation(root PrivateKey[Root], r Rotation, now time.Time) ([]byte, err
 	return signDocument(root, Document{Kind: RotationKind, Name: r.name(), Version: r.Version, Until: until}, r, now)
 }
 
-// OpenRotation verifies a rotation with the pinned root key.
-func OpenRotation(root PublicKey[Root], raw []byte) (Rotation, error) {
+// OpenRotation verifies a rotation with the root's keys.
+func OpenRotation(root Authority, raw []byte) (Rotation, error) {
 	var r Rotation
 	doc, err := openDocument(root, nil, raw)
 	if err != nil {
@@ -132,7 +132,7 @@ func (r Rotation) check() error {
 	switch {
 	case r.Version == 0 || r.Part < 0 || r.Part >= maxRotations:
 		return fmt.Errorf("rotation has no version, or more than %d parts", maxRotations)
-	case !r.Keys.Issuing.Valid() || !r.Keys.Gossip.Valid():
+	case r.Keys.check() != nil || r.Keys.Gossip == "":
 		return errors.New("rotation: the ids of the keys are not valid")
 	case len(r.Issuing) == 0 || len(r.Issuing) > maxCertDER:
 		return errors.New("rotation: the issuing key has no certificate")

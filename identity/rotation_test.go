@@ -10,7 +10,7 @@ import (
 // rotationFor makes new keys for a peer and a member.
 func rotationFor(t testing.TB, w world) (r Rotation, s Secrets, peer, member NodeIdentity, peerKey, memberKey SealKey) {
 	t.Helper()
-	issuer, err := NewIssuer(w.root, now)
+	issuer, err := NewIssuer(w.root.Anchor(), now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,11 +35,11 @@ func TestARotationOpensForThoseItIsFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := OpenRotation(w.root.Public(), raw)
+	got, err := OpenRotation(w.root.Authority, raw)
 	if err != nil || !reflect.DeepEqual(got, r) {
 		t.Fatalf("%+v %v", got, err)
 	}
-	if d, err := VerifyDocument(w.root.Public(), nil, raw, now); err != nil || d.Kind != RotationKind || d.Name != "7.1" || d.Version != 7 {
+	if d, err := VerifyDocument(w.root.Authority, nil, raw, now); err != nil || d.Kind != RotationKind || d.Name != "7.1" || d.Version != 7 {
 		t.Errorf("%+v %v", d, err)
 	}
 	gossip, issuer, found, err := got.OpenFor(peer.ID, peerKey)
@@ -80,10 +80,10 @@ func TestRotationsThatDoNotHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenRotation(w.root.Public(), raw); err == nil {
+	if _, err := OpenRotation(w.root.Authority, raw); err == nil {
 		t.Error("of another root: was taken")
 	}
-	if _, err := OpenRoster(other.root.Public(), raw); err == nil {
+	if _, err := OpenRoster(other.root.Authority, raw); err == nil {
 		t.Error("a rotation was taken for a roster")
 	}
 	for name, change := range map[string]func(*Rotation){
@@ -117,7 +117,7 @@ func TestAFullPartOfARotationFits(t *testing.T) {
 
 func TestWhoTheRosterAdmits(t *testing.T) {
 	w := newWorld(t)
-	claim, err := OpenStatement(w.root.Public(), w.statement(t, Record{}, NewKey[Node](), "web1"))
+	claim, err := OpenStatement(w.root.Anchor(), w.statement(t, Record{}, NewKey[Node](), "web1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,19 +129,20 @@ func TestWhoTheRosterAdmits(t *testing.T) {
 		r.Keys = k
 		return r
 	}
-	overlap, after := Keys{Issuing: "new", Overlap: true}, Keys{Issuing: "new"}
+	before, overlap, after := Keys{Issuing: "old"}, Keys{Issuing: "new", Older: []ID{"older", "old"}}, Keys{Issuing: "new"}
 	for _, tt := range []struct {
 		name   string
 		roster Roster
 		shown  Certificate
 		want   string
 	}{
-		{"before any rotation", w.roster, old, ""},
+		{"before any rotation", roster(before), old, ""},
+		{"by a key that nothing names", roster(Keys{}), old, "does not name"},
 		{"while both are accepted", roster(overlap), old, ""},
 		{"after it, with the new key", roster(after), node, ""},
-		{"after it, with the old key", roster(after), old, "issued before the issuing key was replaced"},
-		{"revoked", w.roster.Revoking([]Revocation{{ID: "other"}, {ID: claim.node.ID}}), node, "is revoked"},
-		{"another is revoked", w.roster.Revoking([]Revocation{{ID: "other"}}), node, ""},
+		{"after it, with the old key", roster(after), old, "an issuing key that the roster does not name: it was replaced"},
+		{"revoked", roster(after).Revoking([]Revocation{{ID: "other"}, {ID: claim.node.ID}}), node, "is revoked"},
+		{"another is revoked", roster(after).Revoking([]Revocation{{ID: "other"}}), node, ""},
 		{"with a token that no admin signed", w.roster, stranger, "no admin's"},
 		{"the same, where no roster is known", Roster{}, stranger, ""},
 		{"revoked, where no roster is known", Roster{}.Revoking([]Revocation{{ID: claim.node.ID}}), node, "is revoked"},
@@ -160,10 +161,10 @@ func FuzzRotationBody(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	_, message, _ := Split(raw)
+	message, _ := w.root.open(raw)
 	f.Add(message)
 	f.Fuzz(func(t *testing.T, message []byte) {
-		r, err := OpenRotation(w.root.Public(), w.root.Sign(DocumentContext, message))
+		r, err := OpenRotation(w.root.Authority, w.root.bytes(t, message))
 		if err != nil {
 			return
 		}

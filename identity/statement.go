@@ -71,7 +71,7 @@ func (c Claim) Key() PublicKey[Node] { return c.node.Key }
 
 // OpenStatement verifies the token's signature over a statement, and the signature over the token's record by the key that
 // it names as its admin's.
-func OpenStatement(root PublicKey[Root], raw []byte) (Claim, error) {
+func OpenStatement(root Anchor, raw []byte) (Claim, error) {
 	s, err := decodeStatement(raw)
 	if err != nil {
 		return Claim{}, err

@@ -50,16 +50,16 @@ func TestStatementsThatDoNotHold(t *testing.T) {
 		{"empty", nil, "too short"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := OpenStatement(w.root.Public(), tt.raw)
+			_, err := OpenStatement(w.root.Anchor(), tt.raw)
 			wantError(t, err, tt.want)
-			_, err = NewVerifier(w.root.Public()).Open(tt.raw)
+			_, err = NewVerifier(w.root.Anchor()).Open(tt.raw)
 			wantError(t, err, tt.want)
 		})
 	}
 	for i := range good {
 		changed := bytes.Clone(good)
 		changed[i] ^= 1
-		if _, err := OpenStatement(w.root.Public(), changed); err == nil {
+		if _, err := OpenStatement(w.root.Anchor(), changed); err == nil {
 			t.Fatalf("byte %d of %d can be changed", i, len(good))
 		}
 	}
@@ -74,7 +74,7 @@ func TestIdentify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claim, err := OpenStatement(w.root.Public(), raw)
+	claim, err := OpenStatement(w.root.Anchor(), raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestIdentify(t *testing.T) {
 		})
 	}
 	gone := with(func(r *Roster) { r.Admins, r.Kept = []AdminEntry{bob}, kept })
-	if _, err := OpenRecord(w.root.Public(), gone, token.Signed); err == nil {
+	if _, err := OpenRecord(w.root.Anchor(), gone, token.Signed); err == nil {
 		t.Error("a kept token lets new hosts in")
 	}
 }
@@ -121,7 +121,7 @@ func TestIdentify(t *testing.T) {
 // What a Verifier remembers is what held, and nothing else.
 func TestVerifierRemembersOnlyWhatHeld(t *testing.T) {
 	w := newWorld(t)
-	v := NewVerifier(w.root.Public())
+	v := NewVerifier(w.root.Anchor())
 	token := w.token(t, Record{})
 	for round := range 2 { // the second finds what the first left
 		for _, name := range []string{"web1", "web2"} {
@@ -167,7 +167,7 @@ func FuzzStatement(f *testing.F) {
 	f.Add(body)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		raw := token.Secret.Sign(StatementContext, body)
-		c, err := OpenStatement(w.root.Public(), raw)
+		c, err := OpenStatement(w.root.Anchor(), raw)
 		if err != nil {
 			return
 		}
@@ -183,7 +183,7 @@ func FuzzStatement(f *testing.F) {
 // Labels that an admin gives later count while an admin's word stands behind them, for the host that they name.
 func TestLabelsGivenLater(t *testing.T) {
 	w, key := newWorld(t), NewKey[Node]()
-	claim, err := OpenStatement(w.root.Public(), w.statement(t, Record{Labels: map[string]string{"env": "dev"}}, key, "web1"))
+	claim, err := OpenStatement(w.root.Anchor(), w.statement(t, Record{Labels: map[string]string{"env": "dev"}}, key, "web1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestLabelsGivenLater(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if l, err = OpenLabels(w.root.Public(), raw); err != nil {
+		if l, err = OpenLabels(w.root.Anchor(), raw); err != nil {
 			t.Fatal(err)
 		}
 		return l, raw
@@ -229,11 +229,11 @@ func TestLabelsGivenLater(t *testing.T) {
 	for i := range raw {
 		changed := bytes.Clone(raw)
 		changed[i] ^= 1
-		if _, err := OpenLabels(w.root.Public(), changed); err == nil {
+		if _, err := OpenLabels(w.root.Anchor(), changed); err == nil {
 			t.Fatalf("byte %d of %d can be changed", i, len(raw))
 		}
 	}
-	v := NewVerifier(w.root.Public())
+	v := NewVerifier(w.root.Anchor())
 	for range 2 {
 		if l, err := v.OpenLabels(raw); err != nil || l.Record != good.Record {
 			t.Errorf("%+v, %v", l, err)
@@ -243,14 +243,14 @@ func TestLabelsGivenLater(t *testing.T) {
 
 func FuzzLabels(f *testing.F) {
 	w := newWorld(f)
-	raw, err := SignLabels(w.admin, Labels{Fleet: w.root.Public().ID(), Node: NewKey[Node]().Public().ID(), Labels: map[string]string{"a": "b"}, Version: 1})
+	raw, err := SignLabels(w.admin, Labels{Fleet: w.root.Anchor().ID(), Node: NewKey[Node]().Public().ID(), Labels: map[string]string{"a": "b"}, Version: 1})
 	if err != nil {
 		f.Fatal(err)
 	}
 	_, body, _ := Split(raw)
 	f.Add(body)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		l, err := OpenLabels(w.root.Public(), w.admin.Sign(LabelsContext, body))
+		l, err := OpenLabels(w.root.Anchor(), w.admin.Sign(LabelsContext, body))
 		if err != nil {
 			return
 		}

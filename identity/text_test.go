@@ -8,11 +8,11 @@ import (
 
 // What is pasted has one text: a line break in its middle is damage, though Go's base64 would not mind.
 func TestOneText(t *testing.T) {
-	token, err := NewToken(NewKey[Root]().Public(), NewKey[Admin](), Record{Role: Member, Created: time.Now(), Expires: time.Now().Add(time.Hour)}, []string{"10.0.0.5:7421"})
+	token, err := NewToken(testRoot().Anchor(), NewKey[Admin](), Record{Role: Member, Created: time.Now(), Expires: time.Now().Add(time.Hour)}, []string{"10.0.0.5:7421"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, i := NewKey[Admin]().Public(), Introduction{Root: NewKey[Root]().Public(), Fleet: "acme", Brokers: []string{"10.0.0.5:7421"}}
+	key, i := NewKey[Admin]().Public(), Introduction{Root: testRoot().Anchor(), Fleet: "acme", Brokers: []string{"10.0.0.5:7421"}}
 	for name, text := range map[string]struct {
 		text  string
 		parse func(string) error

@@ -25,7 +25,7 @@ type Principal struct {
 const joinTime = time.Minute
 
 // Authenticate says who presented these certificates in a finished TLS handshake (which proved the leaf's key).
-func Authenticate(root PublicKey[Root], roster Roster, certs []*x509.Certificate, now time.Time) (Principal, error) {
+func Authenticate(root Anchor, roster Roster, certs []*x509.Certificate, now time.Time) (Principal, error) {
 	if len(certs) == 0 {
 		return Principal{}, errors.New("no certificate was presented")
 	}
@@ -90,7 +90,7 @@ func (c Credentials) certificate() *tls.Certificate {
 
 // ServerTLS is a broker's side of every connection: TLS 1.3, a client certificate always, and check decides.
 // current is asked at each handshake, so that a renewed certificate is used at once; roster likewise.
-func ServerTLS(root PublicKey[Root], current func() Credentials, roster func() Roster) *tls.Config {
+func ServerTLS(root Anchor, current func() Credentials, roster func() Roster) *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
 		ClientAuth:             tls.RequireAnyClientCert,
@@ -107,7 +107,7 @@ func ServerTLS(root PublicKey[Root], current func() Credentials, roster func() R
 
 // RouteTLS is both sides of a connection between brokers: each must show a peer's certificate. nats-server asks its own
 // hook for incoming routes only, so the role is checked here, on both ends.
-func RouteTLS(root PublicKey[Root], current func() Credentials, roster func() Roster) *tls.Config {
+func RouteTLS(root Anchor, current func() Credentials, roster func() Roster) *tls.Config {
 	c := ServerTLS(root, current, roster)
 	c.VerifyConnection = verifyPeer(root, roster)
 	c.InsecureSkipVerify = true // replaced by VerifyConnection: names in fleet certificates are no DNS names
@@ -118,7 +118,7 @@ func RouteTLS(root PublicKey[Root], current func() Credentials, roster func() Ro
 }
 
 // NodeTLS is a node's side of its connection to a broker.
-func NodeTLS(root PublicKey[Root], current func() Credentials, roster func() Roster) *tls.Config {
+func NodeTLS(root Anchor, current func() Credentials, roster func() Roster) *tls.Config {
 	return clientTLS(verifyPeer(root, roster), func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		return current().certificate(), nil
 	})
@@ -126,7 +126,7 @@ func NodeTLS(root PublicKey[Root], current func() Credentials, roster func() Ros
 
 // AdminTLS is an admin's side of the connection to a broker. roster is what the admin's machine knows; see Roster.Admit for
 // one that knows none yet.
-func AdminTLS(root PublicKey[Root], key Signer, roster func() Roster) (*tls.Config, error) {
+func AdminTLS(root Anchor, key Signer, roster func() Roster) (*tls.Config, error) {
 	cert, err := selfSigned(key.Handshake(), "admin", time.Now())
 	if err != nil {
 		return nil, err
@@ -134,8 +134,8 @@ func AdminTLS(root PublicKey[Root], key Signer, roster func() Roster) (*tls.Conf
 	return clientTLS(verifyPeer(root, roster), func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }), nil
 }
 
-// JoinTLS is the side of a host that asks to be admitted: it verifies the broker against the token's pinned root before
-// it sends anything but the token's public record.
+// JoinTLS is the side of a host that asks to be admitted. It shows the token's public record. The broker must show a certificate that
+// says it is of this fleet; whether it is, a roster says, see Shown: before that, nothing else may be sent.
 func JoinTLS(t Token) (*tls.Config, error) {
 	record := &url.URL{Scheme: "fleet", Opaque: "token:" + base64.RawURLEncoding.EncodeToString(t.Signed)}
 	cert, err := selfSigned(t.Secret.signer(), "joining", time.Now(), record)
@@ -165,7 +165,7 @@ func Shown(conf *tls.Config) func() Chain {
 var ErrShutOut = errors.New("the roster does not admit this broker")
 
 // AdmitsPeer is an error unless the roster admits the holder of a chain, by this machine's clock, as a peer.
-func (r Roster) AdmitsPeer(root PublicKey[Root], c Chain) error {
+func (r Roster) AdmitsPeer(root Anchor, c Chain) error {
 	certificate, err := OpenChain(root, c, time.Now())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOtherFleet, err)
@@ -195,10 +195,10 @@ func clientTLS(verify func(tls.ConnectionState) error, cert func(*tls.Certificat
 	}
 }
 
-// ErrOtherFleet is wrapped when a broker shows a certificate that the pinned root did not sign.
-var ErrOtherFleet = errors.New("this is not a broker of the fleet whose root key is pinned here")
+// ErrOtherFleet is wrapped when a broker shows a certificate that is not of the fleet that is pinned here.
+var ErrOtherFleet = errors.New("this is not a broker of the fleet that is pinned here")
 
-func verifyPeer(root PublicKey[Root], roster func() Roster) func(tls.ConnectionState) error {
+func verifyPeer(root Anchor, roster func() Roster) func(tls.ConnectionState) error {
 	return func(s tls.ConnectionState) error {
 		if len(s.PeerCertificates) != 2 {
 			return fmt.Errorf("%w: it presents %d certificates instead of two", ErrOtherFleet, len(s.PeerCertificates))

@@ -36,7 +36,7 @@ func (r Record) ID() ID { return r.Key.ID() }
 // Token is what lets a new host in: the signed record, the secret behind it, the pinned root and where to ask. The
 // seeds are not signed: whoever answers there must show a certificate under the pinned root.
 type Token struct {
-	Root   PublicKey[Root]
+	Root   Anchor
 	Record Record
 	Signed []byte // the record with the admin's signature, as made
 	Secret PrivateKey[Joining]
@@ -50,14 +50,14 @@ func (t Token) String() string { return "token " + string(t.Record.ID()) }
 func (t Token) GoString() string { return t.String() }
 
 type tokenWire struct {
-	Root   PublicKey[Root] `cbor:"1,keyasint"`
-	Signed []byte          `cbor:"2,keyasint"`
-	Seed   []byte          `cbor:"3,keyasint"`
-	Seeds  []string        `cbor:"4,keyasint"`
+	Root   Anchor   `cbor:"1,keyasint"`
+	Signed []byte   `cbor:"2,keyasint"`
+	Seed   []byte   `cbor:"3,keyasint"`
+	Seeds  []string `cbor:"4,keyasint"`
 }
 
 // NewToken makes a token signed by an admin. r's Fleet, Key and Issuer are filled in.
-func NewToken(root PublicKey[Root], admin Signer, r Record, seeds []string) (Token, error) {
+func NewToken(root Anchor, admin Signer, r Record, seeds []string) (Token, error) {
 	secret := NewKey[Joining]()
 	r.Fleet, r.Key, r.Issuer = root.ID(), secret.Public(), admin.Public()
 	r.Created, r.Expires = r.Created.Truncate(time.Second), r.Expires.Truncate(time.Second)
@@ -125,14 +125,14 @@ func ParseToken(text string) (Token, error) {
 		return Token{}, err
 	}
 	if t.Record.Fleet != w.Root.ID() || !t.Record.Key.Equal(t.Secret.Public()) {
-		return Token{}, errors.New("the token is inconsistent: its record is for another root key or secret")
+		return Token{}, errors.New("the token is inconsistent: its record is for another fleet or secret")
 	}
 	return t, nil
 }
 
 // OpenRecord verifies a record against the roster: the signer must be an admin in it. It does not look at the clock:
 // see Record.Usable.
-func OpenRecord(root PublicKey[Root], roster Roster, signed []byte) (Record, error) {
+func OpenRecord(root Anchor, roster Roster, signed []byte) (Record, error) {
 	r, err := openRecord(root, signed)
 	if err != nil {
 		return Record{}, err
@@ -144,7 +144,7 @@ func OpenRecord(root PublicKey[Root], roster Roster, signed []byte) (Record, err
 }
 
 // openRecord verifies a record's signature by the key that it names, which may be anybody's.
-func openRecord(root PublicKey[Root], signed []byte) (Record, error) {
+func openRecord(root Anchor, signed []byte) (Record, error) {
 	r, err := decodeRecord(signed)
 	if err != nil {
 		return Record{}, err

@@ -8,7 +8,7 @@ import (
 // the same hosts. It is safe for use by several goroutines. It remembers only what held, and no roster: that may change
 // between one reply and the next.
 type Verifier struct {
-	root PublicKey[Root]
+	root Anchor
 
 	mu      sync.RWMutex
 	records map[Hash]Record
@@ -17,7 +17,7 @@ type Verifier struct {
 }
 
 // NewVerifier returns a Verifier for one fleet.
-func NewVerifier(root PublicKey[Root]) *Verifier {
+func NewVerifier(root Anchor) *Verifier {
 	return &Verifier{root: root, records: map[Hash]Record{}, claims: map[Hash]Claim{}, labels: map[Hash]Labels{}}
 }
 

@@ -16,7 +16,7 @@ func FuzzDecode(f *testing.F) {
 	w := fixedWorld(f)
 	good := w.signed(f, nil)
 	match := w.signed(f, func(j *job.Job) {
-		j.Mode, j.Targets = job.Match, []identity.ID{w.root.Public().ID(), w.admin.Public().ID()}
+		j.Mode, j.Targets = job.Match, []identity.ID{w.root.ID(), w.admin.Public().ID()}
 	})
 	part := w.signed(f, portion)
 	for _, seed := range [][]byte{good, match, part, good[:70], flipped(good, -1)} {
@@ -40,7 +40,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzOpenReply(f *testing.F) {
 	w := fixedWorld(f)
 	hash := job.HashOf(w.signed(f, nil))
-	statements := identity.NewVerifier(w.root.Public())
+	statements := identity.NewVerifier(w.root)
 	for _, r := range []job.Reply{
 		{Protocol: job.Protocol, Job: hash, Kind: job.Result, State: job.OK, Data: map[string]any{"a": []any{1, "b", nil, true, 1.5}}, Host: w.node.Statement},
 		{Protocol: job.Protocol, Job: hash, Kind: job.Refused, State: job.Denied, Reason: job.ReasonClock, Message: "no", Host: w.node.Statement},

@@ -194,7 +194,7 @@ func TestEveryByteOfAReplyCounts(t *testing.T) {
 	hash := job.HashOf(w.signed(t, nil))
 	good := w.reply(t, hash)
 	for i := range good {
-		if _, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, hash, flipped(good, i)); err == nil {
+		if _, err := job.OpenReply(identity.NewVerifier(w.root), w.roster, hash, flipped(good, i)); err == nil {
 			t.Fatalf("byte %d of %d can be changed", i, len(good))
 		}
 	}
@@ -252,14 +252,14 @@ func TestOpenReply(t *testing.T) {
 		{"a refusal that went well", raw(identity.ReplyContext, func(r *job.Reply) { r.Kind = job.Refused }), `state "ok"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, hash, tt.signed)
+			v, err := job.OpenReply(identity.NewVerifier(w.root), w.roster, hash, tt.signed)
 			wantError(t, err, tt.err)
 			if v.Node.ID != "" || v.Kind != "" {
 				t.Errorf("something came along with the error: %+v", v)
 			}
 		})
 	}
-	v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, hash, good)
+	v, err := job.OpenReply(identity.NewVerifier(w.root), w.roster, hash, good)
 	if err != nil || v.Node.Name != "web1" || v.Message != "restarted" || v.Data["pid"] != int64(7) {
 		t.Errorf("the good one: %+v, %v", v, err)
 	}

@@ -56,7 +56,7 @@ func TestALaterReleaseIsNamed(t *testing.T) {
 	}
 	_, inJob := job.Decode(later)
 	_, inList := job.DecodeMembers(list)
-	_, inReply := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, job.Hash{}, w.node.Key.Sign(identity.ReplyContext, reply))
+	_, inReply := job.OpenReply(identity.NewVerifier(w.root), w.roster, job.Hash{}, w.node.Key.Sign(identity.ReplyContext, reply))
 	for _, err := range []error{inJob, inList, inReply} {
 		if !errors.Is(err, job.ErrVersion) || !strings.Contains(err.Error(), "upgrade fleet on this machine") {
 			t.Errorf("%v", err)

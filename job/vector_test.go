@@ -41,10 +41,16 @@ func vector(t testing.TB, name string) []byte {
 	return raw
 }
 
+// vectorFleet is the fleet of the vectors.
+func vectorFleet(t testing.TB) identity.Anchor {
+	first := identity.HashOf(fixed[identity.Root](t, "root", 1).Public().Bytes())
+	return identity.Anchor{First: first, Known: first}
+}
+
 // fixedWorld has the vectors' keys: the workers of a fuzz run are other processes and must agree on what holds.
 func fixedWorld(f *testing.F) world {
-	w := world{root: fixed[identity.Root](f, "root", 1), admin: fixed[identity.Admin](f, "admin", 2)}
-	v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, job.HashOf(vector(f, "job.v1.hex")), vector(f, "reply.v1.hex"))
+	w := world{root: vectorFleet(f), admin: fixed[identity.Admin](f, "admin", 2)}
+	v, err := job.OpenReply(identity.NewVerifier(w.root), w.roster, job.HashOf(vector(f, "job.v1.hex")), vector(f, "reply.v1.hex"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -54,7 +60,7 @@ func fixedWorld(f *testing.F) world {
 
 func vectorJob(t *testing.T) job.Job {
 	return job.Job{
-		Protocol: 1, ID: "01KJM0BT00000000000000000A", Fleet: fixed[identity.Root](t, "root", 1).Public().ID(),
+		Protocol: 1, ID: "01KJM0BT00000000000000000A", Fleet: vectorFleet(t).ID(),
 		Signer: fixed[identity.Admin](t, "admin", 2).Public(), Issued: 1772366400000, Expires: 1772366460000,
 		Mode: job.Run, Plugin: "service", Action: "restart",
 		Args:    map[string]any{"service": "nginx", "wait": int64(30), "force": false},
@@ -84,8 +90,8 @@ func TestVectorJob(t *testing.T) {
 
 func TestVectorReply(t *testing.T) {
 	raw, hash := vector(t, "reply.v1.hex"), job.HashOf(vector(t, "job.v1.hex"))
-	w := world{root: fixed[identity.Root](t, "root", 1), admin: fixed[identity.Admin](t, "admin", 2)}
-	v, err := job.OpenReply(identity.NewVerifier(w.root.Public()), w.roster, hash, raw)
+	w := world{root: vectorFleet(t), admin: fixed[identity.Admin](t, "admin", 2)}
+	v, err := job.OpenReply(identity.NewVerifier(w.root), w.roster, hash, raw)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // world is one fleet with an admin and a node.
 type world struct {
-	root   identity.PrivateKey[identity.Root]
+	root   identity.Anchor
 	issuer identity.Issuer
 	admin  identity.PrivateKey[identity.Admin]
 	node   identity.Credentials
@@ -23,7 +23,7 @@ type world struct {
 
 func newWorld(t testing.TB) world {
 	t.Helper()
-	w := world{root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin]()}
+	w := world{root: identitytest.Root().Anchor(), admin: identity.NewKey[identity.Admin]()}
 	var err error
 	if w.issuer, err = identity.NewIssuer(w.root, now); err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func newWorld(t testing.TB) world {
 
 func (w world) credentials(t testing.TB, name string, at time.Time) identity.Credentials {
 	t.Helper()
-	return identitytest.Fleet{Root: w.root.Public(), Admin: w.admin, Issuer: w.issuer}.Host(t, name, identity.Record{}, at)
+	return identitytest.Fleet{Root: w.root, Admin: w.admin, Issuer: w.issuer}.Host(t, name, identity.Record{}, at)
 }
 
 // roster knows the admin.
@@ -44,7 +44,7 @@ func (w world) roster() (identity.Roster, error) {
 
 func (w world) job() job.Job {
 	return job.Job{
-		ID: "01KJM0BT00000000000000000A", Fleet: w.root.Public().ID(),
+		ID: "01KJM0BT00000000000000000A", Fleet: w.root.ID(),
 		Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(), Mode: job.Run, Plugin: "service", Action: "restart",
 		Args: map[string]any{"service": "nginx"}, Filter: filter.Filter{Facts: []string{"hagroup=c"}},
 		SealTo: make([]byte, identity.SealSize),

@@ -13,16 +13,16 @@ import (
 // it admits the broker that it came from, and the certificate is for this host's statement.
 func TestAnAdmissionIsForThisHost(t *testing.T) {
 	now := time.Now()
-	root, admin, key := identity.NewKey[identity.Root](), identity.NewKey[identity.Admin](), identity.NewKey[identity.Node]()
-	issuer, err := identity.NewIssuer(root, now)
+	root, admin, key := identitytest.Root(), identity.NewKey[identity.Admin](), identity.NewKey[identity.Node]()
+	issuer, err := identity.NewIssuer(root.Anchor(), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fleet := identitytest.Fleet{Root: root.Public(), Admin: admin, Issuer: issuer}
+	fleet := identitytest.Fleet{Root: root.Anchor(), Admin: admin, Issuer: issuer}
 	upstart := fleet
 	upstart.Admin = identity.NewKey[identity.Admin]()
 	roster := func(version uint64) []byte {
-		signed, err := identity.SignRoster(root, identity.Roster{Version: version, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: admin.Public()}}}, now)
+		signed, err := identity.SignRoster(root, identity.Roster{Version: version, Fleet: "test", Keys: identity.Keys{Issuing: issuer.Key.Public().ID()}, Admins: []identity.AdminEntry{{Name: "ann", Key: admin.Public()}}}, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,31 +45,52 @@ func TestAnAdmissionIsForThisHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := identity.Admission{Chain: chain(j.statement), Documents: [][]byte{roster(5)}, GossipKey: make([]byte, 32)}
+	old, err := identity.NewIssuer(root.Anchor(), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	captured := fleet
+	captured.Issuer = old
 	for name, tt := range map[string]struct {
-		change func(*identity.Admission, *identity.Chain)
+		documents [][]byte
+		broker    identity.Chain
+		want      string
+	}{
+		"as it should be":          {[][]byte{root.Raw(), roster(5)}, peer.Chain, ""},
+		"no roster":                {[][]byte{root.Raw()}, peer.Chain, "no roster came"},
+		"another root":             {[][]byte{identitytest.Root().Raw(), roster(5)}, peer.Chain, "another fleet"},
+		"an older roster":          {[][]byte{root.Raw(), roster(4)}, peer.Chain, "is version 4, and the token's admin knew version 5"},
+		"a broker that is revoked": {[][]byte{root.Raw(), roster(5), revoked}, peer.Chain, "peer: node " + string(peer.Key.Public().ID()) + " is revoked"},
+		"a broker that was made up with the issuing key":           {[][]byte{root.Raw(), roster(5)}, upstart.Host(t, "peer", identity.Record{Role: identity.Peer}, now).Chain, "which is no admin's"},
+		"a broker by an issuing key that the roster does not name": {[][]byte{root.Raw(), roster(5)}, captured.Host(t, "peer", identity.Record{Role: identity.Peer}, now).Chain, "an issuing key that the roster does not name"},
+	} {
+		_, err := j.verify(tt.documents, tt.broker)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	known, err := j.verify([][]byte{root.Raw(), roster(5)}, peer.Chain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := identity.Admission{Chain: chain(j.statement), GossipKey: make([]byte, 32)}
+	for name, tt := range map[string]struct {
+		change func(*identity.Admission)
 		want   string
 	}{
-		"as it should be": {func(*identity.Admission, *identity.Chain) {}, ""},
-		"no roster":       {func(a *identity.Admission, _ *identity.Chain) { a.Documents = nil }, "no roster came"},
-		"an older roster": {func(a *identity.Admission, _ *identity.Chain) { a.Documents = [][]byte{roster(4)} }, "is version 4, and the token's admin knew version 5"},
-		"a broker that is revoked": {func(a *identity.Admission, _ *identity.Chain) { a.Documents = append(a.Documents, revoked) },
-			"peer: node " + string(peer.Key.Public().ID()) + " is revoked"},
-		"a broker that was made up with the issuing key": {func(_ *identity.Admission, broker *identity.Chain) {
-			*broker = upstart.Host(t, "peer", identity.Record{Role: identity.Peer}, now).Chain
-		}, "which is no admin's"},
-		"other labels": {func(a *identity.Admission, _ *identity.Chain) {
+		"as it should be": {func(*identity.Admission) {}, ""},
+		"other labels": {func(a *identity.Admission) {
 			a.Chain = chain(identitytest.Statement(t, fleet.Token(t, identity.Record{Labels: map[string]string{"env": "dev"}}, now), key, "web1", now))
 		}, "not for this host's statement"},
-		"another sealing key": {func(a *identity.Admission, _ *identity.Chain) {
+		"another sealing key": {func(a *identity.Admission) {
 			a.Chain = chain(identitytest.Statement(t, token, key, "web1", now))
 		}, "not for this host's statement"},
-		"another host's": {func(a *identity.Admission, _ *identity.Chain) { a.Chain = peer.Chain }, "not for this host's statement"},
-		"no gossip key":  {func(a *identity.Admission, _ *identity.Chain) { a.GossipKey = nil }, "no gossip key"},
+		"another host's": {func(a *identity.Admission) { a.Chain = peer.Chain }, "not for this host's statement"},
+		"no gossip key":  {func(a *identity.Admission) { a.GossipKey = nil }, "no gossip key"},
 	} {
-		a, broker := good, peer.Chain
-		tt.change(&a, &broker)
-		m, _, err := j.accept(a, broker)
+		a := good
+		tt.change(&a)
+		m, err := j.accept(a, known)
 		if tt.want == "" && (err != nil || !m.Key.Public().Equal(key.Public())) || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %v", name, err)
 		}

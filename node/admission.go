@@ -54,21 +54,14 @@ func (n *Node) admission(req identity.JoinRequest, who identity.NodeIdentity, no
 	if issuer.Key.IsZero() {
 		return nil, errNoIssuer
 	}
+	if n.roster.Load().Version == 0 {
+		return nil, errNoRoster
+	}
 	chain, err := issuer.Issue(req.Statement, now)
 	if err != nil {
 		return nil, err
 	}
-	roster, _, ok := n.docs.Get(identity.RosterKind, identity.RosterKind)
-	if !ok {
-		return nil, errNoRoster
-	}
-	documents, size := [][]byte{roster}, 0
-	for _, raw := range n.docs.All(identity.RevocationKind) {
-		if size += len(raw); size <= identity.MaxRevocations {
-			documents = append(documents, raw)
-		}
-	}
-	a := identity.Admission{Chain: chain, Documents: documents, GossipKey: n.keys.gossip()[0], Gossip: n.mesh.Seeds(), Brokers: n.mesh.Brokers()}
+	a := identity.Admission{Chain: chain, GossipKey: n.keys.gossip()[0], Gossip: n.mesh.Seeds(), Brokers: n.mesh.Brokers()}
 	if who.Role == identity.Peer {
 		a.Issuing = []byte(issuer.Key.Secret())
 	}

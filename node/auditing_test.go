@@ -114,13 +114,13 @@ func forge(t *testing.T, f *fleettest.Fleet) {
 	stranger := identity.NewKey[identity.Admin]()
 	now := time.Now()
 	signed, err := job.Job{
-		ID: job.NewID(now), Fleet: f.Root.Public().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
+		ID: job.NewID(now), Fleet: f.Root.Anchor().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
 		Mode: job.Run, Plugin: "probe", Action: "count", SealTo: identity.NewSealKey().Public(),
 	}.Sign(stranger)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tls, err := identity.AdminTLS(f.Root.Public(), f.Admin, func() identity.Roster { return f.Roster })
+	tls, err := identity.AdminTLS(f.Root.Anchor(), f.Admin, func() identity.Roster { return f.Roster })
 	if err != nil {
 		t.Fatal(err)
 	}

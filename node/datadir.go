@@ -45,7 +45,8 @@ const (
 
 // Membership is what makes a host a node of a fleet.
 type Membership struct {
-	Root       identity.PublicKey[identity.Root]
+	Root       identity.Anchor
+	Authority  identity.Authority // the newest root that this host has seen, which Root knows
 	Key        identity.PrivateKey[identity.Node]
 	Seal       identity.SealKey // opens what others seal to this node
 	Chain      identity.Chain
@@ -57,13 +58,14 @@ type Membership struct {
 }
 
 type nodeJSON struct {
-	Schema   string                            `json:"schema"`
-	Root     identity.PublicKey[identity.Root] `json:"root"`
-	Admitted time.Time                         `json:"admitted"`
-	Leaf     []byte                            `json:"leaf"`
-	Issuing  []byte                            `json:"issuing"`
-	Seeds    []string                          `json:"seeds"`
-	Brokers  []string                          `json:"brokers"`
+	Schema   string          `json:"schema"`
+	Root     identity.Anchor `json:"root"`
+	Records  []byte          `json:"root_records"` // the chain, as Authority.Raw is
+	Admitted time.Time       `json:"admitted"`
+	Leaf     []byte          `json:"leaf"`
+	Issuing  []byte          `json:"issuing"`
+	Seeds    []string        `json:"seeds"`
+	Brokers  []string        `json:"brokers"`
 }
 
 // DataDir is a node's directory, held by this process alone.
@@ -125,6 +127,9 @@ func (d *DataDir) Load() (Membership, error) {
 		return m, fmt.Errorf("%s is damaged or of another release (schema %q): %w", d.file(nodeFile), n.Schema, errors.Join(err))
 	}
 	m = Membership{Root: n.Root, Chain: identity.Chain{Leaf: n.Leaf, Issuing: n.Issuing}, Admitted: n.Admitted, Seeds: n.Seeds, Brokers: n.Brokers}
+	if m.Authority, err = identity.OpenRoot(n.Root, n.Records); err != nil {
+		return m, fmt.Errorf("%s: %w", d.file(nodeFile), err)
+	}
 	if m.Key, err = identity.ReadKey[identity.Node](d.file(keyFile)); err != nil {
 		return m, err
 	}
@@ -162,7 +167,7 @@ func (d *DataDir) Save(m Membership, documents [][]byte) error {
 	if err := os.Remove(d.file(labelsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) { // from now on the new token's count
 		return err
 	}
-	docs, err := openDocuments(d.file(docsDir), m.Root, nil)
+	docs, _, err := openDocuments(d.file(docsDir), m.Authority, nil)
 	if err != nil {
 		return err
 	}
@@ -179,7 +184,7 @@ func (d *DataDir) Save(m Membership, documents [][]byte) error {
 // saveNode replaces node.json alone, as after a renewal.
 func (d *DataDir) saveNode(m Membership) error {
 	raw, err := json.MarshalIndent(nodeJSON{
-		Schema: nodeSchema, Root: m.Root, Admitted: m.Admitted, Leaf: m.Chain.Leaf, Issuing: m.Chain.Issuing,
+		Schema: nodeSchema, Root: m.Root, Records: m.Authority.Raw(), Admitted: m.Admitted, Leaf: m.Chain.Leaf, Issuing: m.Chain.Issuing,
 		Seeds: m.Seeds, Brokers: m.Brokers,
 	}, "", "  ")
 	if err != nil {

@@ -76,12 +76,14 @@ func (n *Node) ask(ctx context.Context, q job.DocumentQuery) (job.DocumentAnswer
 // kindOrder sorts what vouches for others before them.
 func kindOrder(kind string) int {
 	switch kind {
-	case identity.RosterKind:
+	case identity.RootKind:
 		return 0
-	case identity.RevocationKind:
+	case identity.RosterKind:
 		return 1
+	case identity.RevocationKind:
+		return 2
 	}
-	return 2
+	return 3
 }
 
 // keep stores a document, from wherever it came, and puts it in force. An older version is no error.

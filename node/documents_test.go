@@ -46,7 +46,7 @@ func TestTwoChangesAtOnce(t *testing.T) {
 		if err := c.PutDocument(t.Context(), signed); err != nil && !strings.Contains(err.Error(), "concurrent") {
 			t.Fatal(err)
 		}
-		r, err := identity.OpenRoster(f.Root.Public(), signed)
+		r, err := identity.OpenRoster(f.Root.Authority, signed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestTwoChangesAtOnce(t *testing.T) {
 		if len(s.Trouble) == 1 && strings.Contains(s.Trouble[0], "made by "+lost.By) {
 			named++
 		}
-		return err == nil && slices.Equal(s.Documents, []answers.Document{{Name: "roster/roster", Version: 2, Hash: wins.Hash.Short()}})
+		return err == nil && slices.Equal(s.Documents, []answers.Document{{Name: "root/root", Version: 1, Hash: identity.HashOf(f.Root.Raw()).Short()}, {Name: "roster/roster", Version: 2, Hash: wins.Hash.Short()}})
 	})
 	if named == 0 {
 		t.Errorf("no host names the change of %s, which was lost", lost.By)
@@ -112,7 +112,7 @@ func TestADamagedRosterOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	lone.First().Start()
-	if _, err := client.Connect(t.Context(), client.Config{Root: lone.Root.Public(), Key: lone.Admin, Brokers: []string{lone.Broker()}, Log: discard}); !errors.Is(err, client.ErrStranger) {
+	if _, err := client.Connect(t.Context(), client.Config{Root: lone.Root.Anchor(), Key: lone.Admin, Brokers: []string{lone.Broker()}, Log: discard}); !errors.Is(err, client.ErrStranger) {
 		t.Errorf("without a roster it knows an admin: %v", err)
 	}
 	lone.First().Stop()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"fleet/identity"
 	"fleet/internal/logkey"
 	"fleet/internal/wait"
+	"fleet/node/audit"
 )
 
 // What is stored is in force: settle compares the two, after each new document and every mendEvery, whatever went wrong
@@ -20,12 +22,30 @@ import (
 // mendEvery is how often what is in force is compared with what is stored, and what is not on disk is written again.
 const mendEvery = 30 * time.Second
 
-// signers are the keys of everybody who is or was an admin, as far as documents say that were verified here.
+// signers are those whose documents are kept: the root, and everybody who is or was an admin, as far as documents say that were
+// verified here.
 type signers struct {
-	root identity.PublicKey[identity.Root]
-
 	mu   sync.RWMutex
+	root identity.Authority
 	keys map[identity.ID]identity.PublicKey[identity.Admin]
+}
+
+// authority is the newest root that was verified here.
+func (s *signers) authority() identity.Authority {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.root
+}
+
+// follow goes by a root from now on that comes after the one that is here. There is no way back.
+func (s *signers) follow(raw []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next, err := s.root.Follow(raw)
+	if err == nil {
+		s.root = next
+	}
+	return err
 }
 
 func (s *signers) find(id identity.ID) (identity.PublicKey[identity.Admin], bool) {
@@ -43,14 +63,19 @@ func (s *signers) add(key identity.PublicKey[identity.Admin]) {
 
 // verify says what a document is, for the store.
 func (s *signers) verify(raw []byte) (gossip.Facts, error) {
-	d, err := identity.VerifyDocument(s.root, s.find, raw, time.Now())
+	root := s.authority()
+	d, err := identity.VerifyDocument(root, s.find, raw, time.Now())
 	if err != nil {
 		return gossip.Facts{}, err
 	}
 	var entries map[string]gossip.Entry
 	switch d.Kind {
+	case identity.RootKind:
+		if err := s.follow(raw); err != nil {
+			return gossip.Facts{}, err
+		}
 	case identity.RosterKind:
-		r, err := identity.OpenRoster(s.root, raw)
+		r, err := identity.OpenRoster(root, raw)
 		if err != nil {
 			return gossip.Facts{}, err
 		}
@@ -58,7 +83,7 @@ func (s *signers) verify(raw []byte) (gossip.Facts, error) {
 			s.add(a.Key)
 		}
 	case identity.RevocationKind:
-		list, err := identity.OpenRevocations(s.root, raw)
+		list, err := identity.OpenRevocations(root, raw)
 		if err != nil {
 			return gossip.Facts{}, err
 		}
@@ -89,9 +114,17 @@ func entriesOf(list []identity.Revocation) map[string]gossip.Entry {
 	return entries
 }
 
-func openDocuments(dir string, root identity.PublicKey[identity.Root], log *slog.Logger) (*gossip.Store, error) {
+// openDocuments opens what is stored, which has the root itself afterwards, for those who ask for it.
+func openDocuments(dir string, root identity.Authority, log *slog.Logger) (*gossip.Store, *signers, error) {
 	s := &signers{root: root, keys: map[identity.ID]identity.PublicKey[identity.Admin]{}}
-	return gossip.OpenStore(dir, s.verify, log)
+	docs, err := gossip.OpenStore(dir, s.verify, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := docs.Put(root.Raw()); err != nil && !outdated(err) && !errors.Is(err, gossip.ErrUnsaved) {
+		return nil, nil, fmt.Errorf("the fleet's root: %w", err)
+	}
+	return docs, s, nil
 }
 
 // documentsLoop keeps what is stored in force, and on disk, until ctx ends.
@@ -105,7 +138,7 @@ func (n *Node) documentsLoop(ctx context.Context) {
 func (n *Node) settle() error {
 	n.force.Lock()
 	defer n.force.Unlock()
-	err := n.useRoster()
+	err := errors.Join(n.useRoot(), n.useRoster())
 	if err == nil {
 		err = n.useKeys()
 	}
@@ -127,22 +160,45 @@ func (n *Node) noteDocuments(err error) {
 	}
 }
 
+// useRoot makes the newest root the one that this node starts with from now on, and drops what only an older one signed. The caller
+// holds force.
+func (n *Node) useRoot() error {
+	n.keys.mu.Lock()
+	defer n.keys.mu.Unlock()
+	root := n.signers.authority()
+	m := n.keys.disk
+	if root.Version() == m.Authority.Version() {
+		return nil
+	}
+	n.docs.Again()
+	says := fmt.Sprintf("root version %d (%s): %d of %d keys sign", root.Version(), root.Anchor().Known.Short(), root.Threshold(), len(root.Keys()))
+	n.log.Info("root in force", logkey.Version, root.Version(), logkey.Hash, root.Anchor().Known.Short(), logkey.Keys, len(root.Keys()))
+	n.audit.AddDurable(audit.Entry{Event: audit.Roster, Message: says})
+	m.Root, m.Authority = root.Anchor(), root
+	if err := n.config.Dir.saveNode(m); err != nil {
+		return fmt.Errorf("keep the root: %w", err)
+	}
+	n.keys.disk = m
+	return nil
+}
+
 // useRoster makes the stored roster, with all revocations, the one in force, here and for the connections of this node's
 // broker. The caller holds force.
 func (n *Node) useRoster() error {
 	next := n.noRoster()
 	raw, _, ok := n.docs.Get(identity.RosterKind, identity.RosterKind)
 	if ok {
-		r, err := identity.OpenRoster(n.me.Root, raw)
+		r, err := identity.OpenRoster(n.signers.authority(), raw)
 		if err != nil {
 			return err
 		}
 		next = r
 	}
+	next.Keys.Coming = n.coming(next.Keys.Since)
 	revocations, err := n.revocations()
 	next = next.Revoking(revocations)
 	old := n.roster.Load()
-	if old != nil && old.Hash == next.Hash && old.RevokesSame(next) {
+	if old != nil && old.Hash == next.Hash && old.RevokesSame(next) && slices.Equal(old.Keys.Coming, next.Keys.Coming) {
 		return err
 	}
 	n.roster.Store(&next)
@@ -168,11 +224,21 @@ func (n *Node) noRoster() identity.Roster {
 	return identity.Roster{Keys: identity.Keys{Issuing: n.self.Load().Issuer}}
 }
 
+// coming are the issuing keys of rotations after the one that brought the keys in force.
+func (n *Node) coming(since uint64) (ids []identity.ID) {
+	for _, raw := range n.docs.All(identity.RotationKind) {
+		if r, err := identity.OpenRotation(n.signers.authority(), raw); err == nil && r.Version > since && !slices.Contains(ids, r.Keys.Issuing) {
+			ids = append(ids, r.Keys.Issuing)
+		}
+	}
+	return ids
+}
+
 // revocations are those that are stored and have not ended. A document that cannot be read is left out and reported.
 func (n *Node) revocations() (list []identity.Revocation, err error) {
 	now := time.Now()
 	for _, raw := range n.docs.All(identity.RevocationKind) {
-		some, err2 := identity.OpenRevocations(n.me.Root, raw)
+		some, err2 := identity.OpenRevocations(n.signers.authority(), raw)
 		err = errors.Join(err, err2)
 		for _, r := range some {
 			if !r.Over(now) {
@@ -203,7 +269,7 @@ var errNoRoster = errors.New("it has no roster, which was damaged or lost; it ru
 func (n *Node) lostText(l gossip.Lost) string {
 	text := fmt.Sprintf("%s/%s version %d (%s)", l.Kind, l.Name, l.Version, l.Hash.Short())
 	if l.Kind == identity.RosterKind {
-		if r, err := identity.OpenRoster(n.me.Root, l.Raw); err == nil {
+		if r, err := identity.OpenRoster(n.signers.authority(), l.Raw); err == nil {
 			text = fmt.Sprintf("roster version %d (%s), made by %s on %s,", r.Version, r.Hash.Short(), r.By, r.Issued.UTC().Format(time.RFC3339))
 		}
 	}

@@ -21,13 +21,13 @@ import (
 type keeper struct {
 	*Node
 	t     *testing.T
-	root  identity.PrivateKey[identity.Root]
+	root  identity.Quorum
 	fleet identitytest.Fleet
 }
 
 func newKeeper(t *testing.T) keeper {
 	t.Helper()
-	k := keeper{t: t, root: identity.NewKey[identity.Root]()}
+	k := keeper{t: t, root: identitytest.Root()}
 	k.Node, k.fleet = solitaryUnder(t, k.root, time.Now())
 	k.open()
 	return k
@@ -39,7 +39,7 @@ func (k keeper) open() {
 	k.roster.Store(nil)
 	k.keys.from = ""
 	var err error
-	if k.docs, err = openDocuments(k.config.Dir.file(docsDir), k.root.Public(), k.log); err != nil {
+	if k.docs, k.signers, err = openDocuments(k.config.Dir.file(docsDir), k.me.Authority, k.log); err != nil {
 		k.t.Fatal(err)
 	}
 	if k.audit == nil {
@@ -100,7 +100,7 @@ func TestNoRosterUndoesARevocation(t *testing.T) {
 		}
 	}
 	// The other side of the partition knows nothing of it, and is far ahead.
-	theirs, err := identity.OpenRoster(k.root.Public(), with)
+	theirs, err := identity.OpenRoster(k.root.Authority, with)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestWhatIsStoredIsInForce(t *testing.T) {
 		// A revocation ends by itself.
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if r := k.roster.Load(); r.Version != 2 || len(r.Revoked) != 0 || len(k.docs.List()) != 1 {
+		if r := k.roster.Load(); r.Version != 2 || len(r.Revoked) != 0 || len(k.docs.List()) != 2 {
 			t.Errorf("at its end: version %d, revoked %v, kept %v", r.Version, r.Revoked, k.docs.List())
 		}
 		cancel()
@@ -199,7 +199,7 @@ func TestWithoutARoster(t *testing.T) {
 	roster := k.next(nil)
 	elsewhere := k.fleet
 	var err error
-	if elsewhere.Issuer, err = identity.NewIssuer(k.root, time.Now()); err != nil {
+	if elsewhere.Issuer, err = identity.NewIssuer(k.root.Anchor(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	gone, stranger := k.fleet.Host(t, "web2", identity.Record{}, time.Now()), elsewhere.Host(t, "web3", identity.Record{}, time.Now())
@@ -251,7 +251,7 @@ func TestALostChangeIsNamed(t *testing.T) {
 	if winner.Hash == identity.HashOf(anns) {
 		lost = bobs
 	}
-	l, err := identity.OpenRoster(k.root.Public(), lost)
+	l, err := identity.OpenRoster(k.root.Authority, lost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,10 +283,10 @@ func TestDocumentsOfARemovedAdminAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.open()
-	if refs := k.docs.List(); len(refs) != 3 {
+	if refs := k.docs.List(); len(refs) != 4 {
 		t.Errorf("kept: %v", refs)
 	}
-	d, err := identity.VerifyDocument(k.root.Public(), func(identity.ID) (identity.PublicKey[identity.Admin], bool) { return bob.Public(), true }, note, time.Now())
+	d, err := identity.VerifyDocument(k.root.Authority, func(identity.ID) (identity.PublicKey[identity.Admin], bool) { return bob.Public(), true }, note, time.Now())
 	if err != nil || k.roster.Load().Authorises(d) {
 		t.Errorf("it counts: %v", err)
 	}
@@ -299,13 +299,13 @@ func TestTwoRotationsAtOnce(t *testing.T) {
 		k := newKeeper(t)
 		var keys []identity.Keys
 		for since := range uint64(2) {
-			issuer, err := identity.NewIssuer(k.root, time.Now())
+			issuer, err := identity.NewIssuer(k.root.Anchor(), time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
 			secret := bytes.Repeat([]byte{byte(since + 1)}, 32)
 			r := identity.Rotation{Version: since + 7, Issuing: issuer.Certificate,
-				Keys: identity.Keys{Issuing: issuer.Key.Public().ID(), Gossip: identity.GossipID(secret), Overlap: true, Since: since + 7}}
+				Keys: identity.Keys{Issuing: issuer.Key.Public().ID(), Gossip: identity.GossipID(secret), Since: since + 7}}
 			if err := r.SealTo(k.identity(), identity.Secrets{Gossip: secret, Issuing: issuer.Key.Secret()}); err != nil {
 				t.Fatal(err)
 			}

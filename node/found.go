@@ -9,9 +9,9 @@ import (
 )
 
 // Found makes the first host of a fleet: with a fresh key, that token's peer, certified by issuer, and a fresh gossip key.
-// roster is the signed document. The host can run as a node afterwards, and admit others.
-func Found(dir *DataDir, token identity.Token, issuer identity.Issuer, name string, roster []byte, now time.Time) (Membership, error) {
-	m := Membership{Root: token.Root, Key: identity.NewKey[identity.Node](), Seal: identity.NewSealKey(), Issuing: issuer.Key, GossipKeys: [][]byte{make([]byte, 32)}, Admitted: now}
+// roster is the document that the root signed. The host can run as a node afterwards, and admit others.
+func Found(dir *DataDir, token identity.Token, issuer identity.Issuer, name string, root identity.Authority, roster []byte, now time.Time) (Membership, error) {
+	m := Membership{Root: root.Anchor(), Authority: root, Key: identity.NewKey[identity.Node](), Seal: identity.NewSealKey(), Issuing: issuer.Key, GossipKeys: [][]byte{make([]byte, 32)}, Admitted: now}
 	rand.Read(m.GossipKeys[0])
 	statement, err := identity.NewStatement(token, m.Key.Public(), m.Seal.Public(), name, now)
 	if err != nil {

@@ -36,7 +36,10 @@ func Join(ctx context.Context, dir *DataDir, token identity.Token, name string, 
 	if err != nil {
 		return Membership{}, err
 	}
-	me := joining{token, key, seal, statement}
+	me := joining{token: token, key: key, seal: seal, statement: statement}
+	if was, err := dir.Load(); err == nil { // admitted again; the token may know of a root that its own did not sign
+		me.least = was.Authority.Version()
+	}
 	for retry := time.Second; ; retry = min(2*retry, 30*time.Second) {
 		var errs []error
 		for _, seed := range token.Seeds {
@@ -67,6 +70,7 @@ type joining struct {
 	key       identity.PrivateKey[identity.Node]
 	seal      identity.SealKey
 	statement []byte // of who it is; it will be so for good
+	least     uint64 // version of the root that it goes by already; 0: none
 }
 
 // at asks the broker at an address.
@@ -86,6 +90,10 @@ func (j joining) at(ctx context.Context, seed string) (Membership, [][]byte, err
 		return Membership{}, nil, err
 	}
 	defer link.Close()
+	known, err := j.rules(ctx, link, broker())
+	if err != nil {
+		return Membership{}, nil, err
+	}
 	joiner, err := identity.NewJoiner(j.statement, j.key, time.Now())
 	if err != nil {
 		return Membership{}, nil, err
@@ -98,50 +106,94 @@ func (j joining) at(ctx context.Context, seed string) (Membership, [][]byte, err
 	if err != nil {
 		return Membership{}, nil, err
 	}
-	return j.accept(a, broker())
+	m, err := j.accept(a, known)
+	return m, known.documents, err
 }
 
-// accept checks an admission against the pinned root and the token before anything of it is kept. The roster that comes
-// must be no older than the admin's was who made the token, and must admit both the broker that it came from and this host.
-func (j joining) accept(a identity.Admission, broker identity.Chain) (Membership, [][]byte, error) {
-	fail := func(format string, args ...any) (Membership, [][]byte, error) {
-		return Membership{}, nil, fmt.Errorf(format+"; the peer that answered may be compromised", args...)
+// rules are what a new host learns before it says who it is.
+type rules struct {
+	root      identity.Authority
+	roster    identity.Roster
+	documents [][]byte // the roster and revocations, signed
+}
+
+// rules asks for the root, the roster and revocations, and verifies them.
+func (j joining) rules(ctx context.Context, link *mesh.Link, broker identity.Chain) (r rules, err error) {
+	query, err := job.DocumentQuery{Documents: []job.WantedDocument{
+		{Kind: identity.RootKind, Name: identity.RootKind}, {Kind: identity.RosterKind, Name: identity.RosterKind}, {Kind: identity.RevocationKind},
+	}}.Encode()
+	if err != nil {
+		return r, err
 	}
+	raw, err := link.Ask(ctx, job.DocGetSubject, query)
+	if err != nil {
+		return r, fmt.Errorf("the broker is there, but no peer answers: %w", err)
+	}
+	answer, err := job.DecodeDocuments(raw) // where not all revocations fit, the others are fetched later
+	if err != nil {
+		return r, err
+	}
+	return j.verify(answer.Documents, broker)
+}
+
+// verify goes by the token: the root must be the one that it pins or a later one, the roster no older than the admin's was who made
+// the token, and it must admit the broker that it came from.
+func (j joining) verify(documents [][]byte, broker identity.Chain) (r rules, err error) {
+	if len(documents) < 2 {
+		return r, errors.New("no roster came")
+	}
+	r.documents = documents[1:]
+	if r.root, err = identity.OpenRoot(j.token.Root, documents[0]); err != nil {
+		return r, err
+	}
+	if r.root.Version() < j.least {
+		return r, compromised("the root that came is version %d, and this host has seen version %d", r.root.Version(), j.least)
+	}
+	if r.roster, err = identity.OpenRoster(r.root, r.documents[0]); err != nil {
+		return r, err
+	}
+	revocations, err := identity.OpenRevocations(r.root, r.documents[1:]...)
+	if err != nil {
+		return r, err
+	}
+	r.roster = r.roster.Revoking(revocations)
+	if least := j.token.Record.Roster; r.roster.Version < least {
+		return r, compromised("the roster that came is version %d, and the token's admin knew version %d", r.roster.Version, least)
+	}
+	if err := r.roster.AdmitsPeer(j.token.Root, broker); err != nil {
+		return r, compromised("the broker's certificate: %w", err)
+	}
+	return r, nil
+}
+
+func compromised(format string, args ...any) error {
+	return fmt.Errorf(format+"; the peer that answered may be compromised", args...)
+}
+
+// accept checks an admission before anything of it is kept: the roster must admit this host by the certificate that came.
+func (j joining) accept(a identity.Admission, known rules) (Membership, error) {
 	now, token := time.Now(), j.token
-	if len(a.Documents) == 0 {
-		return Membership{}, nil, errors.New("no roster came")
-	}
-	roster, err := identity.OpenRoster(token.Root, a.Documents[0])
-	revocations, err2 := identity.OpenRevocations(token.Root, a.Documents[1:]...)
-	if err := errors.Join(err, err2); err != nil {
-		return Membership{}, nil, err
-	}
-	roster = roster.Revoking(revocations)
-	switch {
-	case roster.Version < token.Record.Roster:
-		return fail("the roster that came is version %d, and the token's admin knew version %d", roster.Version, token.Record.Roster)
-	}
-	if err := roster.AdmitsPeer(token.Root, broker); err != nil {
-		return fail("the broker's certificate: %w", err)
-	}
 	certificate, err := identity.OpenChain(token.Root, a.Chain, now)
 	if err == nil {
-		_, err = roster.Admit(certificate)
+		_, err = known.roster.Admit(certificate)
 	}
 	if err != nil {
-		return fail("the certificate that came: %w", err)
+		return Membership{}, compromised("the certificate that came: %w", err)
 	}
 	if got, err := identity.StatementOf(a.Chain); err != nil || !bytes.Equal(got, j.statement) {
-		return fail("the certificate that came is not for this host's statement")
+		return Membership{}, compromised("the certificate that came is not for this host's statement")
 	}
 	if len(a.GossipKey) != 32 {
-		return Membership{}, nil, errors.New("no gossip key came")
+		return Membership{}, errors.New("no gossip key came")
 	}
-	m := Membership{Root: token.Root, Key: j.key, Seal: j.seal, Chain: a.Chain, GossipKeys: [][]byte{a.GossipKey}, Admitted: now, Seeds: a.Gossip, Brokers: a.Brokers}
+	m := Membership{
+		Root: known.root.Anchor(), Authority: known.root, Key: j.key, Seal: j.seal, Chain: a.Chain,
+		GossipKeys: [][]byte{a.GossipKey}, Admitted: now, Seeds: a.Gossip, Brokers: a.Brokers,
+	}
 	if token.Record.Role == identity.Peer {
 		if m.Issuing, err = identity.ParseSecret[identity.Issuing](string(a.Issuing)); err != nil {
-			return Membership{}, nil, fmt.Errorf("the issuing key that came: %w", err)
+			return Membership{}, fmt.Errorf("the issuing key that came: %w", err)
 		}
 	}
-	return m, a.Documents, nil
+	return m, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"fleet/identity"
 	"fleet/internal/fleettest"
+	"fleet/internal/identitytest"
 	"fleet/node"
 )
 
@@ -44,7 +45,7 @@ func TestATokenThatNoAdminSignedIsRefused(t *testing.T) {
 	f := fleettest.New(t)
 	f.First().Start()
 	good := f.Token(identity.Record{Role: identity.Peer})
-	forged, err := identity.NewToken(f.Root.Public(), identity.NewKey[identity.Admin](),
+	forged, err := identity.NewToken(f.Root.Anchor(), identity.NewKey[identity.Admin](),
 		identity.Record{Role: identity.Peer, Created: time.Now(), Expires: time.Now().Add(time.Hour)}, good.Seeds)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +118,7 @@ func TestADirectoryThatIsDamagedIsNotUsed(t *testing.T) {
 	}
 	for name, content := range map[string]string{
 		"empty": "", "cut short": string(good[:len(good)/2]), "of another release": `{"schema":"fleet.node/v9"}`,
-		"another root": strings.Replace(string(good), f.Root.Public().String(), identity.NewKey[identity.Root]().Public().String(), 1),
+		"another root": strings.Replace(string(good), f.Root.Anchor().String(), identitytest.Root().Anchor().String(), 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -149,7 +150,7 @@ func TestLabelsOfTheTokenStandInTheCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate, err := identity.OpenChain(f.Root.Public(), m.Chain, time.Now())
+	certificate, err := identity.OpenChain(f.Root.Anchor(), m.Chain, time.Now())
 	if id := certificate.Own(); err != nil || id.Labels["env"] != "prod" || id.Role != identity.Ephemeral {
 		t.Errorf("%+v, %v", certificate, err)
 	}

@@ -64,7 +64,7 @@ func (n *Node) lacking(needs []job.WantedDocument) (refs []gossip.Ref) {
 		if w.Kind == identity.RosterKind {
 			have, ok = gossip.Ref{Version: roster.Version, Hash: gossip.Hash(roster.Hash)}, true
 		}
-		if !ok || want.Beats(have) {
+		if !ok || want.Beats(have) || w.Kind == identity.RootKind && want.Version == have.Version && want.Hash != have.Hash {
 			refs = append(refs, want)
 		}
 	}
@@ -72,6 +72,11 @@ func (n *Node) lacking(needs []job.WantedDocument) (refs []gossip.Ref) {
 }
 
 func (n *Node) tooOld(want gossip.Ref) error {
+	if want.Kind == identity.RootKind {
+		has := n.signers.authority()
+		return fmt.Errorf("this host goes by root version %d, the job's signer by version %d or another one of that number, and no broker's node handed that out; if the root was lost and replaced: fleet node adopt-root",
+			has.Version(), want.Version)
+	}
 	if want.Kind != identity.RosterKind {
 		return fmt.Errorf("this host lacks the %s %s, which the job needs, and no broker's node handed it out", want.Kind, want.Name)
 	}

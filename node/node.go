@@ -77,6 +77,7 @@ type Node struct {
 	journal *journal.Journal
 	audit   *audit.Log
 	docs    *gossip.Store
+	signers *signers // of documents
 	facts   *facts.Keeper
 	plugins *plugins.Set
 	waiting waiting
@@ -101,7 +102,7 @@ func New(c Config) (*Node, error) {
 	if n.audit, err = audit.Open(c.Dir.file(auditDir), n.log); err != nil {
 		return nil, err
 	}
-	if n.docs, err = openDocuments(c.Dir.file(docsDir), n.me.Root, n.log); err != nil {
+	if n.docs, n.signers, err = openDocuments(c.Dir.file(docsDir), n.me.Authority, n.log); err != nil {
 		return nil, err
 	}
 	n.settle() // what fails now is tried again

@@ -26,7 +26,7 @@ type wire struct {
 
 func newWire(t *testing.T, f *fleettest.Fleet) *wire {
 	t.Helper()
-	tls, err := identity.AdminTLS(f.Root.Public(), f.Admin, func() identity.Roster { return f.Roster })
+	tls, err := identity.AdminTLS(f.Root.Anchor(), f.Admin, func() identity.Roster { return f.Roster })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func newWire(t *testing.T, f *fleettest.Fleet) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(nc.Close)
-	w := &wire{t: t, f: f, nc: nc, statements: identity.NewVerifier(f.Root.Public()), seal: identity.NewSealKey()}
+	w := &wire{t: t, f: f, nc: nc, statements: identity.NewVerifier(f.Root.Anchor()), seal: identity.NewSealKey()}
 	w.replies, err = nc.SubscribeSync(job.RepliesSubject(f.Admin.Public().ID(), "*"))
 	if err := errors.Join(err, nc.Flush()); err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func newWire(t *testing.T, f *fleettest.Fleet) *wire {
 func (w *wire) sign(action string, change func(*job.Job)) []byte {
 	w.t.Helper()
 	now := time.Now()
-	j := job.Job{ID: job.NewID(now), Fleet: w.f.Root.Public().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
+	j := job.Job{ID: job.NewID(now), Fleet: w.f.Root.Anchor().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
 		Mode: job.Run, Plugin: "probe", Action: action, SealTo: w.seal.Public()}
 	if change != nil {
 		change(&j)

@@ -78,7 +78,7 @@ func probe(ctx context.Context, conf *tls.Config, id identity.ID, addr string) (
 }
 
 // peerClock asks for a renewal. The certificate that comes holds for NodeLife from the moment when it was issued.
-func peerClock(ctx context.Context, link *mesh.Link, root identity.PublicKey[identity.Root], creds identity.Credentials) (clock, asked time.Time, err error) {
+func peerClock(ctx context.Context, link *mesh.Link, root identity.Anchor, creds identity.Credentials) (clock, asked time.Time, err error) {
 	request, err := identity.SignRenewal(creds, time.Now())
 	if err != nil {
 		return clock, asked, err
@@ -110,7 +110,7 @@ func peerClock(ctx context.Context, link *mesh.Link, root identity.PublicKey[ide
 }
 
 // ReadRoster reads the roster, with all revocations, in a data directory that another process may hold.
-func ReadRoster(dir string, root identity.PublicKey[identity.Root]) (identity.Roster, error) {
+func ReadRoster(dir string, root identity.Authority) (identity.Roster, error) {
 	path := filepath.Join(dir, docsDir, identity.RosterKind+","+identity.RosterKind+".doc")
 	raw, err := os.ReadFile(path)
 	if err != nil {

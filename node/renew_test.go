@@ -18,19 +18,19 @@ import (
 // solitary is a peer without a mesh, which renews its own certificate. Its certificate was issued at the given time.
 func solitary(t *testing.T, issued time.Time) *Node {
 	t.Helper()
-	n, _ := solitaryUnder(t, identity.NewKey[identity.Root](), issued)
+	n, _ := solitaryUnder(t, identitytest.Root(), issued)
 	return n
 }
 
 // solitaryUnder also returns what lets others into its fleet.
-func solitaryUnder(t *testing.T, root identity.PrivateKey[identity.Root], issued time.Time) (*Node, identitytest.Fleet) {
+func solitaryUnder(t *testing.T, root identity.Quorum, issued time.Time) (*Node, identitytest.Fleet) {
 	t.Helper()
 	admin := identity.NewKey[identity.Admin]()
-	issuer, err := identity.NewIssuer(root, issued)
+	issuer, err := identity.NewIssuer(root.Anchor(), issued)
 	if err != nil {
 		t.Fatal(err)
 	}
-	roster := identity.Roster{Version: 1, Fleet: "test", Admins: []identity.AdminEntry{{Name: "ann", Key: admin.Public()}}}
+	roster := identity.Roster{Version: 1, Fleet: "test", Keys: identity.Keys{Issuing: issuer.Key.Public().ID()}, Admins: []identity.AdminEntry{{Name: "ann", Key: admin.Public()}}}
 	signed, err := identity.SignRoster(root, roster, issued)
 	if err != nil {
 		t.Fatal(err)
@@ -40,8 +40,8 @@ func solitaryUnder(t *testing.T, root identity.PrivateKey[identity.Root], issued
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dir.Close() })
-	fleet := identitytest.Fleet{Root: root.Public(), Admin: admin, Issuer: issuer}
-	m, err := Found(dir, fleet.Token(t, identity.Record{Role: identity.Peer}, issued), issuer, "web1", signed, issued)
+	fleet := identitytest.Fleet{Root: root.Anchor(), Admin: admin, Issuer: issuer}
+	m, err := Found(dir, fleet.Token(t, identity.Record{Role: identity.Peer}, issued), issuer, "web1", root.Authority, signed, issued)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func solitaryUnder(t *testing.T, root identity.PrivateKey[identity.Root], issued
 		t.Fatal(err)
 	}
 	n.creds.Store(&creds)
-	self := identitytest.Self(t, root.Public(), creds, issued)
+	self := identitytest.Self(t, root.Anchor(), creds, issued)
 	n.self.Store(&self)
 	return n, fleet
 }
@@ -146,7 +146,7 @@ func FuzzRenewalAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var answer renewal
 		if wire.Unmarshal(raw, &answer) == nil {
-			if _, err := identity.OpenChain(identity.NewKey[identity.Root]().Public(), answer.Chain, time.Now()); err == nil {
+			if _, err := identity.OpenChain(identitytest.Root().Anchor(), answer.Chain, time.Now()); err == nil {
 				t.Error("a chain to another root holds")
 			}
 		}
@@ -157,7 +157,7 @@ func FuzzRenewalAnswer(f *testing.F) {
 // it may have a token's secret, and so be able to make another statement about this host's key.
 func TestARenewalExtendsTimeAndNothingElse(t *testing.T) {
 	now := time.Now()
-	n, fleet := solitaryUnder(t, identity.NewKey[identity.Root](), now)
+	n, fleet := solitaryUnder(t, identitytest.Root(), now)
 	issue := func(statement []byte, at time.Time) identity.Chain {
 		chain, err := n.issuer().Issue(statement, at)
 		if err != nil {

@@ -24,7 +24,7 @@ func (k keeper) revokeOne(r *identity.Roster, v identity.Revocation) {
 	if _, err := k.docs.Put(signed); err != nil {
 		k.t.Fatalf("revocation %d: %v", len(r.Revoked)+1, err)
 	}
-	if list, err = identity.OpenRevocations(k.root.Public(), signed); err != nil {
+	if list, err = identity.OpenRevocations(k.root.Authority, signed); err != nil {
 		k.t.Fatal(err)
 	}
 	for _, v := range list { // in place: Revoking makes a copy each time
@@ -43,8 +43,8 @@ func (k keeper) handedOut() (r identity.Roster, whole bool) {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	r, err = identity.OpenRoster(k.root.Public(), answer.Documents[0])
-	list, err2 := identity.OpenRevocations(k.root.Public(), answer.Documents[1:]...)
+	r, err = identity.OpenRoster(k.root.Authority, answer.Documents[0])
+	list, err2 := identity.OpenRevocations(k.root.Authority, answer.Documents[1:]...)
 	if err := errors.Join(err, err2); err != nil {
 		k.t.Fatal(err)
 	}

@@ -9,11 +9,12 @@ import (
 	"fleet/client"
 	"fleet/identity"
 	"fleet/internal/fleettest"
+	"fleet/internal/identitytest"
 	"fleet/job"
 )
 
 // roster signs the next version of the fleet's roster.
-func roster(t *testing.T, f *fleettest.Fleet, root identity.PrivateKey[identity.Root], version uint64, change func(*identity.Roster)) []byte {
+func roster(t *testing.T, f *fleettest.Fleet, root identity.Quorum, version uint64, change func(*identity.Roster)) []byte {
 	t.Helper()
 	r := f.Roster
 	r.Version = version
@@ -38,7 +39,7 @@ func with(key identity.PrivateKey[identity.Admin]) func(*identity.Roster) {
 func awaitAll(t *testing.T, f *fleettest.Fleet, key identity.PrivateKey[identity.Admin], n int) {
 	t.Helper()
 	for {
-		c, err := client.Connect(t.Context(), client.Config{Root: f.Root.Public(), Key: key, Brokers: []string{f.Broker()}, Log: discard})
+		c, err := client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: key, Brokers: []string{f.Broker()}, Log: discard})
 		if err != nil {
 			if t.Context().Err() != nil {
 				t.Fatal(err)
@@ -83,7 +84,7 @@ func TestANewRosterReachesEveryHost(t *testing.T) {
 	}
 	for name, doc := range map[string][]byte{
 		"an older version": roster(t, f, f.Root, 1, nil),
-		"of another root":  roster(t, f, identity.NewKey[identity.Root](), 3, with(eve)),
+		"of another root":  roster(t, f, identitytest.Root(), 3, with(eve)),
 		"cut short":        v2[:len(v2)-1],
 		"too large":        make([]byte, identity.MaxDocument+1),
 		"empty":            {},
@@ -95,7 +96,7 @@ func TestANewRosterReachesEveryHost(t *testing.T) {
 		}
 	}
 	awaitAll(t, f, bob, 5)
-	if c, err := client.Connect(t.Context(), client.Config{Root: f.Root.Public(), Key: eve, Brokers: []string{f.Broker()}, Log: discard}); err == nil {
+	if c, err := client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: eve, Brokers: []string{f.Broker()}, Log: discard}); err == nil {
 		c.Close()
 		t.Error("eve is let in")
 	}

@@ -59,7 +59,7 @@ func (n *Node) useKeys() error {
 	issuers := []identity.Issuer{{Key: n.keys.disk.Issuing, Certificate: n.keys.disk.Chain.Issuing}}
 	var coming [][]byte
 	for _, raw := range rotations {
-		r, err := identity.OpenRotation(n.me.Root, raw)
+		r, err := identity.OpenRotation(n.signers.authority(), raw)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func inForce(force identity.Keys, held [][]byte) [][]byte {
 	switch {
 	case i < 0:
 		return held
-	case !force.Overlap:
+	case !force.Overlap():
 		return [][]byte{held[i]}
 	}
 	return unique(append([][]byte{held[i]}, held...))

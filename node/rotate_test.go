@@ -12,7 +12,7 @@ import (
 
 // Whoever stole the old issuing key makes himself a host; nobody renews its certificate into the new world.
 func TestOnlyNodesThatTheAdminSawAreCarriedOver(t *testing.T) {
-	now, root := time.Now(), identity.NewKey[identity.Root]()
+	now, root := time.Now(), identitytest.Root()
 	n, fleet := solitaryUnder(t, root, now)
 	certificate := func(fleet identitytest.Fleet, name string) identity.Certificate {
 		c, err := identity.OpenChain(n.me.Root, fleet.Host(t, name, identity.Record{}, now).Chain, now)
@@ -22,11 +22,11 @@ func TestOnlyNodesThatTheAdminSawAreCarriedOver(t *testing.T) {
 		return c
 	}
 	r := *n.roster.Load()
-	since, err := identity.NewIssuer(root, now)
+	since, err := identity.NewIssuer(root.Anchor(), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Keys = identity.Keys{Issuing: since.Key.Public().ID(), Gossip: identity.GossipID(nil), Overlap: true}
+	r.Keys = identity.Keys{Issuing: since.Key.Public().ID(), Gossip: identity.GossipID(nil), Older: []identity.ID{r.Keys.Issuing}}
 	n.roster.Store(&r)
 	seen := certificate(fleet, "web2")
 	n.keys.shared.Store(&sharedKeys{carried: map[identity.ID]bool{seen.Own().ID: true}})
@@ -57,9 +57,9 @@ func TestGossipKeysInForce(t *testing.T) {
 		want  string
 	}{
 		{"before any rotation", identity.Keys{}, "a", "a"},
-		{"the new one beside the old", identity.Keys{Gossip: id("b"), Overlap: true}, "ab", "ba"},
+		{"the new one beside the old", identity.Keys{Gossip: id("b"), Older: []identity.ID{id("a")}}, "ab", "ba"},
 		{"the new one alone", identity.Keys{Gossip: id("b")}, "ba", "b"},
-		{"admitted since", identity.Keys{Gossip: id("b"), Overlap: true}, "bb", "b"},
+		{"admitted since", identity.Keys{Gossip: id("b"), Older: []identity.ID{id("a")}}, "bb", "b"},
 		{"left behind: goes on with what it has", identity.Keys{Gossip: id("c")}, "ab", "ab"},
 	} {
 		var held, want [][]byte

@@ -47,7 +47,7 @@ func TestStanding(t *testing.T) {
 		}
 	}
 	s, err := answers.From[answers.Status](named(t, ask("status"), "web4").Data)
-	want := []answers.Document{{Name: "roster/roster", Version: 1, Hash: identity.HashOf(f.Signed).Short()}}
+	want := []answers.Document{{Name: "root/root", Version: 1, Hash: identity.HashOf(f.Root.Raw()).Short()}, {Name: "roster/roster", Version: 1, Hash: identity.HashOf(f.Signed).Short()}}
 	if err != nil || !slices.Equal(s.Documents, want) || s.DocumentsHash == "" {
 		t.Errorf("documents %v, together %q, %v", s.Documents, s.DocumentsHash, err)
 	}

@@ -6,26 +6,27 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/job"
 )
 
 type waitingWorld struct {
 	t        *testing.T
-	root     identity.PrivateKey[identity.Root]
+	root     identity.Quorum
 	ann, bob identity.PrivateKey[identity.Admin]
 	roster   identity.Roster
 	now      time.Time
 }
 
 func newWaitingWorld(t *testing.T) *waitingWorld {
-	w := &waitingWorld{t: t, root: identity.NewKey[identity.Root](), ann: identity.NewKey[identity.Admin](), bob: identity.NewKey[identity.Admin](), now: time.Now()}
+	w := &waitingWorld{t: t, root: identitytest.Root(), ann: identity.NewKey[identity.Admin](), bob: identity.NewKey[identity.Admin](), now: time.Now()}
 	w.roster = identity.Roster{Version: 1, Admins: []identity.AdminEntry{{Name: "ann", Key: w.ann.Public()}, {Name: "bob", Key: w.bob.Public()}}}
 	return w
 }
 
 func (w *waitingWorld) signed(by identity.PrivateKey[identity.Admin], change func(*job.Job)) (id string, signed []byte) {
 	w.t.Helper()
-	j := job.Job{ID: job.NewID(w.now), Fleet: w.root.Public().ID(), Issued: w.now.UnixMilli(), Expires: w.now.Add(time.Minute).UnixMilli(), Mode: job.Run,
+	j := job.Job{ID: job.NewID(w.now), Fleet: w.root.Anchor().ID(), Issued: w.now.UnixMilli(), Expires: w.now.Add(time.Minute).UnixMilli(), Mode: job.Run,
 		Plugin: "service", Action: "restart", Targets: []identity.ID{w.ann.Public().ID()}, SealTo: identity.NewSealKey().Public()}
 	if change != nil {
 		change(&j)
@@ -57,7 +58,7 @@ func TestOnlyWhatAnAdminMaySendCanWait(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var store waiting
 			id, signed := w.signed(tt.by, tt.change)
-			err := store.take(signed, w.roster, w.root.Public().ID(), w.now.Add(tt.after))
+			err := store.take(signed, w.roster, w.root.Anchor().ID(), w.now.Add(tt.after))
 			if tt.err == "" && (err != nil || string(store.get(id, w.now)) != string(signed)) {
 				t.Errorf("not kept: %v", err)
 			}
@@ -69,7 +70,7 @@ func TestOnlyWhatAnAdminMaySendCanWait(t *testing.T) {
 	var store waiting
 	_, signed := w.signed(w.ann, nil)
 	signed[len(signed)-1] ^= 1
-	if store.take(signed, w.roster, w.root.Public().ID(), w.now) == nil {
+	if store.take(signed, w.roster, w.root.Anchor().ID(), w.now) == nil {
 		t.Error("a changed job was taken")
 	}
 }
@@ -84,7 +85,7 @@ func TestApprovalsOfAWaitingJobAddUp(t *testing.T) {
 	for _, by := range []identity.PrivateKey[identity.Admin]{identity.NewKey[identity.Admin](), w.bob, cleo, w.bob} {
 		approved, err := job.Approve(signed, by)
 		if err == nil {
-			err = store.take(approved, w.roster, w.root.Public().ID(), w.now)
+			err = store.take(approved, w.roster, w.root.Anchor().ID(), w.now)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -107,16 +108,16 @@ func TestWaitingJobsAreBounded(t *testing.T) {
 	var store waiting
 	for i := range job.MaxWaiting + 1 {
 		_, signed := w.signed(w.ann, nil)
-		err := store.take(signed, w.roster, w.root.Public().ID(), w.now)
+		err := store.take(signed, w.roster, w.root.Anchor().ID(), w.now)
 		if full := i == job.MaxWaiting; (err != nil) != full {
 			t.Fatalf("job %d: %v", i, err)
 		}
 	}
-	if _, signed := w.signed(w.bob, nil); store.take(signed, w.roster, w.root.Public().ID(), w.now) != nil {
+	if _, signed := w.signed(w.bob, nil); store.take(signed, w.roster, w.root.Anchor().ID(), w.now) != nil {
 		t.Error("one admin's jobs keep another's out")
 	}
 	w.now = w.now.Add(2 * time.Minute)
-	if _, signed := w.signed(w.ann, nil); store.take(signed, w.roster, w.root.Public().ID(), w.now) != nil || len(store.jobs) != 1 {
+	if _, signed := w.signed(w.ann, nil); store.take(signed, w.roster, w.root.Anchor().ID(), w.now) != nil || len(store.jobs) != 1 {
 		t.Errorf("expired jobs take room: %d are kept", len(store.jobs))
 	}
 }

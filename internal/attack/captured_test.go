@@ -17,7 +17,7 @@ import (
 
 // capture makes a broker that shows these credentials, and connects it to the routes.
 func capture(m *mesh, c identity.Credentials, routes ...string) (*captured.Broker, error) {
-	b, err := captured.Serve(m.root.Public().ID(), c, captured.Place{Name: "captured", Host: "127.0.0.1", Routes: routes})
+	b, err := captured.Serve(m.root.Anchor().ID(), c, captured.Place{Name: "captured", Host: "127.0.0.1", Routes: routes})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (m *mesh) known(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer probes.Unsubscribe()
-	tls, err := identity.AdminTLS(m.root.Public(), m.admin, unknown)
+	tls, err := identity.AdminTLS(m.root.Anchor(), m.admin, unknown)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func (m *mesh) dialAs(t *testing.T, c identity.Credentials) *nats.Conn {
 }
 
 func (m *mesh) nodeTLS(c identity.Credentials) *tls.Config {
-	return identity.NodeTLS(m.root.Public(), func() identity.Credentials { return c }, func() identity.Roster { return identity.Roster{} })
+	return identity.NodeTLS(m.root.Anchor(), func() identity.Credentials { return c }, func() identity.Roster { return identity.Roster{} })
 }
 
 func freePort() (string, error) {

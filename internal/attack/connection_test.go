@@ -69,10 +69,10 @@ func selfMade(t *testing.T, names []*url.URL) tls.Certificate {
 }
 
 func TestRawClientWithAStrangersCertificate(t *testing.T) {
-	fleet := string(shared.root.Public().ID())
+	fleet := string(shared.root.Anchor().ID())
 	t.Run("alone", func(t *testing.T) { shared.keptOut(t, trusting(selfMade(t, nil))) })
 	t.Run("of another admin", func(t *testing.T) {
-		c, err := identity.AdminTLS(shared.root.Public(), identity.NewKey[identity.Admin](), unknown)
+		c, err := identity.AdminTLS(shared.root.Anchor(), identity.NewKey[identity.Admin](), unknown)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,12 +94,12 @@ func TestRawClientWithAStrangersCertificate(t *testing.T) {
 // elsewhere is another fleet.
 func elsewhere(t *testing.T) identitytest.Fleet {
 	t.Helper()
-	root := identity.NewKey[identity.Root]()
-	issuer, err := identity.NewIssuer(root, time.Now())
+	root := identitytest.Root()
+	issuer, err := identity.NewIssuer(root.Anchor(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return identitytest.Fleet{Root: root.Public(), Admin: identity.NewKey[identity.Admin](), Issuer: issuer}
+	return identitytest.Fleet{Root: root.Anchor(), Admin: identity.NewKey[identity.Admin](), Issuer: issuer}
 }
 
 // stolen is what somebody makes hosts with who has a peer's issuing key, and an admin key that he made himself.
@@ -109,7 +109,7 @@ func (m *mesh) stolen(t *testing.T) identitytest.Fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return identitytest.Fleet{Root: m.root.Public(), Admin: identity.NewKey[identity.Admin](), Issuer: identity.Issuer{Key: key, Certificate: m.hosts[0].creds.Chain.Issuing}}
+	return identitytest.Fleet{Root: m.root.Anchor(), Admin: identity.NewKey[identity.Admin](), Issuer: identity.Issuer{Key: key, Certificate: m.hosts[0].creds.Chain.Issuing}}
 }
 
 func (m *mesh) nodeTLSAnywhere(c identity.Credentials) *tls.Config {
@@ -194,7 +194,7 @@ func TestMemberPresentsItselfAsPeer(t *testing.T) {
 		shared.stats(t)
 	})
 	t.Run("with a certificate that its own key signed", func(t *testing.T) {
-		leaf := selfMade(t, []*url.URL{{Scheme: "fleet", Host: string(shared.root.Public().ID()), Path: "/peer/" + string(web4.id)}})
+		leaf := selfMade(t, []*url.URL{{Scheme: "fleet", Host: string(shared.root.Anchor().ID()), Path: "/peer/" + string(web4.id)}})
 		shared.keptOut(t, trusting(tls.Certificate{PrivateKey: leaf.PrivateKey, Certificate: [][]byte{leaf.Certificate[0], web4.creds.Chain.Leaf}}))
 	})
 	t.Run("to an admin, as a broker", func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestMemberPresentsItselfAsPeer(t *testing.T) {
 		if !s.ReadyForConnections(patience) {
 			t.Fatal("does not start")
 		}
-		c, err := client.Connect(t.Context(), client.Config{Root: shared.root.Public(), Key: shared.admin, Brokers: []string{s.Addr().String()}, Log: nil})
+		c, err := client.Connect(t.Context(), client.Config{Root: shared.root.Anchor(), Key: shared.admin, Brokers: []string{s.Addr().String()}, Log: nil})
 		if err == nil {
 			c.Close()
 		}
@@ -219,7 +219,7 @@ func TestMemberPresentsItselfAsPeer(t *testing.T) {
 }
 
 func (m *mesh) nodeServerTLS(c identity.Credentials) *tls.Config {
-	config := identity.ServerTLS(m.root.Public(), func() identity.Credentials { return c }, nil)
+	config := identity.ServerTLS(m.root.Anchor(), func() identity.Credentials { return c }, nil)
 	config.VerifyConnection = nil
 	return config
 }
@@ -234,7 +234,7 @@ func TestRogueBrokerRoute(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			web1 := shared.hosts[0]
 			from := web1.log.mark()
-			b, err := captured.Serve(shared.root.Public().ID(), c, captured.Place{Name: "rogue", Host: "127.0.0.1", Routes: []string{web1.routes}})
+			b, err := captured.Serve(shared.root.Anchor().ID(), c, captured.Place{Name: "rogue", Host: "127.0.0.1", Routes: []string{web1.routes}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -319,7 +319,7 @@ func TestIssuingKeyMakesAnAdmin(t *testing.T) {
 		}
 		r.Version++
 		r.Admins = append(r.Admins, identity.AdminEntry{Name: "issued", Key: adminOf.Public(), Roles: []string{"all"}})
-		signed, err := identity.SignRoster(asRoot, r, time.Now())
+		signed, err := identity.SignRoster(identitytest.RootOf(1, asRoot), r, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -334,7 +334,7 @@ func TestIssuingKeyMakesAnAdmin(t *testing.T) {
 
 func adminTLS(t *testing.T, key identity.PrivateKey[identity.Admin]) *tls.Config {
 	t.Helper()
-	c, err := identity.AdminTLS(shared.root.Public(), key, unknown)
+	c, err := identity.AdminTLS(shared.root.Anchor(), key, unknown)
 	if err != nil {
 		t.Fatal(err)
 	}

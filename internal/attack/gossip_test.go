@@ -83,7 +83,7 @@ func (m *mesh) announce(t *testing.T, self gossip.Member, more func(*gossip.Conf
 		t.Fatal(err)
 	}
 	self.Protocol = job.Protocol
-	c := gossip.Config{Self: self, Fleet: string(m.root.Public().ID()), Bind: netip.MustParseAddrPort("127.0.0.1:0"), Keys: [][]byte{key}, Log: slog.New(slog.DiscardHandler)}
+	c := gossip.Config{Self: self, Fleet: string(m.root.Anchor().ID()), Bind: netip.MustParseAddrPort("127.0.0.1:0"), Keys: [][]byte{key}, Log: slog.New(slog.DiscardHandler)}
 	if more != nil {
 		more(&c)
 	}

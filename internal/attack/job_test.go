@@ -18,7 +18,7 @@ import (
 func (m *mesh) change(service string) job.Job {
 	now := time.Now()
 	return job.Job{
-		ID: job.NewID(now), Fleet: m.root.Public().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
+		ID: job.NewID(now), Fleet: m.root.Anchor().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
 		Mode: job.Run, Plugin: "service", Action: "restart", Args: map[string]any{"service": service}, SealTo: identity.NewSealKey().Public(),
 	}
 }

@@ -68,12 +68,21 @@ func run(m *testing.M) int {
 // mesh is a fleet of processes, and all of its keys: an attack takes those that it is about.
 type mesh struct {
 	binary, dir string
-	root        identity.PrivateKey[identity.Root]
+	root        identity.Quorum
 	admin       identity.PrivateKey[identity.Admin]
 	hosts       []*host
 	client      *client.Client
 	clientLog   *logbook
 	captured    *captured.Broker
+}
+
+// rooted is whatever is given, signed by the root.
+func (m *mesh) rooted(body []byte) ([]byte, error) {
+	p := identity.Proposal{Body: body}
+	if err := p.Sign(m.root.Authority, m.root.Holders[0]); err != nil {
+		return nil, err
+	}
+	return p.Document(m.root.Authority)
 }
 
 // host is one node and what somebody who is root there has.
@@ -107,7 +116,18 @@ func up(binary, dir string, n int) (*mesh, error) {
 	if err := m.fleet(append([]string{"init", "attacked"}, first.place()...)...); err != nil {
 		return nil, err
 	}
-	if m.root, err = identity.ReadKey[identity.Root](filepath.Join(m.home(), "root.key")); err != nil {
+	key, err := identity.ReadKey[identity.Root](filepath.Join(m.home(), "root.key"))
+	if err != nil {
+		return nil, err
+	}
+	m.root.Holders = []identity.RootSigner{identity.FileRoot(key)}
+	anchor, err1 := os.ReadFile(filepath.Join(m.home(), "root.pub"))
+	records, err2 := os.ReadFile(filepath.Join(m.home(), "root"))
+	pinned, err3 := identity.ParseAnchor(string(anchor))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	if m.root.Authority, err = identity.OpenRoot(pinned, records); err != nil {
 		return nil, err
 	}
 	if m.admin, err = identity.ReadKey[identity.Admin](filepath.Join(m.home(), "admin.key")); err != nil {
@@ -188,11 +208,11 @@ func (m *mesh) token(r identity.Record) (identity.Token, error) {
 	if r.Expires.IsZero() {
 		r.Created, r.Expires = time.Now(), time.Now().Add(time.Hour)
 	}
-	return identity.NewToken(m.root.Public(), m.admin, r, []string{"127.0.0.1:" + m.hosts[0].brokerPort})
+	return identity.NewToken(m.root.Anchor(), m.admin, r, []string{"127.0.0.1:" + m.hosts[0].brokerPort})
 }
 
 func (m *mesh) connect(ctx context.Context, key identity.Signer) (*client.Client, error) {
-	return client.Connect(ctx, client.Config{Root: m.root.Public(), Key: key, Brokers: []string{m.hosts[0].broker}, Log: slog.New(slog.NewTextHandler(m.clientLog, nil))})
+	return client.Connect(ctx, client.Config{Root: m.root.Anchor(), Key: key, Brokers: []string{m.hosts[0].broker}, Log: slog.New(slog.NewTextHandler(m.clientLog, nil))})
 }
 
 // down ends all and says whether the audit of each host still holds.

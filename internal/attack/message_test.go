@@ -87,7 +87,10 @@ func TestMalformedMessages(t *testing.T) {
 func TestMalformedRequests(t *testing.T) {
 	for name, raw := range malformed(t) {
 		for _, subject := range []string{job.MembersSubject, job.DocGetSubject, job.DocPutSubject, job.JoinSubject("x"), job.RenewSubject(shared.hosts[3].id), job.DocNewSubject} {
-			signed := shared.root.Sign(identity.DocumentContext, raw)
+			signed, err := shared.rooted(raw)
+			if err != nil {
+				t.Fatal(err)
+			}
 			for _, m := range [][]byte{raw, signed} {
 				if err := shared.captured.Conn.PublishRequest(subject, "_INBOX.captured.x", m); err != nil {
 					t.Fatalf("%s: %v", name, err)

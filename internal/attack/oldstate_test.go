@@ -25,7 +25,7 @@ import (
 func (m *mesh) rules(t *testing.T) client.Rules {
 	t.Helper()
 	var kept client.Rules
-	c, err := client.Connect(t.Context(), client.Config{Root: m.root.Public(), Key: m.admin, Brokers: []string{m.hosts[0].broker},
+	c, err := client.Connect(t.Context(), client.Config{Root: m.root.Anchor(), Key: m.admin, Brokers: []string{m.hosts[0].broker},
 		Log: slog.New(slog.DiscardHandler), Keep: func(r client.Rules) { kept = r }})
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestStolenDiskOfARevokedPeer(t *testing.T) {
 	}
 	known := shared.rules(t)
 	known.Revocations = append(known.Revocations, revoked)
-	c, err := client.Connect(t.Context(), client.Config{Root: shared.root.Public(), Key: shared.admin, Brokers: []string{s.Addr().String()}, Log: slog.New(slog.DiscardHandler), Known: known})
+	c, err := client.Connect(t.Context(), client.Config{Root: shared.root.Anchor(), Key: shared.admin, Brokers: []string{s.Addr().String()}, Log: slog.New(slog.DiscardHandler), Known: known})
 	if err == nil {
 		c.Close()
 	}
@@ -114,12 +114,12 @@ func TestCapturedPeerKeepsTheNews(t *testing.T) {
 		job.DocGetSubject: func(m *nats.Msg) {
 			var a job.DocumentAnswer
 			if strings.HasPrefix(m.Reply, admins) {
-				a.Documents = append([][]byte{known.Roster}, known.Revocations...)
+				a.Documents = append([][]byte{known.Root, known.Roster}, known.Revocations...)
 				mu.Lock()
 				defer mu.Unlock()
 				for _, raw := range taken {
-					if _, err := identity.OpenRoster(shared.root.Public(), raw); err == nil {
-						a.Documents[0] = raw
+					if _, err := identity.OpenRoster(shared.root.Authority, raw); err == nil {
+						a.Documents[1] = raw
 					}
 				}
 			}

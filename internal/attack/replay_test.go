@@ -7,6 +7,7 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/job"
 )
 
@@ -96,7 +97,7 @@ func TestJobFromTheFuture(t *testing.T) {
 // The same person may be an admin of two fleets with one key.
 func TestJobOfAnotherFleet(t *testing.T) {
 	j := shared.change("another-fleet")
-	j.Fleet = identity.NewKey[identity.Root]().Public().ID()
+	j.Fleet = identitytest.Root().Anchor().ID()
 	shared.refused(t, sign(t, j, shared.admin), j.ID, job.ReasonFleet, "another-fleet")
 }
 
@@ -156,7 +157,7 @@ func TestDowngradedRoster(t *testing.T) {
 	forged := now
 	forged.Version += 100
 	forged.Admins = append(forged.Admins, identity.AdminEntry{Name: "gone", Key: gone.Public(), Roles: []string{"all"}})
-	other := identity.NewKey[identity.Root]()
+	other := identitytest.Root()
 	byOther, err := identity.SignRoster(other, forged, time.Now())
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 // signedBy is a token by another admin's key than the fleet's first one.
 func (m *mesh) signedBy(t *testing.T, admin identity.Signer, role identity.Role, labels map[string]string) identity.Token {
 	t.Helper()
-	token, err := identity.NewToken(m.root.Public(), admin, identity.Record{Role: role, Labels: labels,
+	token, err := identity.NewToken(m.root.Anchor(), admin, identity.Record{Role: role, Labels: labels,
 		Created: time.Now(), Expires: time.Now().Add(time.Hour)}, []string{m.hosts[0].broker})
 	if err != nil {
 		t.Fatal(err)

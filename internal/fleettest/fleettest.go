@@ -15,6 +15,7 @@ import (
 	"fleet/facts"
 	"fleet/gossip"
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/internal/logkey"
 	"fleet/job"
 	"fleet/node"
@@ -28,7 +29,8 @@ import (
 // Fleet is a founded fleet. Add hosts with Start and Join.
 type Fleet struct {
 	T      testing.TB
-	Root   identity.PrivateKey[identity.Root]
+	Root   identity.Quorum
+	Key    identity.PrivateKey[identity.Root] // the root's only one
 	Admin  identity.PrivateKey[identity.Admin]
 	Roster identity.Roster
 	Signed []byte // the roster as it was signed at the beginning
@@ -52,12 +54,13 @@ type Host struct {
 // New founds a fleet with one host, web1, which is not running yet.
 func New(t testing.TB) *Fleet {
 	t.Helper()
-	f := &Fleet{T: t, Root: identity.NewKey[identity.Root](), Admin: identity.NewKey[identity.Admin](), dir: t.TempDir()}
+	f := &Fleet{T: t, Key: identity.NewKey[identity.Root](), Admin: identity.NewKey[identity.Admin](), dir: t.TempDir()}
+	f.Root = identitytest.RootOf(1, f.Key)
 	var err error
-	if f.issuer, err = identity.NewIssuer(f.Root, time.Now()); err != nil {
+	if f.issuer, err = identity.NewIssuer(f.Root.Anchor(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	f.Roster = identity.Roster{Version: 1, Fleet: "test", Roles: []identity.RoleEntry{{Name: "all", Rules: []identity.Rule{{Action: "*.*"}}}},
+	f.Roster = identity.Roster{Version: 1, Fleet: "test", Keys: identity.Keys{Issuing: f.issuer.Key.Public().ID()}, Roles: []identity.RoleEntry{{Name: "all", Rules: []identity.Rule{{Action: "*.*"}}}},
 		Admins: []identity.AdminEntry{{Name: "ann", Key: f.Admin.Public(), Roles: []string{"all"}}}}
 	if f.Signed, err = identity.SignRoster(f.Root, f.Roster, time.Now()); err != nil {
 		t.Fatal(err)
@@ -66,7 +69,7 @@ func New(t testing.TB) *Fleet {
 	f.broker = freeAddr(t).String()
 	d := h.open()
 	defer d.Close()
-	if _, err := node.Found(d, f.Token(identity.Record{Role: identity.Peer}), f.issuer, h.Name, f.Signed, time.Now()); err != nil {
+	if _, err := node.Found(d, f.Token(identity.Record{Role: identity.Peer}), f.issuer, h.Name, f.Root.Authority, f.Signed, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -113,7 +116,7 @@ func (f *Fleet) Token(r identity.Record) identity.Token {
 	if r.Expires.IsZero() {
 		r.Created, r.Expires = time.Now(), time.Now().Add(time.Hour)
 	}
-	t, err := identity.NewToken(f.Root.Public(), f.Admin, r, []string{f.broker})
+	t, err := identity.NewToken(f.Root.Anchor(), f.Admin, r, []string{f.broker})
 	if err != nil {
 		f.T.Fatal(err)
 	}
@@ -214,7 +217,7 @@ func (f *Fleet) Client() *client.Client {
 // ClientAs connects as the admin with this key. It is closed with the test.
 func (f *Fleet) ClientAs(key identity.PrivateKey[identity.Admin]) *client.Client {
 	f.T.Helper()
-	c, err := client.Connect(f.T.Context(), client.Config{Root: f.Root.Public(), Key: key, Brokers: []string{f.broker}, Log: f.log("client")})
+	c, err := client.Connect(f.T.Context(), client.Config{Root: f.Root.Anchor(), Key: key, Brokers: []string{f.broker}, Log: f.log("client")})
 	if err != nil {
 		f.T.Fatal(err)
 	}

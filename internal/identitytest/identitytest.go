@@ -11,7 +11,7 @@ import (
 
 // Fleet is what lets hosts in.
 type Fleet struct {
-	Root   identity.PublicKey[identity.Root]
+	Root   identity.Anchor
 	Admin  identity.Signer
 	Issuer identity.Issuer
 }
@@ -55,11 +55,28 @@ func Statement(t testing.TB, token identity.Token, key identity.PrivateKey[ident
 }
 
 // Self is who the holder of these credentials is.
-func Self(t testing.TB, root identity.PublicKey[identity.Root], c identity.Credentials, at time.Time) identity.Certified {
+func Self(t testing.TB, root identity.Anchor, c identity.Credentials, at time.Time) identity.Certified {
 	t.Helper()
 	certificate, err := identity.OpenChain(root, c.Chain, at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return certificate.Own()
+}
+
+// Root is that of a new fleet, with one key.
+func Root() identity.Quorum { return RootOf(1, identity.NewKey[identity.Root]()) }
+
+// RootOf is that of a new fleet with these keys, so many of which must sign.
+func RootOf(threshold int, keys ...identity.PrivateKey[identity.Root]) (root identity.Quorum) {
+	var public []identity.RootKey
+	for _, k := range keys {
+		root.Holders = append(root.Holders, identity.FileRoot(k))
+		public = append(public, identity.RootKey{Key: k.Public()})
+	}
+	var err error
+	if root.Authority, err = identity.NewRoot(threshold, public, time.Now()); err != nil {
+		panic(err) // the caller's mistake
+	}
+	return root
 }

@@ -44,6 +44,7 @@ const (
 	Hash     = "hash"   // the first four bytes of a version's
 	Winner   = "winner" // hash of the version kept instead
 	Admins   = "admins"
+	Keys     = "keys" // of a root
 
 	// Jobs.
 	Job       = "job"        // the job's id

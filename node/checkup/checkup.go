@@ -96,7 +96,7 @@ func (h *host) token() {
 		h.add("token", Skipped, "", "none is needed: this host is in the fleet")
 	case t.Root.IsZero():
 		h.add("token", Bad, doToken, "there is none, and this host is not in a fleet")
-	case h.in && !t.Root.Equal(h.me.Root):
+	case h.in && !t.Root.Same(h.me.Root):
 		h.add("token", Bad, "remove the token, or use another directory for the other fleet: --data DIR", "it belongs to the fleet %s, but this host is in %s", t.Root.ID(), h.me.Root.ID())
 	case !now.Before(t.Record.Expires):
 		h.add("token", Bad, doToken+"; or set this host's clock", "expired on %s; this host's clock says %s", stamp(t.Record.Expires), stamp(now))

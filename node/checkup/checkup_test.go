@@ -97,7 +97,7 @@ func TestAHostThatIsIn(t *testing.T) {
 	found := look(t, member.Dir, nil)
 	noBad(t, found)
 	for check, says := range map[string]string{
-		"data directory": "mode 0700", "lock": "a node is running here, process", "fleet": "web2, a member of the fleet " + string(f.Root.Public().ID()), "certificate": "it is renewed from",
+		"data directory": "mode 0700", "lock": "a node is running here, process", "fleet": "web2, a member of the fleet " + string(f.Root.Anchor().ID()), "certificate": "it is renewed from",
 		"roster": "admits it", "disk": "are free", "broker " + f.Broker(): "a peer would renew its certificate", "clock": "as the peer's",
 	} {
 		expect(t, found, check, checkup.OK, says)
@@ -211,7 +211,7 @@ func TestAHostThatIsToJoin(t *testing.T) {
 		{"expired", f.Token(identity.Record{Role: identity.Member, Created: time.Now().Add(-2 * time.Hour), Expires: time.Now().Add(-time.Hour)}), "", 0, "token", checkup.Bad, "expired on", checkup.Bad},
 		{"from the future", good, "", -time.Hour, "token", checkup.Bad, "this clock or the admin's is wrong", checkup.OK},
 		{"no token", identity.Token{}, "", 0, "token", checkup.Bad, "there is none", ""},
-		{"another fleet's", other.Token(identity.Record{Role: identity.Member}), f.Broker(), 0, "broker", checkup.Bad, "under the pinned root key", checkup.Bad},
+		{"another fleet's", other.Token(identity.Record{Role: identity.Member}), f.Broker(), 0, "broker", checkup.Bad, "a certificate of this fleet", checkup.Bad},
 		{"nobody there", good, nobody.Addr().String(), 0, "broker", checkup.Bad, "nothing is listening there", checkup.Bad},
 		{"no broker", good, plain.Addr().String(), 0, "broker", checkup.Bad, "", checkup.Bad},
 		{"a name that is none", good, "no..such..host:7421", 0, "broker", checkup.Bad, "cannot be resolved", checkup.Bad},
@@ -245,7 +245,7 @@ func TestAHostThatIsToJoin(t *testing.T) {
 func strangers(t *testing.T, f *fleettest.Fleet) identity.Token {
 	t.Helper()
 	now := time.Now()
-	token, err := identity.NewToken(f.Root.Public(), identity.NewKey[identity.Admin](), identity.Record{Role: identity.Member, Created: now, Expires: now.Add(time.Hour)}, []string{f.Broker()})
+	token, err := identity.NewToken(f.Root.Anchor(), identity.NewKey[identity.Admin](), identity.Record{Role: identity.Member, Created: now, Expires: now.Add(time.Hour)}, []string{f.Broker()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func (h *host) membership() {
 	default:
 		h.add("certificate", OK, "", "until %s; it is renewed from %s on", stamp(h.self.NotAfter), stamp(h.self.NotAfter.Add(-identity.NodeLife/3)))
 	}
-	h.roster, err = node.ReadRoster(h.Data, h.me.Root)
+	h.roster, err = node.ReadRoster(h.Data, h.me.Authority)
 	switch _, admitted := h.roster.Admit(certificate); {
 	case err != nil:
 		h.add("roster", Bad, "start the node: it fetches the roster from other hosts; if none has it, copy the file roster of an admin's home directory to the file named here", "%v", err)

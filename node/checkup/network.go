@@ -77,7 +77,7 @@ func (h *host) brokers(ctx context.Context) {
 func (h *host) asNode() bool { return h.in && h.self.ID != "" }
 
 // judge says what came of a visit.
-func (h *host) judge(check string, root identity.PublicKey[identity.Root], v node.Visit, err error) {
+func (h *host) judge(check string, root identity.Anchor, v node.Visit, err error) {
 	h.visits = append(h.visits, v)
 	shown, told := "this node", "the host was revoked, or it was down when the keys were replaced; in that case: "+doToken
 	if !h.asNode() {
@@ -92,7 +92,7 @@ func (h *host) judge(check string, root identity.PublicKey[identity.Root], v nod
 			h.add(check, Bad, "set this host's clock (NTP); if it is right, the broker's certificate was not renewed: run fleet doctor there", "belongs to this fleet, but by this host's clock (%s) %v", stamp(h.Now()), wrong)
 			return
 		}
-		h.add(check, Bad, "the broker belongs to another fleet, or something intercepts the connection; compare the fleet id with an admin's (fleet status)", "does not present a certificate under the pinned root key (%s): %v", root.ID(), err)
+		h.add(check, Bad, "the broker belongs to another fleet, or something intercepts the connection; compare the fleet id with an admin's (fleet status)", "does not present a certificate of this fleet (%s): %v", root.ID(), err)
 	case errors.Is(err, identity.ErrOtherFleet):
 		h.add(check, Bad, "check that this is a fleet broker; its default port is 7421", "does not present a fleet certificate: %v", err)
 	case err != nil:
@@ -107,7 +107,7 @@ func (h *host) judge(check string, root identity.PublicKey[identity.Root], v nod
 }
 
 // outOfTime reports how a chain fails at this time, if it holds at another: then only the clock, or its age, is wrong.
-func outOfTime(root identity.PublicKey[identity.Root], chain identity.Chain, now time.Time) error {
+func outOfTime(root identity.Anchor, chain identity.Chain, now time.Time) error {
 	leaf, err := x509.ParseCertificate(chain.Leaf)
 	if err != nil {
 		return nil

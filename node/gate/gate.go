@@ -20,7 +20,7 @@ import (
 
 // Gate holds what is needed to judge a job. All fields but AuditOptional are required.
 type Gate struct {
-	Root    identity.PublicKey[identity.Root]
+	Root    identity.Anchor
 	Self    func() identity.NodeIdentity // this node, by its certificate
 	Since   time.Time                    // when this host was admitted
 	Roster  func() identity.Roster       // the newest version here

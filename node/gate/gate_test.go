@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/job"
 	"fleet/job/filter"
 	"fleet/node/journal"
@@ -23,7 +24,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 type world struct {
 	t       testing.TB
 	gate    *Gate
-	root    identity.PrivateKey[identity.Root]
+	root    identity.Quorum
 	admin   identity.PrivateKey[identity.Admin]
 	second  identity.PrivateKey[identity.Admin] // of ben
 	rules   []identity.Rule
@@ -37,14 +38,14 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, audit: &notes{}, root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin](), second: identity.NewKey[identity.Admin](),
+	w := &world{t: t, audit: &notes{}, root: identitytest.Root(), admin: identity.NewKey[identity.Admin](), second: identity.NewKey[identity.Admin](),
 		rules: []identity.Rule{{Action: "service.*"}, {Action: "nothing.*"}}, dir: t.TempDir(), now: now}
 	w.self = identity.NodeIdentity{Name: "web1", ID: identity.NewKey[identity.Node]().Public().ID()}
 	if err := journal.Create(w.dir, now); err != nil {
 		t.Fatal(err)
 	}
 	w.gate = &Gate{
-		Root: w.root.Public(), Self: func() identity.NodeIdentity { return w.self }, Since: now.Add(-time.Hour),
+		Root: w.root.Anchor(), Self: func() identity.NodeIdentity { return w.self }, Since: now.Add(-time.Hour),
 		Roster: func() identity.Roster {
 			return identity.Roster{Version: 1, Fleet: "acme",
 				Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public(), Roles: []string{"ops"}}, {Name: "ben", Key: w.second.Public(), Roles: []string{"ops"}}},
@@ -104,7 +105,7 @@ func (anything) Reads(string, string) (plugin.Call, bool) { return plugin.Call{}
 // job is a good job; change makes it a worse one.
 func (w *world) job(t testing.TB, change func(*job.Job)) []byte {
 	t.Helper()
-	j := job.Job{ID: job.NewID(now), Fleet: w.root.Public().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
+	j := job.Job{ID: job.NewID(now), Fleet: w.root.Anchor().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
 		Mode: job.Run, Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, SealTo: make([]byte, identity.SealSize)}
 	if change != nil {
 		change(&j)
@@ -274,7 +275,7 @@ func TestWhatIsNotVerifiedIsDropped(t *testing.T) {
 		"with more behind":         append(append([]byte{}, good...), 0),
 		"signature changed":        flipped(3),
 		"content changed":          flipped(len(good) - 2),
-		"signer not in the roster": stranger.job(t, func(j *job.Job) { j.Fleet = w.root.Public().ID() }),
+		"signer not in the roster": stranger.job(t, func(j *job.Job) { j.Fleet = w.root.Anchor().ID() }),
 		"too large":                make([]byte, job.MaxJob+1),
 	}
 	// A job by a stranger who names ann's key as the signer.
@@ -523,7 +524,7 @@ func FuzzSignedJob(f *testing.F) {
 	f.Add(w.job(f, nil)[64:])
 	f.Fuzz(func(t *testing.T, message []byte) {
 		d := w.gate.Judge(t.Context(), w.admin.Sign(identity.JobContext, message))
-		if d.Verdict == Pass && (d.Job.Fleet != w.root.Public().ID() || now.After(d.Job.ExpiresAt())) {
+		if d.Verdict == Pass && (d.Job.Fleet != w.root.Anchor().ID() || now.After(d.Job.ExpiresAt())) {
 			t.Fatalf("passed: %+v", d.Job)
 		}
 	})

@@ -162,6 +162,9 @@ func (l *loop) dial(urls []string) (*nats.Conn, error) {
 
 // meaning says what it means for a node when brokers do not take its certificate, which itself may be in time.
 func meaning(err error) error {
+	if errors.Is(err, identity.ErrIssuer) {
+		return fmt.Errorf("this host was down when the keys were replaced; admit it again with a new token (fleet node --join @FILE): %w", err)
+	}
 	if refused(err) {
 		return fmt.Errorf("%w: brokers refuse this host: it was revoked, or was down when the keys were replaced; in the latter case admit it again with a new token (fleet node --join @FILE)", err)
 	}

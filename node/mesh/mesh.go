@@ -22,7 +22,7 @@ import (
 
 // Config is what a node's part of the mesh needs. All fields are required but those that say otherwise.
 type Config struct {
-	Root        identity.PublicKey[identity.Root]
+	Root        identity.Anchor
 	Self        func() identity.NodeIdentity    // by the certificate of the moment; id, name and role do not change
 	Credentials func() identity.Credentials     // asked at each connection, so that a renewed certificate is used
 	Roster      func() identity.Roster          // the newest version here

@@ -20,6 +20,7 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/identitytest"
 	"fleet/job"
 )
 
@@ -34,7 +35,7 @@ const maxLost = 4
 type lossyWorld struct {
 	t      *testing.T
 	seed   uint64
-	root   identity.PrivateKey[identity.Root]
+	root   identity.Quorum
 	issuer identity.Issuer
 	admin  identity.PrivateKey[identity.Admin]
 	roster identity.Roster
@@ -123,13 +124,13 @@ func (w *lossyWorld) fate(link string, loss float64) []time.Duration {
 
 func newLossyWorld(t *testing.T, seed uint64) *lossyWorld {
 	t.Helper()
-	w := &lossyWorld{t: t, seed: seed, root: identity.NewKey[identity.Root](), admin: identity.NewKey[identity.Admin](),
+	w := &lossyWorld{t: t, seed: seed, root: identitytest.Root(), admin: identity.NewKey[identity.Admin](),
 		near: lossyBroker(t), far: lossyBroker(t), counts: map[string]int{}, lost: map[string]int{}}
 	var err error
-	if w.issuer, err = identity.NewIssuer(w.root, time.Now()); err != nil {
+	if w.issuer, err = identity.NewIssuer(w.root.Anchor(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	w.roster = identity.Roster{Version: 1, Fleet: "test", Roles: []identity.RoleEntry{{Name: "all", Rules: []identity.Rule{{Action: "*.*"}}}},
+	w.roster = identity.Roster{Version: 1, Fleet: "test", Keys: identity.Keys{Issuing: w.issuer.Key.Public().ID()}, Roles: []identity.RoleEntry{{Name: "all", Rules: []identity.Rule{{Action: "*.*"}}}},
 		Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public(), Roles: []string{"all"}}}}
 	doc, err := identity.SignRoster(w.root, w.roster, time.Now())
 	if err != nil {
@@ -146,7 +147,7 @@ func newLossyWorld(t *testing.T, seed uint64) *lossyWorld {
 
 	w.in = inProcess(t, w.near)
 	start := time.Now()
-	documents, err := job.DocumentAnswer{Documents: [][]byte{doc}}.Encode()
+	documents, err := job.DocumentAnswer{Documents: [][]byte{w.root.Raw(), doc}}.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,7 +303,7 @@ func (w *lossyWorld) seen(brokers []string) {
 
 func (w *lossyWorld) client() *client.Client {
 	nc := inProcess(w.t, w.near)
-	c, err := client.Over(nc, client.Config{Root: w.root.Public(), Key: w.admin, Log: slog.New(slog.DiscardHandler), Seen: w.seen})
+	c, err := client.Over(nc, client.Config{Root: w.root.Anchor(), Key: w.admin, Log: slog.New(slog.DiscardHandler), Seen: w.seen})
 	if err != nil {
 		w.t.Fatal(err)
 	}

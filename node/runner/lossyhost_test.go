@@ -82,8 +82,8 @@ func newLossyHost(w *lossyWorld, i int) *lossyHost {
 	w.t.Helper()
 	h := &lossyHost{w: w, name: fmt.Sprint("web", i+1), dir: w.t.TempDir(), booted: time.Now().Add(-time.Hour),
 		claims: map[string]int{}, effects: map[string]int{}, came: map[string][]time.Time{}}
-	h.creds = identitytest.Fleet{Root: w.root.Public(), Admin: w.admin, Issuer: w.issuer}.Host(w.t, h.name, identity.Record{}, time.Now())
-	h.self = identitytest.Self(w.t, w.root.Public(), h.creds, time.Now()).NodeIdentity
+	h.creds = identitytest.Fleet{Root: w.root.Anchor(), Admin: w.admin, Issuer: w.issuer}.Host(w.t, h.name, identity.Record{}, time.Now())
+	h.self = identitytest.Self(w.t, w.root.Anchor(), h.creds, time.Now()).NodeIdentity
 	if err := journal.Create(h.dir, time.Now()); err != nil {
 		w.t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func (h *lossyHost) boot() {
 		h.w.t.Fatal(err)
 	}
 	g := &gate.Gate{
-		Root: h.w.root.Public(), Self: func() identity.NodeIdentity { return h.self }, Since: h.booted, Roster: func() identity.Roster { return h.w.roster },
+		Root: h.w.root.Anchor(), Self: func() identity.NodeIdentity { return h.self }, Since: h.booted, Roster: func() identity.Roster { return h.w.roster },
 		Host: lossyFacts{h}, Plugins: set, Journal: lossyJournal{p.journal, h, p.dead}, Audit: p.audit,
 		Policy: func() (policy.File, error) { return policy.File{}, nil },
 		Fleet:  func() int { return len(h.w.hosts) }, DuplicateKey: func() string { return "" }, CatchUp: func(context.Context, []job.WantedDocument) (bool, error) { return false, nil }, Now: h.now, Seal: identity.NewSealKey(),

@@ -67,7 +67,7 @@ func newHost(w *World, number int, how nature) (*host, error) {
 	}
 	jobs := &memory{}
 	h.gate = gate.Gate{
-		Root: w.config.Root, Self: func() identity.NodeIdentity { return h.self }, Since: w.born,
+		Root: w.config.Root.Anchor(), Self: func() identity.NodeIdentity { return h.self }, Since: w.born,
 		Roster: w.currentRoster, Host: facade{h}, Plugins: w.actions, Journal: jobs, Audit: unaudited{},
 		Policy: func() (policy.File, error) { return policy.File{}, nil },
 		Fleet:  func() int { return len(w.hosts) }, DuplicateKey: func() string { return "" }, CatchUp: w.catchUp, Now: time.Now, Seal: seal,
@@ -81,7 +81,7 @@ func newHost(w *World, number int, how nature) (*host, error) {
 
 // connect connects as a node does, but to any of the brokers.
 func (h *host) connect() error {
-	tls := identity.NodeTLS(h.w.config.Root, func() identity.Credentials { return h.creds }, h.w.currentRoster)
+	tls := identity.NodeTLS(h.w.config.Root.Anchor(), func() identity.Credentials { return h.creds }, h.w.currentRoster)
 	nc, err := nats.Connect("", append(mesh.Options(h.self, tls, h.w.servers()), nats.Timeout(connectTimeout),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			h.w.config.Log.Warn("the connection of a simulated host reports an error", logkey.Host, h.name, logkey.Error, err)

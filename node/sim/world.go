@@ -23,7 +23,7 @@ const atOnce = 128
 
 // Config is what a world needs. All fields but Rates, Seed and Together are required.
 type Config struct {
-	Root    identity.PublicKey[identity.Root]
+	Root    identity.Authority
 	Token   identity.Token  // that the hosts come with
 	Issuer  identity.Issuer // certifies them
 	Roster  identity.Roster // in force at the beginning
@@ -65,7 +65,7 @@ func New(c Config) (*World, error) {
 	if err := c.Rates.Check(); err != nil {
 		return nil, err
 	}
-	w := &World{config: c, born: time.Now(), statements: identity.NewVerifier(c.Root), actions: newActions(), deeds: map[string]deeds{}}
+	w := &World{config: c, born: time.Now(), statements: identity.NewVerifier(c.Root.Anchor()), actions: newActions(), deeds: map[string]deeds{}}
 	w.roster.Store(&c.Roster)
 	var err error
 	if w.foreign, err = foreignStatement(w.born); err != nil {
@@ -84,8 +84,12 @@ func New(c Config) (*World, error) {
 
 // foreignStatement is a good one, of a host of a fleet that is not this one.
 func foreignStatement(now time.Time) ([]byte, error) {
+	elsewhere, err := identity.NewRoot(1, []identity.RootKey{{Key: identity.NewKey[identity.Root]().Public()}}, now)
+	if err != nil {
+		return nil, err
+	}
 	record := identity.Record{Role: identity.Member, Created: now, Expires: now.Add(time.Hour)}
-	token, err := identity.NewToken(identity.NewKey[identity.Root]().Public(), identity.NewKey[identity.Admin](), record, []string{"elsewhere:1"})
+	token, err := identity.NewToken(elsewhere.Anchor(), identity.NewKey[identity.Admin](), record, []string{"elsewhere:1"})
 	if err != nil {
 		return nil, err
 	}

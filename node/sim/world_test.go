@@ -36,7 +36,7 @@ func newStage(t testing.TB, n int, r sim.Rates) *stage {
 	t.Cleanup(s.client.Close)
 	roster, err := s.client.Roster(t.Context())
 	must(t, err)
-	s.world, err = sim.New(sim.Config{Root: m.Root, Token: s.fleet.Token(identity.Record{Role: identity.Member}), Issuer: identity.Issuer{Key: m.Issuing, Certificate: m.Chain.Issuing}, Roster: roster,
+	s.world, err = sim.New(sim.Config{Root: m.Authority, Token: s.fleet.Token(identity.Record{Role: identity.Member}), Issuer: identity.Issuer{Key: m.Issuing, Certificate: m.Chain.Issuing}, Roster: roster,
 		Brokers: []string{s.fleet.Broker()}, Hosts: n, Rates: r, Seed: 7, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	t.Cleanup(s.world.Close)

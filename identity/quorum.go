@@ -1,0 +1,107 @@
+package identity
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"fleet/internal/wire"
+)
+
+// rooted is a document that the root signed.
+type rooted struct {
+	Body       []byte          `cbor:"1,keyasint"`
+	Signatures []rootSignature `cbor:"2,keyasint"`
+}
+
+// Quorum is a fleet's root, and those of its keys that are at hand.
+type Quorum struct {
+	Authority
+	Holders []RootSigner
+}
+
+// ErrTooFewKeys is wrapped when more root keys must sign than are at hand.
+var ErrTooFewKeys = errors.New("more root keys must sign")
+
+// sign makes the document with this body. It asks no more keys than must sign.
+func (q Quorum) sign(body []byte) ([]byte, error) {
+	p := Proposal{Body: body}
+	for _, h := range q.Holders {
+		if len(p.Signatures) == q.record.Threshold {
+			break
+		}
+		if err := p.Sign(q.Authority, h); err != nil {
+			return nil, err
+		}
+	}
+	return p.Document(q.Authority)
+}
+
+// Proposal is a document that root keys sign one after the other, each perhaps on another machine.
+type Proposal struct {
+	Body       []byte          `cbor:"1,keyasint"`
+	Signatures []rootSignature `cbor:"2,keyasint,omitempty"`
+}
+
+// Sign adds a key's signature. Signing again with the same key changes nothing.
+func (p *Proposal) Sign(root Authority, by RootSigner) error {
+	list, err := root.record.sign(ofFleet(RootedContext, root.first, p.Body), p.Signatures, by)
+	if err == nil {
+		p.Signatures = list
+	}
+	return err
+}
+
+// Document is what is handed in, once enough keys have signed; until then the error is ErrTooFewKeys.
+func (p Proposal) Document(root Authority) ([]byte, error) {
+	if have := len(p.Signatures); have < root.record.Threshold {
+		return nil, fmt.Errorf("%w: %d of %d have", ErrTooFewKeys, have, root.record.Threshold)
+	}
+	raw, err := wire.Marshal(rooted(p))
+	if err != nil {
+		return nil, err
+	}
+	_, err = root.open(raw)
+	return raw, err
+}
+
+// sign adds by's signature over message to the list, unless it is there.
+func (r rootRecord) sign(message []byte, list []rootSignature, by RootSigner) ([]rootSignature, error) {
+	at := slices.IndexFunc(r.Keys, func(k RootKey) bool { return k.Equal(by.Key()) })
+	if at < 0 {
+		return list, fmt.Errorf("the key %s is none of this fleet's root keys", by.Key().ID())
+	}
+	if slices.ContainsFunc(list, func(s rootSignature) bool { return s.Key == at }) {
+		return list, nil
+	}
+	sig, err := by.Sign(message)
+	if err != nil {
+		return list, fmt.Errorf("sign with the root key %s: %w", by.Key().ID(), err)
+	}
+	if !r.Keys[at].verify(message, sig) {
+		return list, fmt.Errorf("the signature made for the root key %s is not valid", by.Key().ID())
+	}
+	list = append(slices.Clone(list), rootSignature{Key: at, Sign: sig})
+	sortSignatures(list)
+	return list, nil
+}
+
+// open verifies a document that the root signed, or vouches for, and returns its body.
+func (a Authority) open(raw []byte) ([]byte, error) {
+	var r rooted
+	if err := wire.Unmarshal(raw, &r); err != nil {
+		return nil, errors.New("no root key signed it")
+	}
+	if a.vouched[HashOf(raw)] {
+		return r.Body, nil
+	}
+	if err := a.record.verify(ofFleet(RootedContext, a.first, r.Body), r.Signatures); err != nil {
+		return nil, err
+	}
+	return r.Body, nil
+}
+
+// ofFleet is what root keys sign: one key may be of two fleets.
+func ofFleet(c Context, fleet Hash, message []byte) []byte {
+	return append(signed(c, fleet[:]), message...)
+}
