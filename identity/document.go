@@ -153,7 +153,7 @@ func openDocument(root Authority, known Signers, raw []byte) (Document, error) {
 		return Document{}, fmt.Errorf("%d bytes, at most %d are allowed", len(raw), MaxDocument)
 	}
 	body, err := root.open(raw)
-	if err != nil && known != nil {
+	if errors.Is(err, errNotRooted) && known != nil {
 		if d, byAdmin := openAdmins(known, raw); !errors.Is(byAdmin, errNoSigner) {
 			return d, byAdmin
 		}

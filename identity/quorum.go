@@ -20,6 +20,8 @@ type Quorum struct {
 	Holders []RootSigner
 }
 
+var errNotRooted = errors.New("no root key signed it")
+
 // ErrTooFewKeys is wrapped when more root keys must sign than are at hand.
 var ErrTooFewKeys = errors.New("more root keys must sign")
 
@@ -90,7 +92,7 @@ func (r rootRecord) sign(message []byte, list []rootSignature, by RootSigner) ([
 func (a Authority) open(raw []byte) ([]byte, error) {
 	var r rooted
 	if err := wire.Unmarshal(raw, &r); err != nil {
-		return nil, errors.New("no root key signed it")
+		return nil, errNotRooted
 	}
 	if a.vouched[HashOf(raw)] {
 		return r.Body, nil
