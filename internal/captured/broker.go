@@ -36,7 +36,7 @@ type Place struct {
 // Serve starts a Broker of that fleet. It has no route yet when Serve returns; see Connected.
 func Serve(fleet identity.FleetID, c identity.Credentials, p Place) (*Broker, error) {
 	shown := func() identity.Credentials { return c }
-	routes := identity.RouteTLS(identity.PublicKey[identity.Root]{}, shown, nil)
+	routes := identity.RouteTLS(identity.Anchor{}, shown, nil)
 	routes.VerifyConnection = nil
 	urls := make([]*url.URL, len(p.Routes))
 	for i, r := range p.Routes {
@@ -54,7 +54,7 @@ func Serve(fleet identity.FleetID, c identity.Credentials, p Place) (*Broker, er
 	}
 	if p.ClientPort != 0 {
 		options.TLS, options.TLSHandshakeFirst = true, true
-		options.TLSConfig = identity.ServerTLS(identity.PublicKey[identity.Root]{}, shown, nil)
+		options.TLSConfig = identity.ServerTLS(identity.Anchor{}, shown, nil)
 		options.TLSConfig.VerifyConnection = nil
 	}
 	s, err := server.NewServer(options)

@@ -16,7 +16,7 @@ import (
 type Disk struct {
 	node.Membership
 	Credentials identity.Credentials
-	Documents   [][]byte // signed; the roster first
+	Documents   [][]byte // signed; the root and the roster first
 }
 
 // Open reads a data directory, whether its node runs or not.
@@ -33,19 +33,21 @@ func Open(dir string) (Disk, error) {
 	if err != nil {
 		return Disk{}, err
 	}
-	d := Disk{Membership: m, Credentials: c, Documents: [][]byte{nil}}
+	d := Disk{Membership: m, Credentials: c, Documents: [][]byte{m.Authority.Raw(), nil}}
 	for _, f := range files {
 		raw, err := os.ReadFile(f)
 		if err != nil {
 			return Disk{}, err
 		}
-		if filepath.Base(f) == identity.RosterKind+","+identity.RosterKind+".doc" {
-			d.Documents[0] = raw
-		} else {
+		switch filepath.Base(f) {
+		case identity.RosterKind + "," + identity.RosterKind + ".doc":
+			d.Documents[1] = raw
+		case identity.RootKind + "," + identity.RootKind + ".doc":
+		default:
 			d.Documents = append(d.Documents, raw)
 		}
 	}
-	if d.Documents[0] == nil {
+	if d.Documents[1] == nil {
 		return Disk{}, fmt.Errorf("%s has no roster", dir)
 	}
 	return d, nil

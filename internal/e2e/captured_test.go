@@ -26,7 +26,7 @@ type siege struct {
 	address map[string]string
 	node    map[string]identity.ID
 	honest  []string
-	root    identity.PublicKey[identity.Root]
+	root    identity.Anchor
 	admin   identity.PrivateKey[identity.Admin] // ann's: the test makes tokens of all kinds with it
 }
 

@@ -226,12 +226,16 @@ func (t *thief) asked(o order) (loot, error) {
 
 // keepNews takes each document that is handed in, says so, and hands out what is on the disk.
 func (t *thief) keepNews(o order) (loot, error) {
+	return loot{}, errors.Join(t.hog(o, job.DocPutSubject, func(m *nats.Msg) { m.Respond(nil) }), t.handOut(o))
+}
+
+// handOut answers who asks for documents with those on the disk.
+func (t *thief) handOut(o order) error {
 	old, err := job.DocumentAnswer{Documents: t.disk.Documents}.Encode()
 	if err != nil {
-		return loot{}, err
+		return err
 	}
-	return loot{}, errors.Join(t.hog(o, job.DocPutSubject, func(m *nats.Msg) { m.Respond(nil) }),
-		t.hog(o, job.DocGetSubject, func(m *nats.Msg) { m.Respond(old) }))
+	return t.hog(o, job.DocGetSubject, func(m *nats.Msg) { m.Respond(old) })
 }
 
 func (t *thief) holdAdmissions(o order) (loot, error) {
@@ -253,7 +257,7 @@ func (t *thief) admit(o order, of func(statement []byte) ([]byte, error)) error 
 		if err != nil {
 			return
 		}
-		sealed, err := req.Seal(identity.Admission{Chain: chain, Documents: t.disk.Documents, GossipKey: t.disk.GossipKeys[0], Gossip: t.disk.Seeds, Brokers: t.disk.Brokers, Issuing: []byte(t.disk.Issuing.Secret())})
+		sealed, err := req.Seal(identity.Admission{Chain: chain, GossipKey: t.disk.GossipKeys[0], Gossip: t.disk.Seeds, Brokers: t.disk.Brokers, Issuing: []byte(t.disk.Issuing.Secret())})
 		if err == nil {
 			m.Respond(sealed)
 		}
@@ -262,7 +266,7 @@ func (t *thief) admit(o order, of func(statement []byte) ([]byte, error)) error 
 
 // admitIntoThePast hands a joining host the roster that stands on the disk.
 func (t *thief) admitIntoThePast(o order) (loot, error) {
-	return loot{}, t.admit(o, func(statement []byte) ([]byte, error) { return statement, nil })
+	return loot{}, errors.Join(t.handOut(o), t.admit(o, func(statement []byte) ([]byte, error) { return statement, nil }))
 }
 
 // admitAsAnother gives a joining host a certificate for a host of the thief's own making.
@@ -311,7 +315,7 @@ func (t *thief) renewAsAnother(o order) (loot, error) {
 	})
 }
 
-func statementOf(root identity.PublicKey[identity.Root], c identity.Chain) (identity.Claim, error) {
+func statementOf(root identity.Anchor, c identity.Chain) (identity.Claim, error) {
 	raw, err := identity.StatementOf(c)
 	if err != nil {
 		return identity.Claim{}, err
