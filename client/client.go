@@ -58,6 +58,7 @@ type Client struct {
 	rules  Rules
 	root   identity.Authority
 	roster identity.Roster // what rules say
+	lag    time.Duration   // the shortest time in which a broker's node has answered; 0: none has
 
 	met      atomic.Bool // a broker that a roster admits
 	reminded bool        // the fleet, of a roster that it has not
@@ -231,6 +232,7 @@ func (c *Client) Members(ctx context.Context) ([]job.Member, error) {
 }
 
 func (c *Client) membersAfter(ctx context.Context, after identity.ID) (job.Members, error) {
+	began := time.Now()
 	raw, err := c.inquire(ctx, job.MembersSubject, job.AskMembers(after))
 	if ctx.Err() != nil {
 		return job.Members{}, ctx.Err()
@@ -238,7 +240,19 @@ func (c *Client) membersAfter(ctx context.Context, after identity.ID) (job.Membe
 	if err != nil {
 		return job.Members{}, fmt.Errorf("no broker returned the member list: %w", err)
 	}
+	c.mu.Lock()
+	if took := time.Since(began); c.lag == 0 || took < c.lag {
+		c.lag = took
+	}
+	c.mu.Unlock()
 	return job.DecodeMembers(raw)
+}
+
+// slowness is the shortest time in which a broker's node has answered this client; 0: none has.
+func (c *Client) slowness() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lag
 }
 
 // brokers returns the addresses of the brokers that are alive.

@@ -19,8 +19,8 @@ import (
 // however busy it is, and a broker's node sends it a packet. Whoever gives no sign of life in several rounds is not waited
 // for. A host that does is waited for as long as the request allows, however slow its action is.
 const (
-	// quiet is for how long nothing has come when probing begins, and probeEvery the time between two rounds. What a round
-	// asks may be answered during the next ones as well.
+	// quiet is for how long nothing has come when probing begins, and probeEvery the time between two rounds; on a slow line both
+	// are longer, by how long a broker's node takes to answer. What a round asks may be answered during the next ones as well.
 	quiet      = 500 * time.Millisecond
 	probeEvery = 350 * time.Millisecond
 	probeTick  = 50 * time.Millisecond // how often it is looked whether a round is due
@@ -65,11 +65,13 @@ type sign struct {
 // probe begins a round: it gives up the hosts that gave no sign of life, and asks the others that owe a word. It does
 // nothing as long as replies come in: then those missing wait in a queue, or their replies do here.
 func (g *gathering) probe() {
-	if g.members == nil || g.stream() || g.looked < g.came.Load() || time.Since(g.sent) < quiet || time.Since(g.heard) < quiet || time.Since(g.probes.round) < probeEvery {
+	slow := g.c.slowness()
+	quiet, every := quiet+2*slow, probeEvery+slow
+	if g.members == nil || g.stream() || g.looked < g.came.Load() || time.Since(g.sent) < quiet || time.Since(g.heard) < quiet || time.Since(g.probes.round) < every {
 		return
 	}
 	g.probes.round, g.probes.rounds = time.Now(), g.probes.rounds+1
-	g.giveUp()
+	g.giveUp(every)
 	ids := g.quietOnes()
 	if len(ids) == 0 {
 		return
@@ -122,10 +124,10 @@ func (g *gathering) quietOnes() []identity.ID {
 	return ids[:min(len(ids), job.MaxProbe)]
 }
 
-// giveUp ends the wait for hosts that gave no sign of life.
-func (g *gathering) giveUp() {
+// giveUp ends the wait for hosts that gave no sign of life in rounds that were so far apart.
+func (g *gathering) giveUp(every time.Duration) {
 	for id, p := range g.probes.hosts {
-		if !g.owing[id] || p.rounds < probeRounds || time.Since(p.since) < probeRounds*probeEvery {
+		if !g.owing[id] || p.rounds < probeRounds || time.Since(p.since) < probeRounds*every {
 			continue
 		}
 		took := time.Since(p.since)

@@ -41,6 +41,7 @@ type chaos struct {
 	nodes, peers []string
 	admins       map[string]string // name -> machine
 	scenarios    int
+	watch        func(call) // is shown each call when its scenario is over; may be nil
 }
 
 // newChaos founds a fleet of peers and members, web1 to webN, with ann's and bob's machines behind them.
@@ -192,6 +193,9 @@ func (c *chaos) run(t *testing.T, name string, do func(s scenario, brokers []str
 			slowest := call{}
 			for _, call := range list {
 				tr.judge(t, admin, call, c.nodes)
+				if c.watch != nil {
+					c.watch(call)
+				}
 				if call.took > slowest.took {
 					slowest = call
 				}
@@ -206,58 +210,82 @@ func (c *chaos) run(t *testing.T, name string, do func(s scenario, brokers []str
 	}
 }
 
+// drill is a scenario with its name.
+type drill struct {
+	name string
+	do   func(s scenario, brokers []string) trouble
+}
+
+// TestChaos is what CI runs; `scripts/test soak` runs these and the rare ones, again and again.
 func TestChaos(t *testing.T) {
 	c := newChaos(t, binary(t), 4, 3)
-	c.run(t, "kill -9 of a broker", func(s scenario, brokers []string) trouble {
-		c.kill9(s.T, brokers[0])
-		return gone(brokers[0])
-	})
-	c.run(t, "kill -9 of two brokers of three", func(s scenario, brokers []string) trouble {
-		c.kill9(s.T, brokers[:2]...)
-		return gone(brokers[:2]...)
-	})
-	c.run(t, "kill -9 of all brokers", func(s scenario, brokers []string) trouble {
-		c.kill9(s.T, brokers...)
-		tr := gone(brokers...)
-		tr.cutOff = true
-		return tr
-	})
-	c.run(t, "a broker's host loses its power", func(s scenario, brokers []string) trouble {
-		c.l.Kill(brokers[1])
-		s.both("it is named, and the others work", 4, without(brokers[1]))
-		if now := c.settled(s.T); slices.Contains(now, brokers[1]) {
-			s.Errorf("brokers are on %v", now)
-		}
-		c.l.Start(brokers[1])
-		tr := gone(brokers[1])
-		tr.power = true
-		return tr
-	})
-	c.run(t, "a broker's host hangs", func(s scenario, brokers []string) trouble {
-		c.l.Pause(brokers[2])
-		s.both("it is named, and the others work", 3, without(brokers[2]))
-		c.l.Unpause(brokers[2])
-		return gone(brokers[2])
-	})
-	c.run(t, "partition", partition)
-	c.run(t, "packets get lost", func(s scenario, brokers []string) trouble {
-		everybody := append(hosts(1, 7), "web8", "web9")
-		c.each(s.T, everybody, func(ctx context.Context, h string) error { return c.l.Lab.Lose(ctx, h, 10) })
-		s.both("work goes on", 8, func(c call) bool { return c.code != 1 })
-		c.each(s.T, everybody, c.l.Lab.Heal)
-		return trouble{}
-	})
-	c.run(t, "the network is slow", slow(t))
-	c.run(t, "all hosts lose their power", func(s scenario, brokers []string) trouble {
-		c.each(s.T, c.nodes, c.l.Lab.Kill)
-		s.both("nobody answers", 1, func(c call) bool { return c.code == 1 })
-		c.each(s.T, c.nodes, c.l.Lab.Start)
-		tr := gone(c.nodes...)
-		tr.cutOff, tr.power = true, true
-		return tr
-	})
-	c.run(t, "a disk is full", fullDisk)
+	for _, d := range everyday() {
+		c.run(t, d.name, d.do)
+	}
 }
+
+// everyday is each kind of trouble once.
+func everyday() []drill {
+	return []drill{
+		{"kill -9 of a broker", func(s scenario, brokers []string) trouble {
+			s.kill9(s.T, brokers[0])
+			return gone(brokers[0])
+		}},
+		{"kill -9 of all brokers", func(s scenario, brokers []string) trouble {
+			s.kill9(s.T, brokers...)
+			tr := gone(brokers...)
+			tr.cutOff = true
+			return tr
+		}},
+		{"a broker's host loses its power", func(s scenario, brokers []string) trouble {
+			s.l.Kill(brokers[1])
+			s.both("it is named, and the others work", 4, without(brokers[1]))
+			if now := s.settled(s.T); slices.Contains(now, brokers[1]) {
+				s.Errorf("brokers are on %v", now)
+			}
+			s.l.Start(brokers[1])
+			tr := gone(brokers[1])
+			tr.power = true
+			return tr
+		}},
+		{"a broker's host hangs", func(s scenario, brokers []string) trouble {
+			s.l.Pause(brokers[2])
+			s.both("it is named, and the others work", 3, without(brokers[2]))
+			s.l.Unpause(brokers[2])
+			return gone(brokers[2])
+		}},
+		{"partition", partition},
+		{"packets get lost", func(s scenario, brokers []string) trouble {
+			s.each(s.T, s.machines(), func(ctx context.Context, h string) error { return s.l.Lab.Lose(ctx, h, 10) })
+			s.both("work goes on", 4, func(c call) bool { return c.code != 1 })
+			s.each(s.T, s.machines(), s.l.Lab.Heal)
+			return trouble{}
+		}},
+		{"all hosts lose their power", func(s scenario, brokers []string) trouble {
+			s.each(s.T, s.nodes, s.l.Lab.Kill)
+			s.both("nobody answers", 1, func(c call) bool { return c.code == 1 })
+			s.each(s.T, s.nodes, s.l.Lab.Start)
+			tr := gone(s.nodes...)
+			tr.cutOff, tr.power = true, true
+			return tr
+		}},
+		{"a disk is full", fullDisk},
+	}
+}
+
+// rare takes longer and shows little that everyday does not.
+func rare(t *testing.T) []drill {
+	return []drill{
+		{"kill -9 of two brokers of three", func(s scenario, brokers []string) trouble {
+			s.kill9(s.T, brokers[:2]...)
+			return gone(brokers[:2]...)
+		}},
+		{"the network is slow", slow(t)},
+	}
+}
+
+// machines are all hosts, those of the admins among them.
+func (c *chaos) machines() []string { return hosts(1, len(c.nodes)+len(c.admins)) }
 
 // partition cuts the fleet in two, with an admin on each side. Both sides work.
 func partition(s scenario, brokers []string) trouble {
@@ -283,10 +311,9 @@ func slow(t *testing.T) func(scenario, []string) trouble {
 		t.Fatal(err)
 	}
 	return func(s scenario, _ []string) trouble {
-		everybody := append(hosts(1, 7), "web8", "web9")
-		s.each(s.T, everybody, func(ctx context.Context, h string) error { return s.l.Delay(ctx, h, binary, 200*time.Millisecond) })
+		s.each(s.T, s.machines(), func(ctx context.Context, h string) error { return s.l.Delay(ctx, h, binary, 200*time.Millisecond) })
 		s.both("work goes on", 4, func(c call) bool { return c.code != 1 })
-		s.each(s.T, everybody, s.l.Hurry)
+		s.each(s.T, s.machines(), s.l.Hurry)
 		return trouble{}
 	}
 }
