@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -277,6 +278,9 @@ func (e *env) adminAccept(in *ucli.Context) error {
 	if err := atomicfile.Write(filepath.Join(home, rootFile), []byte(i.Root.String()+"\n"), 0o644); err != nil {
 		return faultf("%w", err)
 	}
+	if err := forgetOtherRoot(home, i.Root); err != nil {
+		return faultf("%w", err)
+	}
 	e.note("this home directory now belongs to the fleet %s (id %s); brokers: %s", i.Fleet, i.Root.ID(), strings.Join(i.Brokers, " "))
 	if file := filepath.Join(home, brokersFile); exists(file) { // acceptable: of this fleet, perhaps edited since
 		e.note("%s stays as it is", file)
@@ -285,6 +289,23 @@ func (e *env) adminAccept(in *ucli.Context) error {
 	}
 	e.note("to see what you may do: fleet whoami")
 	return nil
+}
+
+// forgetOtherRoot removes the root records that a home directory keeps, if they are not those that are pinned now, nor follow them: the
+// root was lost, and who sent the line knows another one.
+func forgetOtherRoot(home string, anchor identity.Anchor) error {
+	file := filepath.Join(home, recordsFile)
+	records, err := os.ReadFile(file)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if _, err := identity.OpenRoot(anchor, records); err == nil {
+		return nil
+	}
+	return os.Remove(file)
 }
 
 // roleList reads --role: names with commas between.

@@ -62,7 +62,7 @@ func nodeVerb() verb {
 			text(connecting, flagConfig, "", "`FILE`: the config file to read instead of the default ones"),
 		}, placeFlags()...),
 		endings:  []ending{endFault},
-		subverbs: []verb{installVerb(), renameVerb(), labelVerb(), revokeNodeVerb(), actVerb()},
+		subverbs: []verb{installVerb(), renameVerb(), adoptRootVerb(), labelVerb(), revokeNodeVerb(), actVerb()},
 		do:       func(e *env, in *ucli.Context) error { return e.runNode(in) },
 	}
 }

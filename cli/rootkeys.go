@@ -18,6 +18,19 @@ func rootKeyFiles() []string {
 	return names
 }
 
+// freeRootKeys are names for n root keys in the home directory that no file has.
+func freeRootKeys(home string, n int) (names []string, err error) {
+	for _, name := range rootKeyFiles() {
+		if len(names) < n && !exists(filepath.Join(home, name)) {
+			names = append(names, name)
+		}
+	}
+	if len(names) < n {
+		return nil, usagef("%s has no room for %d more root keys", home, n).with("move root keys that are not needed any more to another place")
+	}
+	return names, nil
+}
+
 // root returns the root keys that are in the home directory. None at all is an error.
 func (k *keyring) root(home string) (holders []identity.RootSigner, err error) {
 	for _, name := range rootKeyFiles() {

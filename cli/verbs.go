@@ -68,6 +68,7 @@ func commands(e *env) []command {
 		{"role", roleVerb},
 		{"token", tokenVerb},
 		{"rotate", rotateVerb},
+		{"root", rootVerb},
 		{"backup", backupVerb},
 		{"restore", restoreVerb},
 		{"forget", forgetVerb},

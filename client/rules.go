@@ -208,6 +208,35 @@ func (r Rules) same(o Rules) bool {
 	return bytes.Equal(r.Root, o.Root) && bytes.Equal(r.Roster, o.Roster) && slices.EqualFunc(r.Revocations, o.Revocations, bytes.Equal)
 }
 
+// Signed are the documents that the fleet's root signed and that count now, as far as this client and the broker's node know them. It
+// blocks for at most eight seconds.
+func (c *Client) Signed(ctx context.Context) ([][]byte, error) {
+	if _, err := c.Roster(ctx); err != nil {
+		return nil, err
+	}
+	query, err := job.DocumentQuery{Documents: []job.WantedDocument{{Kind: identity.RotationKind}}}.Encode()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := c.inquire(ctx, job.DocGetSubject, query)
+	if err != nil {
+		return nil, fmt.Errorf("ask for rotations: %w", err)
+	}
+	answer, err := job.DecodeDocuments(raw)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := append([][]byte{c.rules.Roster}, c.rules.Revocations...)
+	for _, raw := range answer.Documents {
+		if _, err := identity.OpenRotation(c.root, raw); err == nil {
+			all = append(all, raw)
+		}
+	}
+	return all, nil
+}
+
 // Instead returns the document of revocations that hosts have instead of this one, as far as is known: another one that says all
 // that it says, as when somebody revokes more at the same moment, or else itself.
 func (c *Client) Instead(signed []byte) []byte {

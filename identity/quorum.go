@@ -14,10 +14,20 @@ type rooted struct {
 	Signatures []rootSignature `cbor:"2,keyasint"`
 }
 
-// Quorum is a fleet's root, and those of its keys that are at hand.
+// Quorum is a fleet's root, and those keys that are at hand: its own, and perhaps some of former days.
 type Quorum struct {
 	Authority
 	Holders []RootSigner
+}
+
+// Own are the keys at hand that are the root's.
+func (q Quorum) Own() (own []RootSigner) {
+	for _, h := range q.Holders {
+		if q.record.has(h.Key()) {
+			own = append(own, h)
+		}
+	}
+	return own
 }
 
 var errNotRooted = errors.New("no root key signed it")
@@ -25,10 +35,10 @@ var errNotRooted = errors.New("no root key signed it")
 // ErrTooFewKeys is wrapped when more root keys must sign than are at hand.
 var ErrTooFewKeys = errors.New("more root keys must sign")
 
-// sign makes the document with this body. It asks no more keys than must sign.
+// sign makes the document with this body. It asks no more keys than must sign, and none that are not the root's.
 func (q Quorum) sign(body []byte) ([]byte, error) {
 	p := Proposal{Body: body}
-	for _, h := range q.Holders {
+	for _, h := range q.Own() {
 		if len(p.Signatures) == q.record.Threshold {
 			break
 		}
