@@ -61,9 +61,6 @@ func (a *answer) end(r job.Reply) {
 	a.ended = true
 	a.r.counts.ended(a.decision.Job.Mode, r)
 	signed := a.sign(r)
-	if a.decision.Claim.First {
-		a.r.running.end(a.decision.Job.ID)
-	}
 	switch id := a.decision.Job.ID; {
 	case !a.decision.Claim.First: // a copy, or refused before it was looked at: one of the same id may be running
 	case !a.decision.Claimed:
@@ -77,6 +74,9 @@ func (a *answer) end(r job.Reply) {
 	default:
 		a.r.recent.put(id, signed)
 		a.r.config.Journal.EndRead(id)
+	}
+	if a.decision.Claim.First { // after the journal, which says to who cancels whether there will be an end
+		a.r.running.end(a.decision.Job.ID)
 	}
 	a.send(signed)
 }

@@ -90,19 +90,19 @@ func jobOf(k journal.Known) answers.Job {
 
 // Cancel stops a job that runs, or sees to it that one that has not come never runs.
 func (r Records) Cancel(id string) (jobs.Stop, answers.Job, error) {
-	now := time.Now()
 	if r.r.running.cancel(id) {
 		return jobs.Told, answers.Job{}, nil
 	}
-	barred, err := r.history.Cancel(id, now)
+	barred, err := r.history.Cancel(id, time.Now())
 	if barred || err != nil {
+		r.r.running.drop(id)
 		return jobs.Barred, answers.Job{}, err
 	}
 	k, _, err := r.history.Change(id)
-	if err == nil && k.Running { // it is being judged
-		r.r.running.cancelEarly(id)
+	if err == nil && k.Running { // it is being judged, and will end after this: that takes the entry out
 		return jobs.Told, answers.Job{}, nil
 	}
+	r.r.running.drop(id)
 	return jobs.Ended, jobOf(k), err
 }
 

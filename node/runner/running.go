@@ -49,24 +49,25 @@ func (r *running) has(id string) bool {
 	return r.stop[id] != nil
 }
 
-// cancel stops a job that runs, and reports whether one does.
+// cancel stops a job that runs, and reports whether one does. Otherwise it will stop as soon as it begins, unless what stays for that is
+// dropped. It is also gone when a job of that id has ended.
 func (r *running) cancel(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	stop := r.stop[id]
-	if stop != nil {
-		stop(errCancelled)
+	if stop == nil {
+		r.set(id, nil)
+		return false
 	}
-	return stop != nil
+	stop(errCancelled)
+	return true
 }
 
-// cancelEarly stops a job that is claimed: now if it runs, else as soon as it begins.
-func (r *running) cancelEarly(id string) {
+// drop takes back what cancel left for a job that has not begun.
+func (r *running) drop(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if stop := r.stop[id]; stop != nil {
-		stop(errCancelled)
-		return
+	if r.stop[id] == nil {
+		delete(r.stop, id)
 	}
-	r.set(id, nil)
 }
