@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"fleet/internal/logkey"
 	"fleet/node/detached"
 	"fleet/plugins"
 
@@ -17,19 +18,20 @@ const detachedDir = "jobs"
 
 func actVerb() verb {
 	return verb{
-		name: "act", brief: "run one action prepared by the agent (internal)", takes: "DIR", atLeast: 1, atMost: 1,
+		name: "act", brief: "run one action prepared by the agent (internal)", takes: "DIR HOST", atLeast: 2, atMost: 2,
 		about: []string{
 			"Started by the agent, not by people. A change to packages or services runs in a process of its own, so that it continues when the agent stops; the next agent reports how it ended. " +
-				"DIR is the job's directory inside the node's data directory. The action runs at most once, even if this is called again.",
+				"DIR is the job's directory inside the node's data directory, and HOST the name of this host in the fleet, for the log. The action runs at most once, even if this is called again.",
 		},
 		examples: []example{{"systemctl status 'fleet-job-*'", "the changes running on this host now"}},
 		endings:  []ending{endFault},
 		do: func(e *env, in *ucli.Context) error {
-			set, err := plugins.WithoutNode(slog.New(slog.NewTextHandler(e.stderr, nil)))
+			dir, host := in.Args().Get(0), in.Args().Get(1)
+			set, err := plugins.WithoutNode(slog.New(slog.NewTextHandler(e.stderr, nil)).With(logkey.Host, host, logkey.Job, filepath.Base(dir)))
 			if err != nil {
 				return faultf("%w", err)
 			}
-			if err := detached.Act(in.Context, in.Args().First(), set.Get); err != nil {
+			if err := detached.Act(in.Context, dir, set.Get); err != nil {
 				return faultf("%w", err)
 			}
 			return nil
@@ -37,8 +39,8 @@ func actVerb() verb {
 	}
 }
 
-// detachedRunner starts this program anew for each such action.
-func detachedRunner(data string, log *slog.Logger) (*detached.Runner, error) {
+// detachedRunner starts this program anew for each such action; host is asked then.
+func detachedRunner(data string, host func() string, log *slog.Logger) (*detached.Runner, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the path of this program: %w", err)
@@ -47,5 +49,5 @@ func detachedRunner(data string, log *slog.Logger) (*detached.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return detached.New(jobs, detached.System(log), func(id string) []string { return []string{self, "node", "act", filepath.Join(jobs, id)} }, log)
+	return detached.New(jobs, detached.System(log), func(id string) []string { return []string{self, "node", "act", filepath.Join(jobs, id), host()} }, log)
 }

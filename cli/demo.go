@@ -12,7 +12,6 @@ import (
 	"fleet/cli/demo"
 	"fleet/facts"
 	"fleet/gossip"
-	"fleet/internal/logkey"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -48,7 +47,7 @@ func (e *env) demonstration() demo.Env {
 			at.brokerPort = n.Port
 			return e.startNode(ctx, nodeOptions{
 				place: at, join: "@" + filepath.Join(n.Home, tokenFile), pace: gossip.Loopback, log: n.Log, every: factsEvery, ready: ready,
-				facts: facts.Config{Dirs: append(facts.DefaultDirs(), n.Facts), ClassFiles: facts.DefaultClassFiles(), Log: n.Log.With(logkey.Host, n.Name)},
+				facts: facts.Config{Dirs: append(facts.DefaultDirs(), n.Facts), ClassFiles: facts.DefaultClassFiles()},
 			})
 		},
 		Command: func(ctx context.Context, home string, words []string) (int, string) {

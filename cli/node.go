@@ -126,7 +126,7 @@ func parseNode(in *ucli.Context, c Config, e *env) (nodeOptions, error) {
 		o.every = factsEvery
 	}
 	o.log, err = nodeLog(e.stderr, pick(in, flagLogLevel, c.Node.LogLevel))
-	o.facts = facts.Config{Dirs: append(facts.DefaultDirs(), c.Node.FactsDirs...), ClassFiles: facts.DefaultClassFiles(), Log: o.log}
+	o.facts = facts.Config{Dirs: append(facts.DefaultDirs(), c.Node.FactsDirs...), ClassFiles: facts.DefaultClassFiles()}
 	return o, err
 }
 
@@ -147,14 +147,16 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 		return faultf("%w", err)
 	}
 	defer dir.Close()
+	o.log = o.log.With(logkey.Host, nameIn(dir, o.place.name))
+	o.facts.Log = o.log
 	if err := e.admit(ctx, dir, o); err != nil {
 		return err
 	}
-	runner, err := detachedRunner(o.place.data, o.log)
+	var n *node.Node
+	runner, err := detachedRunner(o.place.data, func() string { return n.Name() }, o.log)
 	if err != nil {
 		return faultf("%w", err)
 	}
-	var n *node.Node
 	n, err = node.New(node.Config{
 		Dir: dir, Bind: o.place.listen, Advertise: o.place.advertised(),
 		GossipPort: o.place.gossipPort, BrokerPort: o.place.brokerPort, RoutePort: o.place.routePort,
@@ -173,6 +175,19 @@ func (e *env) startNode(ctx context.Context, o nodeOptions) error {
 			logkey.Name, n.Name(), logkey.Configured, o.place.name)
 	}
 	return o.tell.during(ctx, n.Health, func() error { return n.Run(ctx) })
+}
+
+// nameIn is the name that this host has in its fleet, or is to have.
+func nameIn(dir *node.DataDir, configured string) string {
+	m, err := dir.Load()
+	if err != nil {
+		return configured
+	}
+	certificate, err := identity.OpenChain(m.Root, m.Chain, time.Now())
+	if err != nil {
+		return configured
+	}
+	return certificate.Own().Name
 }
 
 // rejoinTime bounds an attempt to admit again a host that may go on as it is.

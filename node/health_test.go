@@ -16,6 +16,7 @@ import (
 
 	"fleet/client"
 	"fleet/internal/fleettest"
+	"fleet/internal/logkey"
 	"fleet/node"
 	"fleet/plugins/plugin"
 )
@@ -72,7 +73,7 @@ func TestMetricsAndHealth(t *testing.T) {
 	f.Config = func(c *node.Config) {
 		if c.BrokerPort != 0 { // the first host
 			c.Metrics = "unix:" + socket
-			c.Log = slog.New(slog.NewJSONHandler(&log, nil))
+			c.Log = slog.New(slog.NewJSONHandler(&log, nil)).With(logkey.Host, "web1")
 		}
 	}
 	f.Plugin = func(string) []plugin.Plugin { return []plugin.Plugin{changing{}} }

@@ -52,7 +52,7 @@ type Config struct {
 	Metrics    string        // where to show metrics and health, see metrics.Check; "": nowhere
 	Boot       journal.Boot  // how long this machine has run
 	Ready      func()        // called when it first listens for jobs; may be nil
-	Log        *slog.Logger
+	Log        *slog.Logger  // with logkey.Host
 }
 
 // Node is the agent on one host: the rooms it is made of, and what they share.
@@ -153,7 +153,6 @@ func (n *Node) loadIdentity() error {
 		return err
 	}
 	n.keys.open(n.me)
-	n.log = n.log.With(logkey.Host, self.Name)
 	return nil
 }
 

@@ -74,10 +74,7 @@ func (p *Packages) Run(ctx context.Context, call plugin.Call) plugin.Result {
 		}
 		ctx = withWatcher(ctx, call.Output)
 	}
-	res := p.dispatch(ctx, call)
-	p.log.Info("package action ended", logkey.Action, call.Action, logkey.Package, call.Args.String("package"),
-		logkey.State, res.State, logkey.Message, res.Message)
-	return res
+	return p.dispatch(ctx, call)
 }
 
 func (p *Packages) dispatch(ctx context.Context, call plugin.Call) plugin.Result {
