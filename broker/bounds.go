@@ -54,8 +54,9 @@ func boundsOf(k kind) bounds {
 const (
 	// lookEvery is how often the connections are looked through.
 	lookEvery = time.Second
-	// weighEvery is how often it is asked how much memory the process takes.
-	weighEvery = 50 * time.Millisecond
+	// weighEvery is how often it is asked how much memory the process takes, for weighFor after garbage was collected. A heap that has
+	// grown to twice its size was, and without that a broker at rest would wake twenty times a second.
+	weighEvery, weighFor = 50 * time.Millisecond, time.Second
 	// pauseFor is how long a key is not let in that published more than its rate, or a token from the same address.
 	pauseFor = 10 * time.Second
 	// maxJoining and maxJoiningFrom bound the hosts that are connected with a token: all of them, and those of one address, behind

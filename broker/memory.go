@@ -1,8 +1,10 @@
 package broker
 
 import (
+	"context"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
@@ -51,6 +53,19 @@ func groupLimit(file string) int64 {
 		return math.MaxInt64
 	}
 	return n
+}
+
+// tellCollected sends to told, where it does not block, whenever the garbage collector has been through the heap, until ctx ends.
+func tellCollected(ctx context.Context, told chan<- struct{}) {
+	runtime.AddCleanup(new([16]byte), func(struct{}) {
+		select {
+		case told <- struct{}{}:
+		default:
+		}
+		if ctx.Err() == nil {
+			tellCollected(ctx, told)
+		}
+	}, struct{}{})
 }
 
 // heap is how many bytes the objects of this process take, those included that nobody uses any more.

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"fleet/broker"
 	"fleet/cli/report"
 	"fleet/client"
 	"fleet/identity"
@@ -52,6 +53,7 @@ type env struct {
 // has and ends. The second ends the process at once.
 func Main(args []string) int {
 	withoutDumps()
+	broker.StopSampling()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 2)

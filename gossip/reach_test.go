@@ -11,7 +11,7 @@ func TestReach(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *mesh) {
 		m.startAll(4)
 		time.Sleep(10 * time.Second)
-		m.crash(2)
+		m.net.crash(m.nodes[idOf(2)].Addr().String()) // at this moment: stopping it takes as long as noticing
 		n := m.nodes["n1"]
 		if got := n.states(); got != "alive alive alive alive" {
 			t.Fatalf("the table says %q a moment after the crash: this test would show nothing", got)

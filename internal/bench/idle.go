@@ -36,7 +36,7 @@ func benchIdle(ctx context.Context, o options, dir string) error {
 	fmt.Print(t.String())
 	fmt.Println("bytes: all that crosses loopback, so also what other programs send there; a packet counts once, with its headers")
 	fmt.Println("memory: VmRSS; its own: RssAnon, without the pages of the program, which the kernel can drop and read again")
-	fmt.Println("wanted: under 0.2 % of a core; a member under 25 MB, a broker's node under 35 MB")
+	fmt.Println("wanted: under 0.1 % of a core and 10 switches a second for a member, 0.3 % for a broker's node; a member under 25 MB, a broker's node under 35 MB")
 	return nil
 }
 
@@ -55,13 +55,14 @@ func (f *fleet) idle(ctx context.Context, d time.Duration, t *table) error {
 		return err
 	}
 	took := time.Since(began).Seconds()
-	var cpu, memory, own [2]series // of those that may run a broker, and of members
+	var cpu, switches, memory, own [2]series // of those that may run a broker, and of members
 	for i := range f.nodes {
 		kind := 0
 		if i >= peers {
 			kind = 1
 		}
 		cpu[kind].add(100 * (after.cpu[i] - before.cpu[i]).Seconds() / took)
+		switches[kind].add(float64(after.switches[i]-before.switches[i]) / took)
 		memory[kind].add(float64(after.memory[i]) / 1e6)
 		own[kind].add(float64(after.own[i]) / 1e6)
 	}
@@ -72,6 +73,8 @@ func (f *fleet) idle(ctx context.Context, d time.Duration, t *table) error {
 	}
 	t.cell("member: CPU, % of a core", percent(cpu[1]))
 	t.cell("broker's node: CPU, % of a core", percent(cpu[0]))
+	t.cell("member: context switches a second", switches[1].spread())
+	t.cell("broker's node: context switches a second", switches[0].spread())
 	t.cell("bytes a second and node", fmt.Sprintf("%.0f", float64(after.bytes-before.bytes)/took/nodes))
 	t.cell("packets a second and node", fmt.Sprintf("%.1f", float64(after.packets-before.packets)/took/nodes))
 	t.cell("member: memory, MB", memory[1].spread())
@@ -84,6 +87,7 @@ func (f *fleet) idle(ctx context.Context, d time.Duration, t *table) error {
 // usage is what all nodes have used up to now.
 type usage struct {
 	cpu            []time.Duration
+	switches       []int64
 	memory, own    []int64
 	bytes, packets int64
 }
@@ -93,9 +97,11 @@ func (f *fleet) usage() (u usage, err error) {
 		cpu, err := p.cpu()
 		memory, err2 := p.resident()
 		own, err3 := p.own()
-		if err := errors.Join(err, err2, err3); err != nil {
+		switches, err4 := p.switches()
+		if err := errors.Join(err, err2, err3, err4); err != nil {
 			return u, err
 		}
+		u.switches = append(u.switches, switches)
 		u.cpu, u.memory, u.own = append(u.cpu, cpu), append(u.memory, memory), append(u.own, own)
 	}
 	u.bytes, u.packets, err = loopback()

@@ -107,6 +107,9 @@ func (p *process) kill() {
 // cpu is the user and system time that it has used.
 func (p *process) cpu() (time.Duration, error) { return proc.CPU(p.cmd.Process.Pid) }
 
+// switches is how often its threads went to wait for something.
+func (p *process) switches() (int64, error) { return proc.Switches(p.cmd.Process.Pid) }
+
 // resident is what it has of memory, in bytes.
 func (p *process) resident() (int64, error) { return proc.Memory(p.cmd.Process.Pid, "VmRSS") }
 

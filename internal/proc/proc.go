@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -35,6 +37,37 @@ func Faults(pid int) (int64, error) {
 	return strconv.ParseInt(fields[7], 10, 64)
 }
 
+// Switches is how often the threads that a process has now gave up their core of themselves, to wait for something. It fails as CPU
+// does.
+func Switches(pid int) (sum int64, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err == nil && len(threads) == 0 {
+		err = fmt.Errorf("process %d has no threads", pid)
+	}
+	for _, file := range threads {
+		n, err2 := number(file, "voluntary_ctxt_switches")
+		if errors.Is(err2, fs.ErrNotExist) { // it has just ended
+			continue
+		}
+		sum, err = sum+n, errors.Join(err, err2)
+	}
+	return sum, err
+}
+
+// number is what a line of such a file says.
+func number(file, field string) (int64, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
+			return strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s has no %s", file, field)
+}
+
 // stat is fields 3 to 15 or more of a process's stat.
 func stat(pid int) ([]string, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -51,15 +84,6 @@ func stat(pid int) ([]string, error) {
 // Memory is a size in bytes from a process's status (proc(5)): VmRSS is what is resident, RssAnon what of that is its own and no
 // page of a file. It fails as CPU does.
 func Memory(pid int, field string) (int64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, field+":"); ok {
-			kb, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kb << 10, err
-		}
-	}
-	return 0, fmt.Errorf("process %d has no %s", pid, field)
+	kb, err := number(fmt.Sprintf("/proc/%d/status", pid), field)
+	return kb << 10, err
 }
