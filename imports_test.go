@@ -20,7 +20,7 @@ import (
 // import. A new line here is a decision; docs/ARCHITECTURE.md draws the direction.
 var mayImport = map[string]string{
 	".":                      "cli",
-	"cli":                    "broker cli/demo cli/report cli/sim client facts gossip identity internal/atomicfile internal/logkey internal/nearest internal/proc internal/program internal/trustedfile internal/wait internal/wire job job/filter node node/audit node/checkup node/detached node/journal node/metrics node/sim plugins plugins/answers plugins/plugin plugins/rpcutil policy rollout",
+	"cli":                    "cli/demo cli/report cli/sim client facts gossip identity internal/atomicfile internal/logkey internal/nearest internal/proc internal/program internal/trustedfile internal/wait internal/wire job job/filter node node/audit node/checkup node/detached node/journal node/metrics node/sim plugins plugins/answers plugins/plugin plugins/rpcutil policy rollout",
 	"cli/report":             "client identity internal/contrast internal/factpath internal/lazyregexp job job/filter node/audit node/checkup plugins/answers plugins/plugin",
 	"cli/demo":               "",
 	"cli/sim":                "cli/report client identity internal/proc internal/wait job node node/sim",

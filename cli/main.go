@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"fleet/broker"
 	"fleet/cli/report"
 	"fleet/client"
 	"fleet/identity"
@@ -53,7 +52,6 @@ type env struct {
 // has and ends. The second ends the process at once.
 func Main(args []string) int {
 	withoutDumps()
-	broker.StopSampling()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 2)

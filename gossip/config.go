@@ -122,8 +122,8 @@ func (c *Config) memberlist(g *gate) (*memberlist.Config, error) {
 	m.Name = c.Self.ID
 	m.Label = c.Fleet
 	m.EnableCompression = false // metadata and AES leave nothing to gain
-	// memberlist wakes each time, also with no news, and 200 ms and 3 nodes were half of what woke a member at rest. A crash is known
-	// no later so: the time goes into suspecting (docs/SCALE.md).
+	// memberlist wakes each time, also with no news, and with its 200 ms, to 3 nodes, that was half of what woke a member at rest. A
+	// crash is known no later so: what takes time is the suspecting (docs/SCALE.md).
 	m.GossipInterval, m.GossipNodes = 500*time.Millisecond, 5
 	m.TCPTimeout = 5 * time.Second
 	m.HandoffQueueDepth = 4096
