@@ -77,7 +77,7 @@ func (l *loop) follow(urls []string) {
 			return
 		}
 		settle := l.m.config.Settle
-		l.following, l.moveAfter = urls, time.Now().Add(settle+rand.N(settle))
+		l.following, l.moveAfter, l.moveWait = urls, time.Now().Add(settle+rand.N(settle)), settle
 	}
 	switch {
 	case at == "": // it is looking for one already, and the next try is among the new
@@ -87,9 +87,19 @@ func (l *loop) follow(urls []string) {
 				l.m.log.Warn("cannot move to another broker yet; retrying", logkey.Error, err)
 			}
 		}
-	case at != urls[0] && time.Now().After(l.moveAfter):
-		l.connect(urls[:1])
+	case at != urls[0]:
+		l.move(func() bool { return l.connect(urls[:1]) })
 	}
+}
+
+// move tries to move to the preferred broker, if it is time. One that does not answer blocks the loop for connectTimeout each time, so
+// it is tried more and more seldom, each node at its own time, until gossip names other brokers.
+func (l *loop) move(connect func() bool) {
+	if time.Now().Before(l.moveAfter) || connect() {
+		return
+	}
+	l.moveWait = min(2*l.moveWait, maxMoveWait)
+	l.moveAfter = time.Now().Add(l.moveWait/2 + rand.N(l.moveWait))
 }
 
 // connect opens a connection to the first of the brokers that takes it, and leaves the one that there was only when that

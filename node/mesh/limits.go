@@ -11,6 +11,8 @@ const (
 	meshTick = 5 * time.Second
 	// connectTimeout bounds the connecting to one broker. It is for a storm, in which thousands of handshakes wait for each other.
 	connectTimeout = 10 * time.Second
+	// maxMoveWait bounds the wait between two attempts to move to the preferred broker, which may hang, while another one serves.
+	maxMoveWait = 5 * time.Minute
 	// strandedFor is how long a peer looks for a broker that gossip names before it runs one itself.
 	strandedFor = 15 * time.Second
 	// drainFor bounds how long a broker that stops waits for the nodes on it to go elsewhere. They do when gossip tells them,

@@ -23,8 +23,9 @@ type loop struct {
 	role   role
 	conn   *nats.Conn // nil: there was none yet
 
-	following []string  // brokers, the preferred first
-	moveAfter time.Time // to the preferred one, if it is on another then
+	following []string      // brokers, the preferred first
+	moveAfter time.Time     // to the preferred one, if it is on another then
+	moveWait  time.Duration // after an attempt that failed
 	jobs      []*nats.Subscription
 	serving   []*nats.Subscription // nil: it does not serve
 	told      []string             // the brokers that nodes without gossip were told of last
