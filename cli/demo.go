@@ -82,7 +82,7 @@ func foundLocally(fleet, home, data, name string) (place, error) {
 	if at.brokerPort, err = freePort(); err != nil {
 		return at, faultf("%w", err)
 	}
-	_, err = founding{fleet: fleet, admin: userName(), home: home, place: at, life: time.Hour, now: time.Now()}.run()
+	_, err = founding{fleet: fleet, admin: userName(), home: home, place: at, life: time.Hour, now: time.Now(), rootNeeds: 1, rootOf: 1}.run()
 	return at, err
 }
 
