@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -126,7 +127,7 @@ func (b *Broker) SetRoutes(routes []string) error {
 func (b *Broker) Reload() error {
 	now := b.config.Roster()
 	if !b.judged.RevokesSame(now) || !b.judged.Keys.Same(now.Keys) {
-		if err := b.reload(nil); err != nil {
+		if err := b.closeRoutes(); err != nil {
 			return err
 		}
 		b.judged = now
@@ -134,11 +135,37 @@ func (b *Broker) Reload() error {
 	return b.reload(b.routes)
 }
 
+// closeRoutes ends the routes that this broker asked for. Those of which another broker told it are not in its list: nats-server asks for
+// such a route by itself, under another kind of URL, and closes it only as one that was in the list and is not any more.
+func (b *Broker) closeRoutes() error {
+	z, err := b.server.Routez(nil)
+	if err != nil {
+		return fmt.Errorf("broker: list routes: %w", err)
+	}
+	opts, err := b.options(b.routes)
+	if err != nil {
+		return err
+	}
+	for _, r := range z.Routes {
+		if r.DidSolicit {
+			opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", Host: net.JoinHostPort(r.IP, strconv.Itoa(r.Port)), Path: "/"})
+		}
+	}
+	if err := b.reloadWith(opts); err != nil {
+		return err
+	}
+	return b.reload(nil)
+}
+
 func (b *Broker) reload(routes []string) error {
 	opts, err := b.options(routes)
 	if err != nil {
 		return err
 	}
+	return b.reloadWith(opts)
+}
+
+func (b *Broker) reloadWith(opts *server.Options) error {
 	opts.Port, opts.Cluster.Port = int(b.ClientAddr().Port()), int(b.RouteAddr().Port()) // ports cannot be reloaded
 	if err := b.server.ReloadOptions(opts); err != nil {
 		return fmt.Errorf("broker: reload: %w", err)

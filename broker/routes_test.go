@@ -129,8 +129,9 @@ func TestARogueFormsNoRoute(t *testing.T) {
 	}
 }
 
-// A broker that was fine when the route formed goes when the roster revokes its node.
-func TestReloadEndsTheRouteOfARevokedPeer(t *testing.T) {
+// A broker that was fine when the route formed goes when the roster revokes its node, whoever asked for the route: it, we, or we because
+// another broker told us of it.
+func TestReloadEndsTheRoutesOfARevokedPeer(t *testing.T) {
 	w := newWorld(t)
 	for _, asked := range []string{"by it", "by us"} {
 		t.Run("asked for "+asked, func(t *testing.T) {
@@ -140,15 +141,17 @@ func TestReloadEndsTheRouteOfARevokedPeer(t *testing.T) {
 			if err := honest.SetRoutes([]string{ours.RouteAddr().String()}); err != nil {
 				t.Fatal(err)
 			}
+			until(t, "the honest route", func() bool { return ours.Routes() == 1 && honest.Routes() == 1 })
+			var theirs *server.Server
 			if asked == "by it" {
-				rogue(t, w.root.Anchor().ID(), taken, ours.RouteAddr().String())
+				theirs = rogue(t, w.root.Anchor().ID(), taken, ours.RouteAddr().String())
 			} else {
-				theirs := rogue(t, w.root.Anchor().ID(), taken)
+				theirs = rogue(t, w.root.Anchor().ID(), taken)
 				if err := ours.SetRoutes([]string{theirs.ClusterAddr().String()}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			until(t, "both routes", func() bool { return ours.Routes() == 2 && honest.Routes() >= 1 })
+			until(t, "all routes, also the one that nobody was told to form", func() bool { return ours.Routes() == 2 && honest.Routes() == 2 })
 			r := w.roster.Load().Revoking([]identity.Revocation{{ID: taken.Key.Public().ID()}})
 			w.roster.Store(&r)
 			for _, b := range []*broker.Broker{ours, honest} {
@@ -156,7 +159,7 @@ func TestReloadEndsTheRouteOfARevokedPeer(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			until(t, "the end of the revoked peer's route", func() bool { return ours.Routes() == 1 })
+			until(t, "the end of the revoked peer's routes", func() bool { return theirs.NumRoutes() == 0 && ours.Routes() == 1 && honest.Routes() == 1 })
 			w.works(ours, honest)
 		})
 	}

@@ -61,7 +61,7 @@ type Client struct {
 	lag    time.Duration   // the shortest time in which a broker's node has answered; 0: none has
 
 	met      atomic.Bool // a broker that a roster admits
-	reminded bool        // the fleet, of a roster that it has not
+	reminded bool        // the fleet, of signed documents that it has not
 }
 
 // Connect connects to the first of the brokers that answers. It blocks for at most five seconds and another third of one for

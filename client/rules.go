@@ -158,25 +158,48 @@ func (c *Client) Roster(ctx context.Context) (identity.Roster, error) {
 			return identity.Roster{}, err
 		}
 	}
-	c.remind(ctx, roster)
+	c.remind(ctx, came, roster)
 	return c.learn(came)
 }
 
-// remind hands in the root and roster that are known here where a broker's node has older ones, once: the fleet may have lost them,
-// or never have had them, and hosts refuse jobs that name them.
-func (c *Client) remind(ctx context.Context, theirs identity.Roster) {
+// remind hands in what is known here and a broker's node does not have, once: a newer root and roster, and revocations that nothing there
+// says. The fleet may have lost them, or a captured peer has taken them and given them to nobody.
+func (c *Client) remind(ctx context.Context, came Rules, theirs identity.Roster) {
 	c.mu.Lock()
-	known, due := c.rules, c.roster.Beats(theirs) && !c.reminded
-	c.reminded = c.reminded || due
+	known, root, roster, done := c.rules, c.root, c.roster, c.reminded
 	c.mu.Unlock()
-	if !due {
+	if done {
 		return
 	}
-	for _, raw := range [][]byte{known.Root, known.Roster} {
+	var missing [][]byte
+	if roster.Beats(theirs) {
+		missing = append(missing, known.Root, known.Roster)
+	}
+	missing = append(missing, known.beside(came, root)...)
+	if len(missing) == 0 {
+		return
+	}
+	c.mu.Lock()
+	c.reminded = true
+	c.mu.Unlock()
+	for _, raw := range missing {
 		if err := c.PutDocument(ctx, raw); err != nil {
-			c.config.Log.Warn("the brokers have an older roster than this machine", logkey.Error, err)
+			c.config.Log.Warn("the brokers lack a signed document that this machine has", logkey.Error, err)
 		}
 	}
+}
+
+// beside are the revocations of r that still say something that those of o do not.
+func (r Rules) beside(o Rules, root identity.Authority) [][]byte {
+	has := func(raw []byte) bool {
+		return slices.ContainsFunc(o.Revocations, func(other []byte) bool { return bytes.Equal(other, raw) })
+	}
+	mine := slices.DeleteFunc(slices.Clone(r.Revocations), has)
+	if len(mine) == 0 {
+		return nil
+	}
+	needed := identity.Needed(root, slices.Concat(o.Revocations, mine), time.Now())
+	return slices.DeleteFunc(needed, has)
 }
 
 // learn adds what came to what is known.
