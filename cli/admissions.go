@@ -31,5 +31,5 @@ func (e *env) unexplained(outcomes []client.Outcome, logs []report.AuditHost) {
 		return
 	}
 	slices.Sort(lines)
-	e.note("no line says who let these in; the first host of a fleet has none, nor has one that came before the lines shown:\n  %s", strings.Join(lines, "\n  "))
+	e.note("no line says who let these in; there is none for a host that came before the lines shown, or by a peer that is gone:\n  %s", strings.Join(lines, "\n  "))
 }

@@ -34,7 +34,7 @@ func auditVerb() verb {
 		about: []string{
 			"Each host writes one line per decision and per outcome, including refusals and messages that failed verification; each line is chained to the previous one. " +
 				"The newest lines that fit are shown, oldest first. Without HOST, all matching hosts are asked. Standard input is not read.",
-			"With --admissions it is about who let which host in, with whose token. Hosts of which no peer that answered wrote that down are named: the first one of a fleet, hosts that came longer ago than the log reaches, and whatever got in otherwise.",
+			"With --admissions it is about who let which host in, with whose token. Hosts of which no peer that answered wrote that down are named: hosts that came longer ago than the log reaches or by a peer that is gone, and whatever got in otherwise.",
 			"If you note the number and hash of a host's newest line elsewhere, you can tell later whether the end of its log was cut off.",
 		},
 		examples: []example{

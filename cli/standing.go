@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"fleet/cli/report"
 	"fleet/client"
@@ -13,7 +14,7 @@ import (
 
 // standing puts together what was asked.
 func standing(s seen) *statusReport {
-	st := &statusReport{report.Status{Name: s.roster.Fleet, Roster: report.RosterStatus(s.roster), Members: s.members, Rejected: s.run.Rejected, Took: s.run.Took}}
+	st := &statusReport{report.Status{Name: s.roster.Fleet, Roster: report.RosterStatus(s.roster), Members: s.members, Rejected: s.run.Rejected, Took: s.run.Took, Now: time.Now(), Admissions: s.let}}
 	for _, o := range s.run.Outcomes {
 		if o.State == job.OK {
 			st.ID = string(o.Identity.Fleet)

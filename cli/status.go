@@ -10,6 +10,7 @@ import (
 	"fleet/client"
 	"fleet/identity"
 	"fleet/job"
+	"fleet/node/audit"
 	"fleet/plugins/answers"
 
 	ucli "github.com/urfave/cli/v2"
@@ -27,7 +28,7 @@ func statusVerb() verb {
 		name: "status", group: groupAsk, brief: "show fleet health", atMost: 0,
 		about: []string{
 			"Asks every host, asks the brokers for the member list, and combines the answers: hosts by presence, brokers and the routes between them, versions of fleet and of its signed " +
-				"documents, clocks, and whether all hosts see the same members. What is equal is shown once; problems are listed per host under \"Wrong\".",
+				"documents, clocks, whether all hosts see the same members, and who was let in during the last day, by which peer and token; hosts of which no peer says so are named. What is equal is shown once; problems are listed per host under \"Wrong\".",
 			"A clock is estimated from the time in the host's signed answer and the midpoint between question and answer, so the error is at most half the round trip. A host is named " +
 				"if its clock is certainly more than a second off. Clocks are compared with this machine's, which may be the wrong one.",
 			"Exit code 4 means that hosts answered and something is wrong: a missing route, an old roster, a wrong clock, differing views, or a problem that a host reports. Views and " +
@@ -55,6 +56,7 @@ type seen struct {
 	run     client.Run
 	members []job.Member
 	roster  identity.Roster // version 0: nobody handed it out
+	let     report.Admissions
 	views   map[identity.ID]map[string]answers.Seen
 }
 
@@ -98,14 +100,42 @@ func (e *env) status(ctx context.Context, o lookOptions) error {
 	return ended(end)
 }
 
-// survey asks every host how it stands, and the brokers who is there and for the roster, all at once.
+// survey asks every host how it stands, and the brokers who is there and for the roster, all at once; then the peers whom they let in.
 func survey(ctx context.Context, conn asker, limit time.Duration, progress func(client.Progress)) (s seen, err error) {
 	var others sync.WaitGroup
 	others.Go(func() { s.members, _ = conn.Members(ctx) }) // without an answer the run says so too
 	others.Go(func() { s.roster, _ = conn.Roster(ctx) })
 	s.run, err = conn.Run(ctx, client.Request{Plugin: nodePlugin, Action: actionStatus, Timeout: limit}, progress)
 	others.Wait()
+	if err == nil {
+		s.let = askAdmissions(ctx, conn, s.members, limit)
+	}
 	return s, err
+}
+
+// maxPeers bounds how many peers are asked whom they let in.
+const maxPeers = 64
+
+// askAdmissions asks the peers that are up whom they let in. Who does not answer, or may not be asked that, is not in the result.
+func askAdmissions(ctx context.Context, conn asker, members []job.Member, limit time.Duration) (a report.Admissions) {
+	var peers []client.Target
+	for _, m := range members {
+		if m.Role == identity.Peer && m.Presence == job.Alive && len(peers) < maxPeers {
+			peers = append(peers, client.Target{Node: m.Node, Name: m.Name})
+		}
+	}
+	if len(peers) == 0 {
+		return a
+	}
+	args := map[string]any{"event": string(audit.Admission), "limit": int64(500)}
+	run, err := conn.Run(ctx, client.Request{Plugin: nodePlugin, Action: actionAudit, Args: args, Targets: peers, Timeout: limit}, nil)
+	if err != nil {
+		return a
+	}
+	for _, o := range run.Outcomes {
+		a.Add(o)
+	}
+	return a
 }
 
 // askViews asks these hosts whom they see. A host that does not answer is not in the result.

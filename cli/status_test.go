@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"fleet/client"
 	"fleet/identity"
 	"fleet/job"
+	"fleet/node/audit"
 	"fleet/plugins/answers"
 )
 
@@ -39,9 +42,25 @@ func sceneMember(i int, presence job.Presence) job.Member {
 	return m
 }
 
+// admissionsAnswer is what a peer says that let these hosts in within the last hour.
+func admissionsAnswer(hosts ...int) client.Outcome {
+	var page answers.AuditPage
+	for _, i := range hosts {
+		m := sceneMember(i, job.Alive)
+		line, err := json.Marshal(audit.Entry{V: audit.Version, Seq: uint64(i) + 1, Time: time.Now().UTC().Add(-time.Hour).Truncate(time.Microsecond), Event: audit.Admission, Signer: m.Name,
+			Key: string(m.Node), Token: "token", Decision: audit.Admit, Prev: strings.Repeat("0", 64)})
+		if err != nil {
+			panic(err)
+		}
+		page.Lines = append(page.Lines, string(line))
+	}
+	return says(job.OK, "", answers.Data(page))
+}
+
 // loneScene is a fleet of one host, which is well.
 func loneScene() *scene {
-	return &scene{members: []job.Member{sceneMember(0, job.Alive)}, hosts: []sceneHost{{name: "web1", does: map[string]client.Outcome{"node status": statusAnswer(0, 1, nil)}}}}
+	return &scene{members: []job.Member{sceneMember(0, job.Alive)}, hosts: []sceneHost{{name: "web1", does: map[string]client.Outcome{
+		"node status": statusAnswer(0, 1, nil), "node audit": admissionsAnswer(0)}}}}
 }
 
 // unwellScene has a broker without a route, an old roster, another view and a dead host.
@@ -61,7 +80,7 @@ func unwellScene() *scene {
 		}
 		s.members = append(s.members, sceneMember(i, job.Alive))
 		s.hosts = append(s.hosts, sceneHost{name: fmt.Sprintf("web%d", i+1), does: map[string]client.Outcome{
-			"node status": statusAnswer(i, 6, change), "node view": says(job.OK, "", answers.Data(view))}})
+			"node status": statusAnswer(i, 6, change), "node view": says(job.OK, "", answers.Data(view)), "node audit": admissionsAnswer(i)}})
 	}
 	s.members = append(s.members, sceneMember(6, job.MemberFailed), sceneMember(7, job.Left))
 	s.hosts = append(s.hosts, sceneHost{name: "web7", gone: true})

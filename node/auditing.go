@@ -30,18 +30,21 @@ func (n *Node) auditStop() {
 
 // auditAdmission writes that a host was let in, or why not. who is empty where nothing in the request could be believed.
 func (n *Node) auditAdmission(who identity.NodeIdentity, refused error) {
-	e := audit.Entry{Event: audit.Admission, Signer: who.Name, Key: string(who.ID), Decision: audit.Admit}
-	if refused != nil {
-		e.Decision, e.Message = audit.Refuse, refused.Error()
-		n.audit.AddLimited(e)
+	if refused == nil {
+		by := string(who.Admin)
+		if a, ok := n.roster.Load().Admin(who.Admin); ok {
+			by = a.Name
+		}
+		n.audit.AddDurable(admitted(who, by))
 		return
 	}
-	by := string(who.Admin)
-	if a, ok := n.roster.Load().Admin(who.Admin); ok {
-		by = a.Name
-	}
-	e.Message = fmt.Sprintf("%s, with token %s that %s made", who.Role, who.Token, by)
-	n.audit.AddDurable(e)
+	n.audit.AddLimited(audit.Entry{Event: audit.Admission, Signer: who.Name, Key: string(who.ID), Decision: audit.Refuse, Message: refused.Error()})
+}
+
+// admitted is the line about a host that was let in with a token that this admin made.
+func admitted(who identity.NodeIdentity, by string) audit.Entry {
+	return audit.Entry{Event: audit.Admission, Signer: who.Name, Key: string(who.ID), Token: string(who.Token), Decision: audit.Admit,
+		Message: fmt.Sprintf("%s, with token %s that %s made", who.Role, who.Token, by)}
 }
 
 // auditRoster writes that another roster is in force than old, and which keys count no more.

@@ -25,10 +25,14 @@ type Status struct {
 	Rejected int              // replies that did not verify
 	Took     time.Duration
 	Exit     int
+	Now      time.Time
 
-	Brokers []BrokerStatus // by name
-	Views   []ViewStatus   // the most common among brokers first
-	Faults  []Fault        // what is wrong beside Others, the gravest first
+	Admissions Admissions
+
+	Unexplained []string       // hosts that answered and of which no peer says that it let them in
+	Brokers     []BrokerStatus // by name
+	Views       []ViewStatus   // the most common among brokers first
+	Faults      []Fault        // what is wrong beside Others, the gravest first
 }
 
 // HostStatus is one host's answer. Its Name is that of the outcome.
@@ -97,6 +101,7 @@ func (s *Status) Judge() {
 	s.judgeRoutes()
 	s.judgeDocuments()
 	s.judgeClocks()
+	s.judgeAdmissions()
 	for _, h := range s.Hosts {
 		for _, t := range h.Trouble {
 			s.fault(faultTrouble, t, h.Name)

@@ -60,6 +60,7 @@ versions   fleet 0.1.0 on 1000 hosts; protocol 1 on 1000 hosts
 documents  roster version 3 (aa) on 1000 hosts
 clocks     at most 1.0 ms from this machine's (web1000, ahead; give or take 1.0 ms)
 views      1000 hosts agree: 1000 alive, 0 failed
+admitted   no peer said whom it let in
 
 No problems found.
 `
@@ -232,5 +233,38 @@ func TestAnUnreadableAnswerIsAFailure(t *testing.T) {
 	s.Judge()
 	if want := []string{"web3: failed: cannot read its answer: clients: is a string, not a int64; it may run another version of fleet"}; !slices.Equal(s.wrongLines(), want) {
 		t.Errorf("got %q", s.wrongLines())
+	}
+}
+
+// A status names who was let in lately, by whom and with which token, and the hosts of which no peer says so.
+func TestAdmissionsInAStatus(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	let := func(ago time.Duration, hosts ...int) (list []Admission) {
+		for _, i := range hosts {
+			list = append(list, Admission{fmt.Sprintf("web%d", i), fmt.Sprintf("n%d", i), "web1", "tok", now.Add(-ago)})
+		}
+		return list
+	}
+	for _, tt := range []struct {
+		name  string
+		hosts int
+		told  int
+		let   []Admission
+		want  string
+	}{
+		{"nobody told", 3, 0, nil, "no peer said whom it let in"},
+		{"long ago", 3, 1, let(25*time.Hour, 1, 2, 3), "none in the last day"},
+		{"lately", 3, 3, append(let(25*time.Hour, 1), let(time.Hour, 3, 2)...), "2 in the last day: web2, web3 (token tok, by web1)"},
+		{"many", 9, 1, let(time.Hour, 1, 2, 3, 4, 5, 6, 7, 8, 9), "9 in the last day: web1, web2, web3, web4, web5 and 4 more (token tok, by web1)"},
+		{"unexplained", 4, 1, let(25*time.Hour, 1, 3), "none in the last day; no peer says who let in web2, web4 (fleet audit --admissions)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := wholeFleet(tt.hosts)
+			s.Now, s.Admissions = now, Admissions{Let: tt.let, Told: tt.told}
+			s.Judge()
+			if got := s.admissionLine(); got != tt.want || s.Wrong() {
+				t.Errorf("got %q, want %q; %v", got, tt.want, s.Faults)
+			}
+		})
 	}
 }

@@ -24,6 +24,8 @@ type (
 		Rosters   map[string]int   `json:"rosters"`   // version -> hosts
 		Clock     *statusClock     `json:"clock,omitempty"`
 		Views     []statusView     `json:"views"`
+		Admitted  []Admission      `json:"admitted"`    // in the last day
+		NotLetIn  []string         `json:"unexplained"` // hosts of which no peer says that it let them in
 		Wrong     []Fault          `json:"wrong"`
 		Others    []hostDocument   `json:"no_answer"`
 		Rejected  int              `json:"unverified_replies"`
@@ -73,7 +75,7 @@ func (s *Status) document(v View) document {
 		Versions:  countOf(s.Hosts, func(h HostStatus) string { return h.Version }),
 		Protocols: countOf(s.Hosts, func(h HostStatus) string { return strconv.FormatInt(h.Protocol, 10) }),
 		Rosters:   countOf(s.Hosts, func(h HostStatus) string { return h.document(rosterName).String() }),
-		Roster:    s.Roster, Views: []statusView{}, Wrong: append([]Fault{}, s.Faults...), Others: []hostDocument{}, Rejected: s.Rejected, TookMS: milliseconds(s.Took), Exit: s.Exit,
+		Roster:    s.Roster, Views: []statusView{}, Admitted: append([]Admission{}, s.recent()...), NotLetIn: append([]string{}, s.Unexplained...), Wrong: append([]Fault{}, s.Faults...), Others: []hostDocument{}, Rejected: s.Rejected, TookMS: milliseconds(s.Took), Exit: s.Exit,
 	}
 	for _, m := range s.Members {
 		whole.Presence[string(m.Presence)]++

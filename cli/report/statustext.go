@@ -63,6 +63,7 @@ func (s *Status) facts(b *strings.Builder) {
 	row("documents", "roster version "+counted(rosters, len(s.Hosts))+s.otherDocuments())
 	row("clocks", s.clockLine())
 	row("views", s.viewLine())
+	row("admitted", s.admissionLine())
 }
 
 func (s *Status) hostLine() string {

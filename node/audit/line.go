@@ -55,6 +55,7 @@ type Entry struct {
 	Hash     string         `json:"hash,omitempty"`       // SHA-256 of the signed job
 	Signer   string         `json:"signer,omitempty"`     // the admin's name in the roster; for admissions the host's
 	Key      string         `json:"key,omitempty"`        // id of the key that signed
+	Token    string         `json:"token,omitempty"`      // for admissions: that the host came with
 	Plugin   string         `json:"plugin,omitempty"`
 	Action   string         `json:"action,omitempty"`
 	Args     map[string]any `json:"args,omitempty"` // declared and not secret; text, numbers, booleans
@@ -85,7 +86,7 @@ func hashOf(line []byte) hash { return sha256.Sum256(line) }
 
 // encode returns the line without its line break. Texts are cut to their bounds.
 func (e Entry) encode() ([]byte, error) {
-	for _, text := range []*string{&e.Job, &e.Why, &e.Hash, &e.Signer, &e.Key, &e.Plugin, &e.Action, &e.Decision, &e.Reason, &e.By, &e.Second, &e.State, &e.Message} {
+	for _, text := range []*string{&e.Job, &e.Why, &e.Hash, &e.Signer, &e.Key, &e.Token, &e.Plugin, &e.Action, &e.Decision, &e.Reason, &e.By, &e.Second, &e.State, &e.Message} {
 		*text = bounded(*text)
 	}
 	e.Args = boundedArgs(e.Args)
