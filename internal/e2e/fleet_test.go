@@ -157,7 +157,7 @@ func TestNineHosts(t *testing.T) {
 		a := admin{t, a.l}
 		a.l.Kill("web4")
 		out, stderr := a.fleet(5, "service", "nginx", "status", "-W", "hagroup=a")
-		a.want(out+stderr, "web4", "failed")
+		a.want(out+stderr, "web4", "silent")
 		a.want(out, "web[1,7]")
 	})
 	t.Run("it is back after a reboot, without a hand", func(t *testing.T) {
