@@ -79,7 +79,9 @@ func TestAKilledHostIsNamedAndOneThatLeftIsNot(t *testing.T) {
 	if len(run.Outcomes) != 2 {
 		t.Errorf("%+v", run)
 	}
-	wantOutcome(t, named(t, run, "dies"), job.Silent, "last seen")
+	wantOutcome(t, named(t, run, "dies"), job.Silent, "") // it answers no probe, or gossip has noticed already
+	awaitPresence(t, c, "dies", job.MemberFailed)
+	wantOutcome(t, named(t, ping(t, c), "dies"), job.Silent, "last seen")
 	if o := named(t, run, "web1"); o.State != job.OK {
 		t.Errorf("%+v", o)
 	}
