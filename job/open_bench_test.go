@@ -13,7 +13,7 @@ import (
 // a token of its own or one that all hosts share, and of one that it knows.
 func BenchmarkOpenReply(b *testing.B) {
 	w := newWorld(b)
-	f := identitytest.Fleet{Root: w.root.Public(), Admin: w.admin, Issuer: w.issuer}
+	f := identitytest.Fleet{Root: w.root, Admin: w.admin, Issuer: w.issuer}
 	h := job.HashOf(w.signed(b, nil))
 	pong := func(c identity.Credentials) []byte {
 		raw, err := job.Reply{Job: h, Kind: job.Result, State: job.OK, Data: map[string]any{"time": now.UnixMilli()}, Took: 400, Time: now.UnixMilli()}.Sign(c)
@@ -38,7 +38,7 @@ func BenchmarkOpenReply(b *testing.B) {
 		for _, known := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%s, known %v", name, known), func(b *testing.B) {
 				b.ReportAllocs()
-				v := identity.NewVerifier(w.root.Public())
+				v := identity.NewVerifier(w.root)
 				if known {
 					for _, raw := range replies {
 						job.OpenReply(v, w.roster, h, raw)
@@ -47,7 +47,7 @@ func BenchmarkOpenReply(b *testing.B) {
 				b.ResetTimer()
 				for i := range b.N {
 					if !known && i%hosts == 0 {
-						v = identity.NewVerifier(w.root.Public())
+						v = identity.NewVerifier(w.root)
 					}
 					if _, err := job.OpenReply(v, w.roster, h, replies[i%hosts]); err != nil {
 						b.Fatal(err)
