@@ -119,7 +119,7 @@ func heavy(t *testing.T) filter.Filter {
 func TestHeavyFiltersOfAnAdminWithRights(t *testing.T) {
 	greedy, web4, f := shared.hire(t, "greedy", "all"), shared.hosts[3], heavy(t)
 	const atOnce, times = 30, 6
-	unseen, dropped := `msg="job dropped, too many at once"`, `msg="job dropped, too many of its signer at once"`
+	unseen, dropped := `msg="job dropped, too many at once"`, `msg="no room for a job; the host says that it is busy"`
 	before := web4.log.count(unseen)
 	for i := range times {
 		for range atOnce {

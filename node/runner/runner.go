@@ -136,6 +136,7 @@ func (r *Runner) handle(signed []byte, judged func()) {
 		r.counts.add(Repeated, "")
 		a.again()
 	case gate.Busy:
+		r.config.Log.Warn("no room for a job; the host says that it is busy", logkey.Job, d.Job.ID, logkey.Signer, d.Signer.Name, logkey.Message, d.Message)
 		a.busy(d.Message)
 	case gate.Pass:
 		judged()
