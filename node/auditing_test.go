@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,7 +78,7 @@ func TestEveryDecisionAndOutcomeIsAudited(t *testing.T) {
 		fits func(audit.Entry) bool
 	}{
 		{"start", func(e audit.Entry) bool {
-			return e.Event == audit.Start && e.Seq == 1 && strings.Contains(e.Message, "roster version 1")
+			return e.Event == audit.Start && e.Seq == 2 && strings.Contains(e.Message, "roster version 1")
 		}},
 		{"the decision of the change", func(e audit.Entry) bool {
 			return e.Event == audit.Decided && e.Job == good.JobID && e.Decision == audit.Run && e.Signer == "ann" && e.Key == key &&
@@ -163,7 +164,8 @@ func full(t *testing.T, h *fleettest.Host) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/dev/full", filepath.Join(dir, "audit.log")); err != nil {
+	log := filepath.Join(dir, "audit.log")
+	if err := errors.Join(os.Remove(log), os.Symlink("/dev/full", log)); err != nil { // it has a line: who founded the fleet
 		t.Fatal(err)
 	}
 }
