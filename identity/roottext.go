@@ -3,6 +3,7 @@ package identity
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 
 	"fleet/internal/wire"
@@ -30,7 +31,7 @@ func (a Adoption) Text() string {
 func ParseAdoption(text string) (a Adoption, root Authority, err error) {
 	rest, ok := strings.CutPrefix(strings.TrimSpace(text), rootPrefix)
 	if !ok || len(rest) > 2*MaxDocument {
-		return a, root, errors.New("not a fleet's root: it must begin with " + rootPrefix)
+		return a, root, fmt.Errorf("not a fleet's root: it must begin with %q", rootPrefix)
 	}
 	raw, err := DecodeText(rest)
 	if err != nil {

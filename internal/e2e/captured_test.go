@@ -26,8 +26,6 @@ type siege struct {
 	address map[string]string
 	node    map[string]identity.ID
 	honest  []string
-	root    identity.Anchor
-	admin   identity.PrivateKey[identity.Admin] // ann's: the test makes tokens of all kinds with it
 }
 
 const (
@@ -50,9 +48,6 @@ func besiege(t *testing.T, c *chaos) *siege {
 	all := s.fleet("ping")
 	for _, h := range all.run.Hosts {
 		s.node[h.Host] = identity.ID(h.Node)
-	}
-	if s.admin, err = identity.ParseSecret[identity.Admin](c.l.Must("web1", "cat", "/root/.config/fleet/admin.key")); err != nil {
-		t.Fatal(err)
 	}
 	c.l.Must(stolen, "systemctl", "disable", "--now", "fleet-node")
 	s.startThief()
@@ -170,22 +165,6 @@ func countLines(text string, parts ...string) (n int) {
 		}
 	}
 	return n
-}
-
-// token is a token of ann's.
-func (s *siege) token(r identity.Record, seeds ...string) identity.Token {
-	s.Helper()
-	if r.Expires.IsZero() {
-		r.Created, r.Expires = time.Now(), time.Now().Add(time.Hour)
-	}
-	if r.Role == "" {
-		r.Role = identity.Member
-	}
-	t, err := identity.NewToken(s.root, s.admin, r, seeds)
-	if err != nil {
-		s.Fatal(err)
-	}
-	return t
 }
 
 // row is one of the table in docs/SECURITY.md.
