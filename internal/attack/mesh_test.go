@@ -329,8 +329,13 @@ func (m *mesh) ask(ctx context.Context) (counters, error) {
 // slow one, for dead for a moment, and runs do not wait for the dead: so it is asked until all have answered.
 func (m *mesh) stats(t *testing.T) (all counters) {
 	t.Helper()
+	var err error
+	defer func() {
+		if err != nil {
+			t.Logf("the last time: %v", err)
+		}
+	}()
 	until(t, "all answer the honest next job", func() bool {
-		var err error
 		all, err = m.ask(t.Context())
 		return err == nil
 	})
