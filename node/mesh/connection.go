@@ -77,7 +77,7 @@ func (l *loop) follow(urls []string) {
 			return
 		}
 		settle := l.m.config.Settle
-		l.following, l.moveAfter, l.moveWait = urls, time.Now().Add(settle+rand.N(settle)), settle
+		l.following, l.moveAfter, l.moveWait = urls, time.Now().Add(settle+rand.N(settle)), 0
 	}
 	switch {
 	case at == "": // it is looking for one already, and the next try is among the new
@@ -98,7 +98,7 @@ func (l *loop) move(connect func() bool) {
 	if time.Now().Before(l.moveAfter) || connect() {
 		return
 	}
-	l.moveWait = min(2*l.moveWait, maxMoveWait)
+	l.moveWait = min(max(2*l.moveWait, l.m.config.Settle), maxMoveWait)
 	l.moveAfter = time.Now().Add(l.moveWait/2 + rand.N(l.moveWait))
 }
 

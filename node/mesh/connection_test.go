@@ -44,7 +44,7 @@ func TestAPreferredBrokerThatHangs(t *testing.T) {
 		const settle = 20 * time.Second
 		at := map[time.Duration]bool{} // when the second attempt begins
 		for range 20 {
-			l := loop{moveWait: settle}
+			l := loop{m: &Mesh{config: Config{Settle: settle}}} // as it is after its first connection
 			began, tries := time.Now(), 0
 			for time.Since(began) < time.Hour {
 				l.move(func() bool {

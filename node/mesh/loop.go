@@ -25,7 +25,7 @@ type loop struct {
 
 	following []string      // brokers, the preferred first
 	moveAfter time.Time     // to the preferred one, if it is on another then
-	moveWait  time.Duration // after an attempt that failed
+	moveWait  time.Duration // after an attempt that failed; 0: none has
 	jobs      []*nats.Subscription
 	serving   []*nats.Subscription // nil: it does not serve
 	told      []string             // the brokers that nodes without gossip were told of last
