@@ -3,6 +3,7 @@ package node_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"fleet/client"
 	"fleet/identity"
@@ -15,6 +16,7 @@ func TestAHostFullOfChanges(t *testing.T) {
 	const admins, each, room = 4, 50, 64
 	p := &probe{began: make(chan struct{}, admins*each), release: make(chan struct{})}
 	f, c := one(t, p)
+	const patient = 10 * time.Minute // nobody may give up while the place is taken, however slow this machine
 	keys := []identity.PrivateKey[identity.Admin]{f.Admin}
 	for len(keys) < admins {
 		keys = append(keys, identity.NewKey[identity.Admin]())
@@ -39,7 +41,7 @@ func TestAHostFullOfChanges(t *testing.T) {
 			}
 			asking := c
 			all.Go(func() {
-				run, err := asking.Run(t.Context(), client.Request{Plugin: "probe", Action: "hold", Targets: pending.Targets, Timeout: patience}, nil)
+				run, err := asking.Run(t.Context(), client.Request{Plugin: "probe", Action: "hold", Targets: pending.Targets, Timeout: patient, TTL: patient}, nil)
 				if err != nil || len(run.Outcomes) != 1 {
 					t.Errorf("%v %+v", err, run)
 					return

@@ -151,7 +151,18 @@ func (l *Lab) Remove(ctx context.Context, host string) error {
 }
 
 // Pause freezes every process on the host; its kernel still answers, so connections stay open.
-func (l *Lab) Pause(ctx context.Context, host string) error { return l.simple(ctx, host, "pause") }
+// The kernel may need several attempts while processes there write to disk.
+func (l *Lab) Pause(ctx context.Context, host string) (err error) {
+	for range 5 {
+		if err = l.simple(ctx, host, "pause"); err == nil || !strings.Contains(err.Error(), "unable to freeze") {
+			return err
+		}
+		if wait.For(ctx, 200*time.Millisecond) != nil {
+			return err
+		}
+	}
+	return err
+}
 
 // Unpause ends a Pause.
 func (l *Lab) Unpause(ctx context.Context, host string) error { return l.simple(ctx, host, "unpause") }
