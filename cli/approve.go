@@ -220,11 +220,7 @@ func (e *env) review(ctx context.Context, conn *client.Client, fleet identity.Fl
 	case ahead > job.MaxSkew:
 		return a, faultf("the job was signed %s in the future, by this machine's clock; set the clock here or there", ahead.Round(time.Second))
 	}
-	for _, d := range e.declarations {
-		if d.Name == j.Plugin {
-			a.Action, a.Known = d.Action(j.Action)
-		}
-	}
+	a.Action, a.Known = plugin.Find(e.declarations, j.Plugin, j.Action)
 	var bar *report.Bar
 	if e.stderrTerminal {
 		bar = report.NewBar(e.stderr, "what do its hosts say?")

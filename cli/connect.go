@@ -111,7 +111,7 @@ func connect(ctx context.Context, o connection) (asker, error) {
 }
 
 func (o connection) config() (client.Config, error) {
-	c := client.Config{Brokers: o.brokers, Log: o.log}
+	c := client.Config{Brokers: o.brokers, Log: o.log, Declared: declared}
 	var err error
 	if c.Key, err = o.keys.admin(o.key); err != nil {
 		return c, err
@@ -255,3 +255,8 @@ func readBrokers(file string) ([]string, error) {
 
 // declarations are what this machine knows of plugins without asking a host.
 func declarations() []plugin.Declaration { return plugins.BuiltinDeclarations() }
+
+// declared is what every job from here says of its action.
+func declared(pluginName, action string) (plugin.Action, bool) {
+	return plugin.Find(declarations(), pluginName, action)
+}

@@ -223,12 +223,8 @@ func (e *env) everywhere(ctx context.Context, o lookOptions, expected func(clien
 
 // action is one of a plugin that every fleet has.
 func (e *env) action(pluginName, name string) (plugin.Action, error) {
-	for _, d := range e.declarations {
-		if d.Name == pluginName {
-			if a, ok := d.Action(name); ok {
-				return a, nil
-			}
-		}
+	if a, ok := plugin.Find(e.declarations, pluginName, name); ok {
+		return a, nil
 	}
 	return plugin.Action{}, faultf("this version of fleet has no action %s %s", pluginName, name)
 }

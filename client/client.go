@@ -16,6 +16,7 @@ import (
 	"fleet/internal/logkey"
 	"fleet/internal/wait"
 	"fleet/job"
+	"fleet/plugins/plugin"
 )
 
 // A broker that has just started takes connections before its node answers: startPause is between two questions to it, and
@@ -45,6 +46,8 @@ type Config struct {
 	Known Rules
 	Keep  func(Rules)
 	Log   *slog.Logger
+	// Declared looks up an action as this program knows it. Every job says what that was, and hosts that know another one refuse it.
+	Declared func(plugin, action string) (plugin.Action, bool)
 }
 
 // Client is an admin's connection to the fleet. It is safe for use by several goroutines.

@@ -26,7 +26,7 @@ func TestConnectAmongBrokersThatHang(t *testing.T) {
 	}
 	for range 4 { // the order is random: one after another, this took 160 s
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		c, err := client.Connect(ctx, client.Config{Root: w.root.Anchor(), Key: w.admin, Brokers: brokers, Log: slog.New(slog.DiscardHandler)})
+		c, err := client.Connect(ctx, client.Config{Root: w.root.Anchor(), Key: w.admin, Brokers: brokers, Log: slog.New(slog.DiscardHandler), Declared: declared})
 		cancel()
 		if err != nil {
 			t.Fatal(err)

@@ -493,7 +493,7 @@ func TestConnectExplains(t *testing.T) {
 		{"not created by an admin", func(c *client.Config) { c.Key = other.admin }, "does not contain this admin's key"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			conf := client.Config{Root: w.root.Anchor(), Key: w.admin, Brokers: []string{addr}, Log: logNothing}
+			conf := client.Config{Root: w.root.Anchor(), Key: w.admin, Brokers: []string{addr}, Log: logNothing, Declared: declared}
 			tt.change(&conf)
 			c, err := client.Connect(t.Context(), conf)
 			if err == nil {
@@ -507,7 +507,7 @@ func TestConnectExplains(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if c, err := client.Connect(ctx, client.Config{Root: w.root.Anchor(), Key: w.admin, Brokers: []string{addr}, Log: logNothing}); !errors.Is(err, context.Canceled) {
+	if c, err := client.Connect(ctx, client.Config{Root: w.root.Anchor(), Key: w.admin, Brokers: []string{addr}, Log: logNothing, Declared: declared}); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that has ended: %v, %v", c, err)
 	}
 }

@@ -30,7 +30,7 @@ func (c *Client) Review(ctx context.Context, j job.Job, timeout time.Duration, p
 	if err != nil {
 		return Run{}, members, err
 	}
-	question.Planned = j.Planned
+	question.Planned, question.Declared = j.Planned, j.Declared
 	run, err = g.send(ctx, question)
 	return run, members, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"fleet/identity"
 	"fleet/job"
+	"fleet/plugins/plugin"
 )
 
 // directTargets is up to how many hosts are addressed each on its own subject. Beyond it, one message for all is
@@ -127,12 +128,18 @@ func (c *Client) newJob(mode job.Mode, r Request, sealTo []byte) (job.Job, error
 	if mode == job.Run {
 		j.Plan = r.Plan
 	}
+	var err error
+	if j.Declared, err = c.declared(r); err != nil {
+		return j, err
+	}
 	if len(r.Secret) > 0 && mode == job.Run {
 		if err := addSecrets(&j, r); err != nil {
 			return j, err
 		}
 	}
 	switch {
+	case r.Targets == nil && mode == job.Run && j.Declared.Change:
+		return j, fmt.Errorf("a change must name its hosts: %s %s has to be planned before it is sent", r.Plugin, r.Action)
 	case r.Targets == nil: // whoever matches
 	case len(r.Targets) == 0:
 		return j, fmt.Errorf("a change without targets must not be sent: it would run on every host")
@@ -144,6 +151,16 @@ func (c *Client) newJob(mode job.Mode, r Request, sealTo []byte) (job.Job, error
 		return j, fmt.Errorf("%d targets in one job, at most %d are possible", len(r.Targets), job.MaxTargets)
 	}
 	return j, nil
+}
+
+// declared is what this program takes the action of r for.
+func (c *Client) declared(r Request) (job.Declared, error) {
+	action, known := c.config.Declared(r.Plugin, r.Action)
+	if !known {
+		return job.Declared{}, fmt.Errorf("this program knows no action %s %s, so it cannot say what hosts should take it for", r.Plugin, r.Action)
+	}
+	meaning, err := action.Meaning(r.Args)
+	return job.Declared{Change: action.Kind == plugin.Change, Meaning: meaning}, err
 }
 
 // addSecrets seals the secret arguments to each target's own key.

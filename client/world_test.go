@@ -18,6 +18,8 @@ import (
 	"fleet/internal/identitytest"
 	"fleet/job"
 	"fleet/job/filter"
+	"fleet/plugins/plugin"
+	"fleet/plugins/service"
 )
 
 // patience bounds waiting for what takes milliseconds.
@@ -225,7 +227,7 @@ func (w *world) forget(id identity.ID) {
 func (w *world) client() *client.Client {
 	w.t.Helper()
 	c, err := client.Connect(w.t.Context(), client.Config{Root: w.root.Anchor(), Key: w.admin,
-		Brokers: []string{w.broker.ClientAddr().String()}, Log: slog.New(slog.DiscardHandler)})
+		Brokers: []string{w.broker.ClientAddr().String()}, Log: slog.New(slog.DiscardHandler), Declared: declared})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -233,9 +235,14 @@ func (w *world) client() *client.Client {
 	return c
 }
 
-// request asks for a restart; it waits as long as the test has patience, unless told otherwise.
+// declared is what the client knows of the plugin service.
+func declared(pluginName, action string) (plugin.Action, bool) {
+	return plugin.Find([]plugin.Declaration{service.Declaration()}, pluginName, action)
+}
+
+// request asks how a service is, whoever matches; it waits as long as the test has patience, unless told otherwise.
 func request() client.Request {
-	return client.Request{Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, Timeout: patience}
+	return client.Request{Plugin: "service", Action: "status", Args: map[string]any{"service": "nginx"}, Timeout: patience}
 }
 
 // run runs r to its end and checks what must hold of every run.

@@ -36,6 +36,43 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// The message behind an admin's signature may be anything too. What decodes says what its signer took the action for, its plan fits its
+// targets, and it is the same job when it is encoded again.
+func FuzzDecodeMessage(f *testing.F) {
+	w := fixedWorld(f)
+	for _, change := range []func(*job.Job){nil, portion, whole, func(j *job.Job) { j.Mode, j.Declared.Change = job.Match, false }} {
+		f.Add(w.signed(f, change)[64:])
+	}
+	f.Add(vector(f, "job.v1.hex")[64:])
+	f.Fuzz(func(t *testing.T, message []byte) {
+		decode := func(signed []byte) (job.Job, error) {
+			u, err := job.Decode(signed)
+			if err != nil {
+				return job.Job{}, err
+			}
+			return u.Verify(w.admin.Public())
+		}
+		j, err := decode(w.admin.Sign(identity.JobContext, message))
+		if err != nil {
+			return
+		}
+		if j.Declared.Meaning == (job.Hash{}) || !j.Plan.IsZero() && (len(j.Targets) == 0 || j.Hosts() < len(j.Targets) || j.Hosts() > job.MaxPlan) {
+			t.Errorf("%+v", j)
+		}
+		once, err := j.Sign(w.admin)
+		if err != nil {
+			t.Fatalf("it decodes but cannot be signed: %v", err)
+		}
+		again, err := decode(once)
+		if err != nil {
+			t.Fatalf("signed again it does not decode: %v", err)
+		}
+		if twice, err := again.Sign(w.admin); err != nil || !bytes.Equal(once, twice) {
+			t.Errorf("it encodes to %x, and that to %x (%v)", once, twice, err)
+		}
+	})
+}
+
 // The message behind a signature that holds may still be anything: a node may be taken.
 func FuzzOpenReply(f *testing.F) {
 	w := fixedWorld(f)

@@ -48,6 +48,14 @@ type Job struct {
 	Reason   string                             `cbor:"16,keyasint,omitempty"` // why, in the signer's words; decides nothing
 	Needs    []WantedDocument                   `cbor:"17,keyasint,omitempty"` // in force on a host before it judges the job
 	Plan     Plan                               `cbor:"18,keyasint,omitzero"`  // of which the job is a portion
+	Declared Declared                           `cbor:"19,keyasint"`           // what its signer took the action for
+}
+
+// Declared is what the signer's program knew of the action. A host that knows another one refuses the job: what the signer decided is
+// not what would be done there.
+type Declared struct {
+	Change  bool `cbor:"1,keyasint"` // it can change hosts
+	Meaning Hash `cbor:"2,keyasint"` // the hash of the declaration; see plugin.Action.Meaning
 }
 
 // Hash is the SHA-256 of a whole signed job; replies carry it.
@@ -150,6 +158,8 @@ func (j Job) check() error {
 	switch {
 	case j.Fleet == "" || j.Signer.IsZero():
 		return errors.New("the job lacks a fleet or a signer")
+	case j.Declared.Meaning == Hash{}:
+		return errors.New("the job does not say what its signer took the action for")
 	case j.Mode != Run && j.Mode != Match:
 		return fmt.Errorf("job has the unknown mode %q", j.Mode)
 	case !word(j.Plugin) || !word(j.Action):

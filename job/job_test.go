@@ -71,6 +71,7 @@ func TestSignRefuses(t *testing.T) {
 		{"a reason that is not UTF-8", func(j *job.Job) { j.Reason = "\xff" }, "cannot be printed"},
 		{"a reason that begins with a space", func(j *job.Job) { j.Reason = " a" }, "begins or ends with a space"},
 		{"too many arguments", func(j *job.Job) { j.Args = many }, "65 arguments"},
+		{"no declaration", func(j *job.Job) { j.Declared = job.Declared{Change: true} }, "does not say what its signer took the action for"},
 		{"too large", func(j *job.Job) { j.Args = map[string]any{"x": strings.Repeat("a", job.MaxJob)} }, "use a shorter filter"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -88,6 +89,7 @@ func forged(t *testing.T, key identity.PrivateKey[identity.Admin], c identity.Co
 	m := map[int]any{
 		1: job.Protocol, 2: "01KJM0BT00000000000000000A", 3: "x", 4: key.Public().Bytes(), 5: now.UnixMilli(), 6: now.UnixMilli() + 1000,
 		7: "run", 8: "service", 9: "restart", 11: filter.Filter{}, 14: make([]byte, identity.SealSize),
+		19: job.Declared{Meaning: job.Hash{1}},
 	}
 	change(m)
 	raw, err := wire.Marshal(m)
@@ -114,6 +116,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a byte more", append(append([]byte(nil), good...), 0), "decode"},
 		{"too large", make([]byte, job.MaxJob+1), "65537 bytes; the limit is 65536"},
 		{"an unknown field", with(99, "x"), "decode"},
+		{"a plan with a field that nothing here checks", with(18, map[int]any{1: "01KJM0BT00000000000000000P", 2: job.Hash{}, 3: 1, 4: 0, 5: 1, 7: 1}), "unknown field"},
+		{"a declaration without a hash", with(19, map[int]any{1: true}), "does not say what its signer took the action for"},
 		{"a newer protocol", with(1, 2), "protocol 2, but this machine understands only up to 1: upgrade fleet on this machine"},
 		{"no protocol", forged(t, w.admin, identity.JobContext, func(m map[int]any) { delete(m, 1) }), "protocol 0"},
 		{"a signer that is no key", with(4, []byte("short")), "decode"},

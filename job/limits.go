@@ -20,8 +20,6 @@ const (
 	MaxTargets = 500
 	// MaxPlan is how many hosts a plan may have: several times the largest fleet.
 	MaxPlan = 100_000
-	// MaxTries bounds the step, the attempt and the epoch of a plan; who tries for a year once an hour has fewer.
-	MaxTries = 10_000
 	// MaxArgs is how many arguments a job may carry; no action declares nearly as many.
 	MaxArgs = 64
 	// MaxReason is how many bytes the reason of a job may have: it is one line, in the audit and in lists of jobs.

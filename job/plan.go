@@ -20,12 +20,6 @@ type Plan struct {
 	Parts uint32 `cbor:"5,keyasint"` // how many portions there are
 	// Position is how many hosts of the plan come before those of the job, in the order in which they are changed.
 	Position uint32 `cbor:"6,keyasint,omitempty"`
-	// Step, Attempt and Epoch are for rollouts, in which hosts will decide by them (not yet: no client sets them). Step is which of
-	// the actions that the hosts run one after another, from 0; Attempt how often the step was sent to these hosts before, who
-	// are then some of the portion; Epoch which driver sends it: 0 the first, and one more whenever another takes over.
-	Step    uint32 `cbor:"7,keyasint,omitempty"`
-	Attempt uint32 `cbor:"8,keyasint,omitempty"`
-	Epoch   uint32 `cbor:"9,keyasint,omitempty"`
 }
 
 // HashOfPlan is the SHA-256 of "fleet plan v1", a zero byte, and the ids in ascending order, each followed by a newline.
@@ -61,10 +55,8 @@ func (j Job) checkPlan() error {
 		return fmt.Errorf("the job is portion %d of %d of a plan for %d hosts, which cannot be", uint64(p.Part)+1, p.Parts, p.Total)
 	case uint64(p.Position)+uint64(listed)+uint64(p.Parts-p.Part-1) > uint64(p.Total) || p.Position < p.Part:
 		return fmt.Errorf("the job is portion %d of %d, with the %d hosts behind the first %d of %d, which cannot be", p.Part+1, p.Parts, listed, p.Position, p.Total)
-	case max(p.Step, p.Attempt, p.Epoch) > MaxTries:
-		return fmt.Errorf("the job's plan is at step %d, attempt %d, epoch %d; at most %d are allowed", p.Step, p.Attempt, p.Epoch, MaxTries)
 	}
-	if p.Parts == 1 && p.Attempt == 0 && (p.Total != listed || p.Hash != HashOfPlan(j.Targets)) {
+	if p.Parts == 1 && (p.Total != listed || p.Hash != HashOfPlan(j.Targets)) {
 		return errors.New("the job is its whole plan, but lists other hosts")
 	}
 	return nil

@@ -32,6 +32,8 @@ const (
 	ReasonPolicy    Reason = "policy"
 	ReasonSecond    Reason = "second key" // allowed once a second admin has signed it
 	ReasonAction    Reason = "no such action"
+	ReasonDeclared  Reason = "declaration" // the action is another one than the job's signer knew
+	ReasonHosts     Reason = "no hosts"    // a change that does not list the hosts it is for
 	ReasonArguments Reason = "arguments"
 	ReasonFilter    Reason = "filter" // could not be evaluated
 	ReasonJournal   Reason = "journal"

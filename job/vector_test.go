@@ -59,14 +59,18 @@ func fixedWorld(f *testing.F) world {
 }
 
 func vectorJob(t *testing.T) job.Job {
+	host, before := fixed[identity.Node](t, "node", 3).Public().ID(), fixed[identity.Node](t, "node", 4).Public().ID()
 	return job.Job{
 		Protocol: 1, ID: "01KJM0BT00000000000000000A", Fleet: vectorFleet(t).ID(),
 		Signer: fixed[identity.Admin](t, "admin", 2).Public(), Issued: 1772366400000, Expires: 1772366460000,
 		Mode: job.Run, Plugin: "service", Action: "restart",
 		Args:    map[string]any{"service": "nginx", "wait": int64(30), "force": false},
 		Filter:  filter.Filter{Identities: []string{"web*"}, Facts: []string{"hagroup=c"}, Classes: []string{"web"}, Agents: []string{"service"}, Selects: []string{"hagroup=c"}},
-		Targets: []identity.ID{fixed[identity.Node](t, "node", 3).Public().ID()}, Planned: 1772366399000, SealTo: bytes.Repeat([]byte{4}, 32),
-		Reason: "ticket 4711: new certificate",
+		Targets: []identity.ID{host}, Planned: 1772366399000, SealTo: bytes.Repeat([]byte{4}, 32),
+		Reason:   "ticket 4711: new certificate",
+		Needs:    []job.WantedDocument{{Kind: identity.RosterKind, Name: identity.RosterKind, Version: 7, Hash: bytes.Repeat([]byte{5}, 32)}},
+		Plan:     job.Plan{ID: "01KJM0BT00000000000000000P", Hash: job.HashOfPlan([]identity.ID{host, before}), Total: 2, Part: 1, Parts: 2, Position: 1},
+		Declared: job.Declared{Change: true, Meaning: job.Hash(bytes.Repeat([]byte{6}, 32))},
 	}
 }
 

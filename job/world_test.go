@@ -47,7 +47,7 @@ func (w world) job() job.Job {
 		ID: "01KJM0BT00000000000000000A", Fleet: w.root.ID(),
 		Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(), Mode: job.Run, Plugin: "service", Action: "restart",
 		Args: map[string]any{"service": "nginx"}, Filter: filter.Filter{Facts: []string{"hagroup=c"}},
-		SealTo: make([]byte, identity.SealSize),
+		SealTo: make([]byte, identity.SealSize), Declared: job.Declared{Change: true, Meaning: job.Hash{1}},
 	}
 }
 

@@ -55,7 +55,7 @@ func TestEveryDecisionAndOutcomeIsAudited(t *testing.T) {
 	f, c := one(t, &probe{})
 	good := ask(t, c, "count")
 	wantOutcome(t, only(t, good), job.OK, "done")
-	refused, err := c.Run(t.Context(), client.Request{Plugin: "probe", Action: "no_such", Timeout: patience}, nil)
+	refused, err := c.Run(t.Context(), client.Request{Plugin: "fstat", Action: "stat", Args: map[string]any{"path": "/"}, Timeout: patience}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,10 +114,10 @@ func forge(t *testing.T, f *fleettest.Fleet) {
 	t.Helper()
 	stranger := identity.NewKey[identity.Admin]()
 	now := time.Now()
-	signed, err := job.Job{
+	signed, err := f.As(job.Job{
 		ID: job.NewID(now), Fleet: f.Root.Anchor().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
-		Mode: job.Run, Plugin: "probe", Action: "count", SealTo: identity.NewSealKey().Public(),
-	}.Sign(stranger)
+		Mode: job.Run, SealTo: identity.NewSealKey().Public(),
+	}, "probe", "count", nil).Sign(stranger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,13 +217,15 @@ func TestSecretsAreNotAudited(t *testing.T) {
 	f.Plugin = func(string) []plugin.Plugin { return []plugin.Plugin{vault{}} }
 	f.First().Start()
 	c := f.Client()
+	r := planned(t, c, client.Request{Plugin: "vault", Action: "put", Args: map[string]any{"name": "other"}, Timeout: patience})
 	for _, args := range []map[string]any{
 		{"name": "db", "word": "hunter2"},                     // taken
 		{"name": "db", "word": "hunter2!"},                    // refused: does not fit
 		{"name": "db", "wrod": "hunter2"},                     // refused: a slip of the fingers
 		{"name": "db", "word": "hunter2", "other": "hunter2"}, // refused: one too many
 	} {
-		if _, err := c.Run(t.Context(), client.Request{Plugin: "vault", Action: "put", Args: args, Timeout: patience}, nil); err != nil {
+		r.Args = args
+		if _, err := c.Run(t.Context(), r, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -112,7 +112,7 @@ func TestADamagedRosterOnDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	lone.First().Start()
-	if _, err := client.Connect(t.Context(), client.Config{Root: lone.Root.Anchor(), Key: lone.Admin, Brokers: []string{lone.Broker()}, Log: discard}); !errors.Is(err, client.ErrStranger) {
+	if _, err := client.Connect(t.Context(), client.Config{Root: lone.Root.Anchor(), Key: lone.Admin, Brokers: []string{lone.Broker()}, Log: discard, Declared: lone.Declared}); !errors.Is(err, client.ErrStranger) {
 		t.Errorf("without a roster it knows an admin: %v", err)
 	}
 	lone.First().Stop()

@@ -20,7 +20,8 @@ func TestForget(t *testing.T) {
 	dead := named(t, ping(t, c), "web4").Node
 	forget := func() client.Run {
 		t.Helper()
-		run, err := c.Run(t.Context(), client.Request{Plugin: "node", Action: "forget", Args: map[string]any{"node": string(dead)}, Timeout: patience}, nil)
+		r := client.Request{Plugin: "node", Action: "forget", Args: map[string]any{"node": string(dead)}, Timeout: patience}
+		run, err := c.Run(t.Context(), planned(t, c, r), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

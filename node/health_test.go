@@ -82,17 +82,17 @@ func TestMetricsAndHealth(t *testing.T) {
 	c := f.Client()
 	f.Await(c, 1)
 	until(t, "readyz", func() bool { code, body := shown(t, socket, "/readyz"); return code == 200 && body == "ok\n" })
-	ask := func(action string) string {
+	ask := func(r client.Request) string {
 		t.Helper()
-		run, err := c.Run(t.Context(), client.Request{Plugin: "changing", Action: action, Timeout: patience}, nil)
+		run, err := c.Run(t.Context(), r, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return run.JobID
 	}
 	ping(t, c)
-	id := ask("change")
-	ask("nothing")
+	id := ask(planned(t, c, client.Request{Plugin: "changing", Action: "change", Timeout: patience}))
+	ask(client.Request{Plugin: "fstat", Action: "stat", Args: map[string]any{"path": "/"}, Timeout: patience}) // which these hosts do not have
 	_, page := shown(t, socket, "/metrics")
 	for _, line := range []string{
 		`fleet_jobs_total{outcome="ok"} 1`, `fleet_jobs_total{outcome="failed"} 1`, `fleet_jobs_total{outcome="refused"} 1`, `fleet_jobs_total{outcome="lost"} 0`,

@@ -22,6 +22,9 @@ func jobOn(t *testing.T, c *client.Client, action, id string, targets []client.T
 	if id != "" {
 		r.Args = map[string]any{"id": id}
 	}
+	if action == "cancel" && targets == nil {
+		r = planned(t, c, r)
+	}
 	run, err := c.Run(t.Context(), r, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -32,13 +35,7 @@ func jobOn(t *testing.T, c *client.Client, action, id string, targets []client.T
 // prepared is a job for the one host that is signed and not sent, with its id.
 func prepared(t *testing.T, c *client.Client, action string) (client.Pending, string) {
 	t.Helper()
-	r := client.Request{Plugin: "probe", Action: action, Timeout: patience}
-	plan, err := c.Plan(t.Context(), r, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Targets = plan.Targets
-	pending, err := c.Prepare(r)
+	pending, err := c.Prepare(planned(t, c, client.Request{Plugin: "probe", Action: action, Timeout: patience}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,8 +39,8 @@ func (n *Node) measureJobs(p *metrics.Page) {
 	}
 	n.family(p, runner.Ended, "fleet_jobs_total", "Jobs that ended here, by outcome.", "outcome", append(ends, runner.NoMatch, runner.WouldRun)...)
 	n.family(p, runner.Refused, "fleet_jobs_refused_total", "Jobs that verified and were refused, by reason.", "reason", string(job.ReasonFleet), string(job.ReasonExpired), string(job.ReasonClock),
-		string(job.ReasonSeen), string(job.ReasonPolicy), string(job.ReasonSecond), string(job.ReasonAction), string(job.ReasonArguments), string(job.ReasonFilter),
-		string(job.ReasonJournal), string(job.ReasonAudit))
+		string(job.ReasonSeen), string(job.ReasonRoster), string(job.ReasonPolicy), string(job.ReasonSecond), string(job.ReasonAction), string(job.ReasonDeclared),
+		string(job.ReasonHosts), string(job.ReasonArguments), string(job.ReasonFilter), string(job.ReasonJournal), string(job.ReasonAudit))
 	n.family(p, runner.Dropped, "fleet_messages_dropped_total", "Messages on the job subjects that were dropped without an answer, by reason.", "reason",
 		string(gate.Malformed), string(gate.Stranger), string(gate.Forged), runner.TooMany)
 	p.Counter("fleet_jobs_busy_total", "Jobs answered with busy, each time they came: they found no room.", n.runner.Count(runner.PutOff, ""))

@@ -47,11 +47,11 @@ func (w *wire) sign(action string, change func(*job.Job)) []byte {
 	w.t.Helper()
 	now := time.Now()
 	j := job.Job{ID: job.NewID(now), Fleet: w.f.Root.Anchor().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
-		Mode: job.Run, Plugin: "probe", Action: action, SealTo: w.seal.Public()}
+		Mode: job.Run, SealTo: w.seal.Public()}
 	if change != nil {
 		change(&j)
 	}
-	signed, err := j.Sign(w.f.Admin)
+	signed, err := w.f.As(j, "probe", action, nil).Sign(w.f.Admin)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func connectTo(t *testing.T, f *fleettest.Fleet, c *client.Client, host string) 
 		if err != nil || i < 0 {
 			return false
 		}
-		direct, err = client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: f.Admin, Brokers: []string{members[i].Broker}, Log: slog.New(slog.DiscardHandler)})
+		direct, err = client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: f.Admin, Brokers: []string{members[i].Broker}, Log: slog.New(slog.DiscardHandler), Declared: f.Declared})
 		return err == nil
 	})
 	return direct

@@ -74,8 +74,8 @@ func TestAPlanAndItsRun(t *testing.T) {
 		}
 	}
 
-	// Whoever matches, without a plan: those that do not are counted.
-	r.Targets = nil
+	// A read goes to whoever matches, without a plan: those that do not are counted.
+	r.Targets, r.Action = nil, "tell"
 	if run, err = c.Run(t.Context(), r, nil); err != nil || len(run.Outcomes) != 1 || run.NoMatch != 2 || run.Expected != 3 {
 		t.Errorf("%+v, %v", run, err)
 	}

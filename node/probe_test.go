@@ -121,9 +121,25 @@ var discard = slog.New(slog.DiscardHandler)
 
 const patience = 30 * time.Second
 
+// planned is a change for the hosts that would make it, as the command sends it.
+func planned(t *testing.T, c *client.Client, r client.Request) client.Request {
+	t.Helper()
+	plan, err := c.Plan(t.Context(), r, nil)
+	if err != nil || len(plan.Targets) == 0 {
+		t.Fatalf("%v: no host would %s %s: %+v", err, r.Plugin, r.Action, plan)
+	}
+	r.Targets = plan.Targets
+	return r
+}
+
+// ask runs an action of the probe on all hosts that have one.
 func ask(t *testing.T, c *client.Client, action string) client.Run {
 	t.Helper()
-	run, err := c.Run(t.Context(), client.Request{Plugin: "probe", Action: action, Timeout: patience}, nil)
+	r := client.Request{Plugin: "probe", Action: action, Timeout: patience}
+	if a, _ := (&probe{}).Declaration().Action(action); a.Kind == plugin.Change {
+		r = planned(t, c, r)
+	}
+	run, err := c.Run(t.Context(), r, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

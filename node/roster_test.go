@@ -39,7 +39,7 @@ func with(key identity.PrivateKey[identity.Admin]) func(*identity.Roster) {
 func awaitAll(t *testing.T, f *fleettest.Fleet, key identity.PrivateKey[identity.Admin], n int) {
 	t.Helper()
 	for {
-		c, err := client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: key, Brokers: []string{f.Broker()}, Log: discard})
+		c, err := client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: key, Brokers: []string{f.Broker()}, Log: discard, Declared: f.Declared})
 		if err != nil {
 			if t.Context().Err() != nil {
 				t.Fatal(err)
@@ -96,7 +96,7 @@ func TestANewRosterReachesEveryHost(t *testing.T) {
 		}
 	}
 	awaitAll(t, f, bob, 5)
-	if c, err := client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: eve, Brokers: []string{f.Broker()}, Log: discard}); err == nil {
+	if c, err := client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: eve, Brokers: []string{f.Broker()}, Log: discard, Declared: f.Declared}); err == nil {
 		c.Close()
 		t.Error("eve is let in")
 	}

@@ -47,7 +47,7 @@ func TestTwoKeysLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the new roster to be in force", func() bool {
-		second, err := client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: bob, Brokers: []string{f.Broker()}, Log: slog.New(slog.DiscardHandler)})
+		second, err := client.Connect(t.Context(), client.Config{Root: f.Root.Anchor(), Key: bob, Brokers: []string{f.Broker()}, Log: slog.New(slog.DiscardHandler), Declared: f.Declared})
 		if err == nil {
 			second.Close()
 		}

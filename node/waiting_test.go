@@ -27,7 +27,7 @@ func newWaitingWorld(t *testing.T) *waitingWorld {
 func (w *waitingWorld) signed(by identity.PrivateKey[identity.Admin], change func(*job.Job)) (id string, signed []byte) {
 	w.t.Helper()
 	j := job.Job{ID: job.NewID(w.now), Fleet: w.root.Anchor().ID(), Issued: w.now.UnixMilli(), Expires: w.now.Add(time.Minute).UnixMilli(), Mode: job.Run,
-		Plugin: "service", Action: "restart", Targets: []identity.ID{w.ann.Public().ID()}, SealTo: identity.NewSealKey().Public()}
+		Plugin: "service", Action: "restart", Targets: []identity.ID{w.ann.Public().ID()}, SealTo: identity.NewSealKey().Public(), Declared: job.Declared{Change: true, Meaning: job.Hash{1}}}
 	if change != nil {
 		change(&j)
 	}

@@ -88,20 +88,26 @@ func (a Approval) plan() []string {
 	}
 	return []string{
 		fmt.Sprintf("portion %d of %d of the plan %s, for %d hosts in all (hash %x)", p.Part+1, p.Parts, Quoted(p.ID), p.Total, p.Hash),
-		fmt.Sprintf("%d hosts come before these; step %d, attempt %d, epoch %d", p.Position, p.Step, p.Attempt, p.Epoch),
+		fmt.Sprintf("%d hosts come before these", p.Position),
 	}
 }
 
 func stampOf(t time.Time) string { return t.Local().Format(Stamp) }
 
+// kind is what the job's signer took the action for; hosts that take it for another refuse the job.
 func (a Approval) kind() string {
-	switch {
-	case !a.Known:
-		return "this release of fleet does not know this action"
-	case a.Action.Kind == plugin.Change:
-		return "changes hosts"
+	text := "changes nothing"
+	if a.Job.Declared.Change {
+		text = "changes hosts"
 	}
-	return "changes nothing"
+	meaning, err := a.Action.Meaning(a.Job.Args)
+	switch here := (job.Declared{Change: a.Action.Kind == plugin.Change, Meaning: meaning}); {
+	case !a.Known:
+		return fmt.Sprintf("%s, says its signer; this release of fleet does not know the action (declaration %x)", text, a.Job.Declared.Meaning)
+	case err != nil || a.Job.Declared != here:
+		return fmt.Sprintf("%s, says its signer, whose release of fleet knows another declaration of it than yours (%x)", text, a.Job.Declared.Meaning)
+	}
+	return text
 }
 
 // arguments are in the action's order, and behind them those that it does not declare.

@@ -35,15 +35,21 @@ func approvable(t *testing.T) Approval {
 		Filter:  filter.Filter{Identities: []string{"web*"}, Facts: []string{"hagroup=c"}, Classes: []string{"web"}, Agents: []string{"service"}, Selects: []string{"a=b or c=d"}},
 		Targets: hosts, Planned: signed.Add(-time.Second).UnixMilli(), SealTo: []byte{4, 4, 4}, Secrets: map[identity.ID][]byte{hosts[0]: {1}, hosts[1]: {2}}, Reason: "ticket 4711",
 		Needs: []job.WantedDocument{{Kind: "roster", Name: "roster", Version: 7, Hash: []byte{1, 2}}},
-		Plan:  job.Plan{ID: "01KJM0BT00000000000000000P", Hash: job.Hash{7}, Total: 9, Part: 1, Parts: 3, Position: 3, Step: 4, Attempt: 5, Epoch: 6},
+		Plan:  job.Plan{ID: "01KJM0BT00000000000000000P", Hash: job.Hash{7}, Total: 9, Part: 1, Parts: 3, Position: 3},
 	}
+	restart := plugin.Action{Name: "restart", Kind: plugin.Change, Inputs: []plugin.Input{{Name: "service"}, {Name: "wait"}, {Name: "load"}, {Name: "force"}}}
+	meaning, err := restart.Meaning(j.Args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Declared = job.Declared{Change: true, Meaning: meaning}
 	says := func(id identity.ID, name string, o client.Outcome, labels map[string]string) client.Outcome {
 		o.Node, o.Name, o.Identity = id, name, identity.NodeIdentity{ID: id, Name: name, Labels: labels}
 		return o
 	}
 	return Approval{
 		Job: j, Fleet: "acme", Signer: identity.AdminEntry{Name: "bob", Key: signer.Public(), Roles: []string{"ops"}}, Now: signed.Add(10 * time.Minute),
-		Known: true, Action: plugin.Action{Name: "restart", Kind: plugin.Change, Inputs: []plugin.Input{{Name: "service"}, {Name: "wait"}, {Name: "load"}, {Name: "force"}}},
+		Known: true, Action: restart,
 		Answers: client.Run{Outcomes: []client.Outcome{
 			says(hosts[0], "web2", client.Outcome{State: job.OK}, map[string]string{"env": "prod", "site": "x"}),
 			says(hosts[1], "web1", client.Outcome{State: job.Denied, Message: "role dev may not"}, nil),
@@ -72,7 +78,7 @@ func TestApprovalScreen(t *testing.T) {
              web1  bbbbbbbbbbbbbbbbbbbbbbbbbb  no labels  (would refuse it with your signature: "role dev may not")
              web2  aaaaaaaaaaaaaaaaaaaaaaaaaa  env="prod" site="x"  (your signature counts there)
   plan       portion 2 of 3 of the plan "01KJM0BT00000000000000000P", for 9 hosts in all (hash 07` + strings.Repeat("0", 62) + `)
-             3 hosts come before these; step 4, attempt 5, epoch 6
+             3 hosts come before these
   filter     a host that does not match all of it skips the job:
              -I "web*"
              -F "hagroup=c"
@@ -92,6 +98,25 @@ func TestApprovalScreen(t *testing.T) {
 	a.Listed = []job.Member{{Node: ids(3)[2], Name: "db1"}}
 	if got := a.Text(); !strings.Contains(got, `db1  cccccccccccccccccccccccccc  labels not known  (named by a broker, not by itself: it did not answer`) || strings.Contains(got, "nobody can name") {
 		t.Errorf("got\n%s", got)
+	}
+}
+
+// What the signer's release takes the action for is said beside the action, where yours takes it for another.
+func TestApprovalSaysWhatTheSignerTookItFor(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Approval)
+		want   string
+	}{
+		{"a read", func(a *Approval) { a.Job.Declared.Change = false }, "(changes nothing, says its signer, whose release of fleet knows another declaration of it than yours ("},
+		{"other inputs", func(a *Approval) { a.Job.Declared.Meaning = job.Hash{0xab} }, "(changes hosts, says its signer, whose release of fleet knows another declaration of it than yours (ab00"},
+		{"not known here", func(a *Approval) { a.Known, a.Action = false, plugin.Action{} }, "(changes hosts, says its signer; this release of fleet does not know the action (declaration "},
+	} {
+		a := approvable(t)
+		tt.change(&a)
+		if text := a.Text(); !strings.Contains(text, "service restart "+tt.want) {
+			t.Errorf("%s:\n%s", tt.name, text)
+		}
 	}
 }
 
@@ -131,6 +156,8 @@ func alter(t *testing.T, path string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString("altered")
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
 	case reflect.Int64:
 		v.SetInt(v.Int() + 1000)
 	case reflect.Uint8, reflect.Uint32, reflect.Uint64:

@@ -79,12 +79,8 @@ func (p *Past) learn(j answers.Job, declarations []plugin.Declaration) {
 		return
 	}
 	p.Signer, p.Run.Reason, p.Run.Plugin, p.Run.Action.Name, p.Run.Args = j.Signer, j.Reason, j.Plugin, j.Action, j.Args
-	for _, d := range declarations {
-		if d.Name == p.Run.Plugin {
-			if a, ok := d.Action(p.Run.Action.Name); ok {
-				p.Run.Action = a
-			}
-		}
+	if a, ok := plugin.Find(declarations, j.Plugin, j.Action); ok {
+		p.Run.Action = a
 	}
 }
 

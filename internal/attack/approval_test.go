@@ -53,7 +53,9 @@ func TestApprovedJobWithoutTargets(t *testing.T) {
 		return string(out)
 	}
 	const service, why = "approved-for-all", "without exact targets cannot be approved"
-	signed := sign(t, m.change(service), m.admin)
+	all := m.change(service)
+	all.Targets = nil
+	signed := sign(t, all, m.admin)
 	both := append(append(bytes.Clone(signed), bob.Public().Bytes()...), bob.Sign(identity.ApprovalContext, signed)[:ed25519.SignatureSize]...)
 	u, err := job.Decode(both)
 	if err != nil {
@@ -88,7 +90,7 @@ func TestApprovedJobWithoutTargets(t *testing.T) {
 		}
 	})
 	t.Run("sent to all by another program", func(t *testing.T) {
-		m.refused(t, both, u.ID(), job.ReasonSecond, service)
+		m.refused(t, both, u.ID(), job.ReasonHosts, service)
 	})
 	for _, h := range m.hosts {
 		if h.ran(service) != 0 {

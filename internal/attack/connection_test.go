@@ -208,7 +208,7 @@ func TestMemberPresentsItselfAsPeer(t *testing.T) {
 		if !s.ReadyForConnections(patience) {
 			t.Fatal("does not start")
 		}
-		c, err := client.Connect(t.Context(), client.Config{Root: shared.root.Anchor(), Key: shared.admin, Brokers: []string{s.Addr().String()}, Log: nil})
+		c, err := client.Connect(t.Context(), client.Config{Root: shared.root.Anchor(), Key: shared.admin, Brokers: []string{s.Addr().String()}, Log: nil, Declared: declared})
 		if err == nil {
 			c.Close()
 		}

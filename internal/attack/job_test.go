@@ -11,16 +11,37 @@ import (
 	"fleet/internal/wire"
 	"fleet/job"
 	"fleet/job/filter"
+	"fleet/plugins"
+	"fleet/plugins/plugin"
 )
 
 // change is a job that would change each host if it ran: the host logs "job runs" with the service's name, which no host
 // has. Each test takes its own name.
 func (m *mesh) change(service string) job.Job {
 	now := time.Now()
-	return job.Job{
+	j := job.Job{
 		ID: job.NewID(now), Fleet: m.root.Anchor().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
-		Mode: job.Run, Plugin: "service", Action: "restart", Args: map[string]any{"service": service}, SealTo: identity.NewSealKey().Public(),
+		Mode: job.Run, SealTo: identity.NewSealKey().Public(),
 	}
+	for _, h := range m.hosts {
+		j.Targets = append(j.Targets, h.id)
+	}
+	return asks(j, "service", "restart", map[string]any{"service": service})
+}
+
+// asks is the job for another action, as a client sends it that knows the same plugins as the hosts.
+func asks(j job.Job, pluginName, action string, args map[string]any) job.Job {
+	a, known := declared(pluginName, action)
+	meaning, err := a.Meaning(args)
+	if !known || err != nil {
+		panic(fmt.Sprintf("%s %s: %v", pluginName, action, err)) // a test with a typing error
+	}
+	j.Plugin, j.Action, j.Args, j.Declared = pluginName, action, args, job.Declared{Change: a.Kind == plugin.Change, Meaning: meaning}
+	return j
+}
+
+func declared(pluginName, action string) (plugin.Action, bool) {
+	return plugin.Find(plugins.BuiltinDeclarations(), pluginName, action)
 }
 
 func sign(t *testing.T, j job.Job, key identity.Signer) []byte {
@@ -151,10 +172,75 @@ func TestWidenedTargets(t *testing.T) {
 		"a later plan":  func(j *job.Job) { j.Planned = time.Now().Add(time.Hour).UnixMilli() },
 		"another asker": func(j *job.Job) { j.SealTo = identity.NewSealKey().Public() },
 		"a longer life": func(j *job.Job) { j.Expires += time.Minute.Milliseconds() },
+		"for a read":    func(j *job.Job) { j.Declared.Change = false },
+		"for another":   func(j *job.Job) { j.Declared.Meaning[0]++ },
+		"a smaller plan": func(j *job.Job) {
+			j.Plan = job.Plan{ID: job.NewID(time.Now()), Hash: job.HashOfPlan(j.Targets), Total: 1, Parts: 1}
+		},
 	} {
 		t.Run(name, func(t *testing.T) { shared.dropped(t, forge(t, signed, widen), "widened-targets", "is not valid") })
 	}
 	before := shared.stats(t)
 	shared.honest(t, signed, "widened-targets", shared.hosts[3])
 	shared.counted(t, before, "jobs_unmatched", 1, shared.hosts[:3]...)
+}
+
+// A program that is not fleet's signs a change without saying for which hosts, and sends it by every way there is. Nothing runs, each host
+// says why, and the id is left for a job that does say it.
+func TestChangeWithoutTargets(t *testing.T) {
+	for name, alter := range map[string]func(*job.Job){
+		"to all":                 func(*job.Job) {},
+		"to who matches":         func(j *job.Job) { j.Filter.Identities = []string{"web*"} },
+		"to one by name":         func(j *job.Job) { j.Filter.Identities = []string{"web4"} },
+		"to who was admitted":    func(j *job.Job) { j.Planned = time.Now().UnixMilli() },
+		"and it is for a read":   func(j *job.Job) { j.Declared.Change = false },
+		"of another declaration": func(j *job.Job) { j.Declared.Meaning[0]++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := shared.change("no-targets")
+			targets := j.Targets
+			j.Targets = nil
+			alter(&j)
+			signed := sign(t, j, shared.admin)
+			shared.refused(t, signed, j.ID, job.ReasonHosts, "no-targets")
+			before := shared.stats(t)
+			for _, h := range shared.hosts {
+				shared.send(t, job.NodeSubject(h.id), signed)
+			}
+			shared.counted(t, before, "jobs_refused", 1, shared.hosts...)
+			honest := shared.change("targets-" + j.ID)
+			honest.ID, honest.Targets = j.ID, targets
+			shared.honest(t, sign(t, honest, shared.admin), "targets-"+j.ID, shared.hosts...)
+		})
+	}
+	if n := shared.hosts[3].ran("no-targets"); n != 0 {
+		t.Errorf("web4 ran it %d times", n)
+	}
+}
+
+// The admin's program has another declaration of the action than the hosts: what she looked up and confirmed is not what would run.
+func TestAnotherDeclaration(t *testing.T) {
+	for name, alter := range map[string]func(*job.Job){
+		"for a read":      func(j *job.Job) { j.Declared.Change = false },
+		"of other inputs": func(j *job.Job) { j.Declared.Meaning[31]++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := shared.change("mistaken")
+			alter(&j)
+			shared.refused(t, sign(t, j, shared.admin), j.ID, job.ReasonDeclared, "mistaken")
+			honest := shared.change("declared-" + j.ID)
+			honest.ID = j.ID
+			shared.honest(t, sign(t, honest, shared.admin), "declared-"+j.ID, shared.hosts...)
+		})
+	}
+	t.Run("a read that is a change for its signer", func(t *testing.T) {
+		j := asks(shared.change(""), "service", "status", map[string]any{"service": "declared"})
+		j.Declared.Change = true
+		shared.refused(t, sign(t, j, shared.admin), j.ID, job.ReasonDeclared, "")
+	})
+	t.Run("a question", func(t *testing.T) {
+		j := shared.change("mistaken")
+		j.Mode, j.Targets, j.Declared.Change = job.Match, nil, false
+		shared.refused(t, sign(t, j, shared.admin), j.ID, job.ReasonDeclared, "mistaken")
+	})
 }

@@ -212,7 +212,7 @@ func (m *mesh) token(r identity.Record) (identity.Token, error) {
 }
 
 func (m *mesh) connect(ctx context.Context, key identity.Signer) (*client.Client, error) {
-	return client.Connect(ctx, client.Config{Root: m.root.Anchor(), Key: key, Brokers: []string{m.hosts[0].broker}, Log: slog.New(slog.NewTextHandler(m.clientLog, nil))})
+	return client.Connect(ctx, client.Config{Root: m.root.Anchor(), Key: key, Brokers: []string{m.hosts[0].broker}, Log: slog.New(slog.NewTextHandler(m.clientLog, nil)), Declared: declared})
 }
 
 // down ends all and says whether the audit of each host still holds.

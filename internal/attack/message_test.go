@@ -162,8 +162,7 @@ func TestArgumentsAsPathsAndOptions(t *testing.T) {
 		action := map[string]string{"service": "restart", "package": "install"}[plugin]
 		for _, name := range names {
 			t.Run(plugin+" "+strconv.Quote(name[:min(len(name), 20)]), func(t *testing.T) {
-				j := shared.change(name)
-				j.Plugin, j.Action, j.Args = plugin, action, map[string]any{input: name}
+				j := asks(shared.change(name), plugin, action, map[string]any{input: name})
 				shared.refused(t, sign(t, j, shared.admin), j.ID, job.ReasonArguments, "")
 			})
 		}

@@ -26,7 +26,7 @@ func (m *mesh) rules(t *testing.T) client.Rules {
 	t.Helper()
 	var kept client.Rules
 	c, err := client.Connect(t.Context(), client.Config{Root: m.root.Anchor(), Key: m.admin, Brokers: []string{m.hosts[0].broker},
-		Log: slog.New(slog.DiscardHandler), Keep: func(r client.Rules) { kept = r }})
+		Log: slog.New(slog.DiscardHandler), Declared: declared, Keep: func(r client.Rules) { kept = r }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestStolenDiskOfARevokedPeer(t *testing.T) {
 	}
 	known := shared.rules(t)
 	known.Revocations = append(known.Revocations, revoked)
-	c, err := client.Connect(t.Context(), client.Config{Root: shared.root.Anchor(), Key: shared.admin, Brokers: []string{s.Addr().String()}, Log: slog.New(slog.DiscardHandler), Known: known})
+	c, err := client.Connect(t.Context(), client.Config{Root: shared.root.Anchor(), Key: shared.admin, Brokers: []string{s.Addr().String()}, Log: slog.New(slog.DiscardHandler), Known: known, Declared: declared})
 	if err == nil {
 		c.Close()
 	}

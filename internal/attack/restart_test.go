@@ -13,8 +13,8 @@ func TestReplayAfterARestart(t *testing.T) {
 	web4 := shared.hosts[3]
 	signed := only(t, "replay-restart")
 	shared.honest(t, signed, "replay-restart", web4)
-	question := shared.change("")
-	question.Plugin, question.Action, question.Args = "rpcutil", "ping", nil
+	question := asks(shared.change(""), "rpcutil", "ping", nil)
+	question.Targets = nil
 	asked := sign(t, question, shared.admin)
 	before := shared.stats(t)
 	shared.send(t, job.AllSubject, asked)

@@ -36,8 +36,8 @@ func (m *mesh) as(t *testing.T, key identity.Signer) *client.Client {
 // ping is a read of an admin's, which lives as long as one may.
 func (m *mesh) ping(t *testing.T, key identity.Signer, f filter.Filter) (id string, signed []byte) {
 	t.Helper()
-	j := m.change("")
-	j.Plugin, j.Action, j.Args, j.Filter = "rpcutil", "ping", map[string]any{}, f
+	j := asks(m.change(""), "rpcutil", "ping", map[string]any{})
+	j.Targets, j.Filter = nil, f
 	j.Expires = j.Issued + job.MaxLife.Milliseconds()
 	return j.ID, sign(t, j, key)
 }

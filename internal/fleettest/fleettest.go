@@ -217,12 +217,45 @@ func (f *Fleet) Client() *client.Client {
 // ClientAs connects as the admin with this key. It is closed with the test.
 func (f *Fleet) ClientAs(key identity.PrivateKey[identity.Admin]) *client.Client {
 	f.T.Helper()
-	c, err := client.Connect(f.T.Context(), client.Config{Root: f.Root.Anchor(), Key: key, Brokers: []string{f.broker}, Log: f.log("client")})
+	c, err := client.Connect(f.T.Context(), client.Config{Root: f.Root.Anchor(), Key: key, Brokers: []string{f.broker}, Log: f.log("client"), Declared: f.Declared})
 	if err != nil {
 		f.T.Fatal(err)
 	}
 	f.T.Cleanup(c.Close)
 	return c
+}
+
+// Declared looks an action up as the hosts declare it: their extra plugins before the built-in ones.
+func (f *Fleet) Declared(pluginName, action string) (plugin.Action, bool) {
+	var list []plugin.Declaration
+	if f.Plugin != nil {
+		for _, p := range f.Plugin(f.First().Name) {
+			list = append(list, p.Declaration())
+		}
+	}
+	return plugin.Find(append(list, plugins.BuiltinDeclarations()...), pluginName, action)
+}
+
+// As is the job for another action, as a client sends it. A change is for all hosts, unless it has targets.
+func (f *Fleet) As(j job.Job, pluginName, action string, args map[string]any) job.Job {
+	f.T.Helper()
+	a, known := f.Declared(pluginName, action)
+	meaning, err := a.Meaning(args)
+	if !known || err != nil {
+		f.T.Fatalf("no host has %s %s: %v", pluginName, action, err)
+	}
+	j.Plugin, j.Action, j.Args, j.Declared = pluginName, action, args, job.Declared{Change: a.Kind == plugin.Change, Meaning: meaning}
+	if a.Kind == plugin.Read || j.Targets != nil {
+		return j
+	}
+	for _, h := range f.hosts {
+		m, err := h.Membership()
+		if err != nil {
+			f.T.Fatal(err)
+		}
+		j.Targets = append(j.Targets, m.Key.Public().ID())
+	}
+	return j
 }
 
 // Await blocks until the brokers know n hosts alive. Any of them may answer a question, and each has its own view: so

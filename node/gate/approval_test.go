@@ -18,7 +18,7 @@ func approved(signed []byte, by identity.PrivateKey[identity.Admin]) []byte {
 }
 
 // A job without targets is for every host. Where a rule asks for a second key, no signature makes up for it: who gave it could not
-// see which hosts it is for.
+// see which hosts it is for. A change without targets does not get that far.
 func TestNobodyApprovesAJobWithoutTargets(t *testing.T) {
 	file := func(text string) func(*world) {
 		return func(w *world) {
@@ -43,18 +43,21 @@ func TestNobodyApprovesAJobWithoutTargets(t *testing.T) {
 				name   string
 				change func(*world, *job.Job)
 			}{
-				{"no targets", func(*world, *job.Job) {}},
-				{"an empty list", func(_ *world, j *job.Job) { j.Targets = []identity.ID{} }},
+				{"nothing else", func(*world, *job.Job) {}},
 				{"a filter", func(_ *world, j *job.Job) { j.Filter.Identities = []string{"web1"} }},
 				{"a deadline of admission", func(w *world, j *job.Job) { j.Planned = w.now.UnixMilli() }},
 			} {
 				t.Run(rule.name+", "+action+", "+tt.name, func(t *testing.T) {
 					w := newWorld(t)
 					rule.setup(w)
-					both := approved(w.job(t, func(j *job.Job) { j.Action = action; tt.change(w, j) }), w.second)
+					both := approved(w.job(t, func(j *job.Job) { j.Action, j.Targets = action, noHosts; tt.change(w, j) }), w.second)
+					reason, message := job.ReasonSecond, "without exact targets cannot be approved"
+					if action == "restart" {
+						reason, message = job.ReasonHosts, "names no hosts"
+					}
 					for range 2 {
 						d := w.gate.Judge(t.Context(), both)
-						if d.Verdict != Refuse || d.Reason != job.ReasonSecond || !strings.Contains(d.Message, "without exact targets cannot be approved") {
+						if d.Verdict != Refuse || d.Reason != reason || !strings.Contains(d.Message, message) {
 							t.Errorf("%v %s %q", d.Verdict, d.Reason, d.Message)
 						}
 					}
@@ -67,8 +70,8 @@ func TestNobodyApprovesAJobWithoutTargets(t *testing.T) {
 	}
 	t.Run("another rule needs no second key", func(t *testing.T) {
 		w := newWorld(t)
-		w.rules = []identity.Rule{{Action: "service.*", Second: 1}, {Action: "service.restart"}}
-		if d := w.gate.Judge(t.Context(), approved(w.job(t, nil), w.second)); d.Verdict != Pass || len(d.CoSigners) != 0 {
+		w.rules = []identity.Rule{{Action: "service.*", Second: 1}, {Action: "service.status"}}
+		if d := w.gate.Judge(t.Context(), approved(w.job(t, func(j *job.Job) { j.Action = "status" }), w.second)); d.Verdict != Pass || len(d.CoSigners) != 0 {
 			t.Errorf("%v %q, approved by %v", d.Verdict, d.Message, d.CoSigners)
 		}
 	})

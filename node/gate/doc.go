@@ -11,14 +11,16 @@
 //  7. roster
 //  8. targets
 //  9. right
-//  10. not seen before
-//  11. filter
-//  12. policy
-//  13. action exists
-//  14. arguments
-//  15. mode
-//  16. claim
-//  17. audit
+//  10. hosts
+//  11. not seen before
+//  12. filter
+//  13. policy
+//  14. action exists
+//  15. declaration
+//  16. arguments
+//  17. mode
+//  18. claim
+//  19. audit
 //
 // Steps 1 to 3 drop what does not hold, without an answer. Step 5 puts off what finds no room (share.go): its signer is told, and it
 // may come again. Whatever else stops the job is told to its signer too, and the same
@@ -30,11 +32,15 @@
 //
 // A signer whom no rule can allow the action here is refused (9) before the job claims anything or its filter is looked at. He takes
 // no room from others: of what was refused the journal forgets his own first, and the audit limits such lines. Whether a rule can is
-// asked by the action's name, the labels and the time (policy.Reach), and never says no where the policy (12) would say yes.
+// asked by the action's name, the labels and the time (policy.Reach), and never says no where the policy (13) would say yes.
 //
-// Of the jobs of one id the journal lets only the first go on (10), and holds the others off until it is decided about. The
-// filter, the policy, the action and its arguments only look. A job in match mode ends at 15: it would run. The
-// claim of a change that may run is on disk (16) and so is its line in the audit (17) before Judge returns; where one of them cannot
+// A change lists its hosts (10): one that does not would run wherever its filter matches, and nobody has seen where that is. And it is
+// what its signer took it for (15): a program that knows another declaration of the action, perhaps as a read, has let him confirm
+// another thing, and planned it otherwise. These two keep what is decided in the job, whoever wrote the program that signed it.
+//
+// Of the jobs of one id the journal lets only the first go on (11), and holds the others off until it is decided about. The
+// filter, the policy, the action and its arguments only look. A job in match mode ends at 17: it would run. The
+// claim of a change that may run is on disk (18) and so is its line in the audit (19) before Judge returns; where one of them cannot
 // be written, the change is refused. Every other way out writes its line too (ends.go).
 //
 // A filter's data functions are reads: each answers only whom the policy would let run that read, with that argument, on this host

@@ -53,6 +53,8 @@ func TestEachDecisionIsWritten(t *testing.T) {
 		{"a change that may not run", func(j *job.Job) { j.Args["service"] = "cron" }, "durable decision refuse"},
 		{"a change that no rule can allow, which claims nothing", func(j *job.Job) { j.Plugin, j.Action = "package", "purge" }, "limited decision refuse"},
 		{"a change that lists other hosts", func(j *job.Job) { j.Targets = []identity.ID{identity.NewKey[identity.Node]().Public().ID()} }, "limited decision no match"},
+		{"a change that names no hosts", func(j *job.Job) { j.Targets = noHosts }, "limited decision refuse"},
+		{"a change that its signer took for a read", func(j *job.Job) { j.Declared = declared(t, signersOwn("read"), nil) }, "durable decision refuse"},
 		{"an action that is not here", func(j *job.Job) { j.Plugin = "nothing" }, "plain decision refuse"},
 		{"a late change, which is not claimed", func(j *job.Job) { shift(j, -time.Hour) }, "limited decision refuse"},
 	} {

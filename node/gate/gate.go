@@ -213,7 +213,11 @@ func (g *Gate) judge(ctx context.Context, signed []byte) (d Decision) {
 	if reach := g.reach(ctx, roster, signer, j, action); reach != policy.Here {
 		return g.withoutRight(d, reach)
 	}
-	// 10. not seen before: only the first of an id goes on, and nothing that was refused
+	// 10. hosts: whoever changes something has decided where
+	if d.Change && len(j.Targets) == 0 {
+		return g.refuse(d, job.ReasonHosts, "job names no hosts: a change lists each host that it is for")
+	}
+	// 11. not seen before: only the first of an id goes on, and nothing that was refused
 	if d.Claim, err = g.Journal.Begin(d.known, now); errors.Is(err, journal.ErrBusy) {
 		return g.busy(d, err.Error())
 	}
@@ -224,7 +228,7 @@ func (g *Gate) judge(ctx context.Context, signed []byte) (d Decision) {
 		return g.seen(d, d.Claim)
 	}
 	d.Claimed = !d.known.Change
-	// 11. filter
+	// 12. filter
 	match, reason, err := g.selects(ctx, g.asked(roster, signer, unverified, j, share), j)
 	if err != nil {
 		return g.refuse(d, reason, "%v", err)
@@ -232,7 +236,7 @@ func (g *Gate) judge(ctx context.Context, signed []byte) (d Decision) {
 	if !match {
 		return g.noMatch(d)
 	}
-	// 12. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
+	// 13. policy; rules see the arguments as they will be used, or as they came where they cannot be, and never the secret ones
 	args, badArgs := g.arguments(j, action)
 	public := action.Public(args)
 	if badArgs != nil {
@@ -250,26 +254,30 @@ func (g *Gate) judge(ctx context.Context, signed []byte) (d Decision) {
 	if !answer.Allowed {
 		return g.refuse(d, job.ReasonPolicy, "%s", answer.By)
 	}
-	// 13. action exists
+	// 14. action exists
 	if !exists {
 		return g.refuse(d, job.ReasonAction, "this host has no action %s %s", j.Plugin, j.Action)
 	}
-	// 14. arguments
+	// 15. declaration: here it is what its signer took it for
+	if other := g.differs(j, action, badArgs); other != "" {
+		return g.refuse(d, job.ReasonDeclared, "%s", other)
+	}
+	// 16. arguments
 	if badArgs != nil {
 		return g.refuse(d, job.ReasonArguments, "%v", badArgs)
 	}
-	// 15. mode: a job in match mode asks only whether it would run
+	// 17. mode: a job in match mode asks only whether it would run
 	if j.Mode == job.Match {
 		return g.end(d, WouldRun, audit.WouldRun)
 	}
-	// 16. claim: that of a change is on disk before it runs
+	// 18. claim: that of a change is on disk before it runs
 	if d.Change {
 		if err := g.Journal.ClaimChange(d.known, now); err != nil {
 			return g.refuse(d, job.ReasonJournal, "%v", err)
 		}
 	}
 	d.Claimed = true
-	// 17. audit: so is its line; a read's only line is written when it has ended
+	// 19. audit: so is its line; a read's only line is written when it has ended
 	if d.Change {
 		if err := g.write(d, audit.Run); err != nil && !g.AuditOptional {
 			return g.refuse(d, job.ReasonAudit, "%v; this host changes nothing until it can: free some space there", err)

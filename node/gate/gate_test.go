@@ -102,13 +102,27 @@ func (anything) Action(_, a string) (plugin.Action, bool) {
 
 func (anything) Reads(string, string) (plugin.Call, bool) { return plugin.Call{}, false }
 
-// job is a good job; change makes it a worse one.
+// noHosts are the targets of a job that is to have none; see job.
+var noHosts = []identity.ID{}
+
+// job is a good job; change makes it a worse one. As a client does, it has this host as its target if it changes something, unless change
+// has given it others or noHosts, and says how the host declares its action, unless change has said otherwise.
 func (w *world) job(t testing.TB, change func(*job.Job)) []byte {
 	t.Helper()
 	j := job.Job{ID: job.NewID(now), Fleet: w.root.Anchor().ID(), Issued: now.UnixMilli(), Expires: now.Add(time.Minute).UnixMilli(),
 		Mode: job.Run, Plugin: "service", Action: "restart", Args: map[string]any{"service": "nginx"}, SealTo: make([]byte, identity.SealSize)}
 	if change != nil {
 		change(&j)
+	}
+	action, known := w.gate.Plugins.Action(j.Plugin, j.Action)
+	if !known {
+		action, _ = anything{}.Action(j.Plugin, j.Action)
+	}
+	if j.Targets == nil && j.Mode == job.Run && action.Kind == plugin.Change {
+		j.Targets = []identity.ID{w.self.ID}
+	}
+	if j.Declared == (job.Declared{}) {
+		j.Declared = declared(t, action, j.Args)
 	}
 	signed, err := j.Sign(w.admin)
 	if err != nil {
@@ -117,20 +131,25 @@ func (w *world) job(t testing.TB, change func(*job.Job)) []byte {
 	return signed
 }
 
+func declared(t testing.TB, a plugin.Action, args map[string]any) job.Declared {
+	t.Helper()
+	meaning, err := a.Meaning(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job.Declared{Change: a.Kind == plugin.Change, Meaning: meaning}
+}
+
 // To count the fleet takes time on every host, in proportion to its size, so a job without targets must not need it.
 func TestTheFleetIsCountedForTargetsOnly(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		targets int
+		action  string
 		counted bool
-	}{{"to everyone", 0, false}, {"to exact targets", 1, true}} {
+	}{{"to everyone", "status", false}, {"to exact targets", "restart", true}} {
 		w, counted := newWorld(t), false
 		w.gate.Fleet = func() int { counted = true; return 9 }
-		d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) {
-			for range tt.targets {
-				j.Targets = append(j.Targets, w.self.ID)
-			}
-		}))
+		d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.Action = tt.action }))
 		if d.Verdict != Pass || counted != tt.counted {
 			t.Errorf("%s: %v, counted %t", tt.name, d.Verdict, counted)
 		}
@@ -383,7 +402,7 @@ func TestRefusedIsAnEnd(t *testing.T) {
 			if tt.reason == job.ReasonSecond {
 				w.rules = []identity.Rule{{Action: "service.*", Second: 1}}
 			}
-			signed, other := w.job(t, tt.change), w.job(t, tt.change)
+			signed := w.job(t, tt.change)
 			first := w.gate.Judge(t.Context(), signed)
 			if first.Verdict != tt.want || first.Reason != tt.reason {
 				t.Fatalf("%v %s %q", first.Verdict, first.Reason, first.Message)
@@ -396,7 +415,7 @@ func TestRefusedIsAnEnd(t *testing.T) {
 				}
 				w.restart()
 			}
-			if d := w.gate.Judge(t.Context(), other); d.Verdict != Pass {
+			if d := w.gate.Judge(t.Context(), w.job(t, tt.change)); d.Verdict != Pass {
 				t.Errorf("another job: %v %s %q", d.Verdict, d.Reason, d.Message)
 			}
 		})

@@ -81,10 +81,8 @@ func tell(t *testing.T, seed uint64) {
 	if s.request.Filter, err = filter.Build(flags); err != nil {
 		t.Fatal(err)
 	}
-	if s.request.Action == "change" && s.r.Float64() < 0.8 {
-		if !s.plan() {
-			return
-		}
+	if s.request.Action == "change" && !s.plan() {
+		return
 	}
 	begin := len(s.taken)
 	run, err := s.client.Run(s.ctx, s.request, nil)

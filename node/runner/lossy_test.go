@@ -303,7 +303,7 @@ func (w *lossyWorld) seen(brokers []string) {
 
 func (w *lossyWorld) client() *client.Client {
 	nc := inProcess(w.t, w.near)
-	c, err := client.Over(nc, client.Config{Root: w.root.Anchor(), Key: w.admin, Log: slog.New(slog.DiscardHandler), Seen: w.seen})
+	c, err := client.Over(nc, client.Config{Root: w.root.Anchor(), Key: w.admin, Log: slog.New(slog.DiscardHandler), Seen: w.seen, Declared: declared})
 	if err != nil {
 		w.t.Fatal(err)
 	}

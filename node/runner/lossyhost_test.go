@@ -358,6 +358,11 @@ func (p lossyPlugin) Declaration() plugin.Declaration {
 	}}
 }
 
+// declared is what the client knows of it.
+func declared(pluginName, action string) (plugin.Action, bool) {
+	return plugin.Find([]plugin.Declaration{lossyPlugin{}.Declaration()}, pluginName, action)
+}
+
 func (p lossyPlugin) Run(ctx context.Context, call plugin.Call) plugin.Result {
 	h := p.h
 	h.reaches(beforeEffect, job.Run, p.dead)

@@ -31,7 +31,7 @@ func newStage(t testing.TB, n int, r sim.Rates) *stage {
 	s.fleet.First().Start()
 	m, err := s.fleet.First().Membership()
 	must(t, err)
-	s.client, err = client.Connect(t.Context(), client.Config{Root: m.Root, Key: s.fleet.Admin, Brokers: []string{s.fleet.Broker()}, Log: slog.New(s.log)})
+	s.client, err = client.Connect(t.Context(), client.Config{Root: m.Root, Key: s.fleet.Admin, Brokers: []string{s.fleet.Broker()}, Log: slog.New(s.log), Declared: s.fleet.Declared})
 	must(t, err)
 	t.Cleanup(s.client.Close)
 	roster, err := s.client.Roster(t.Context())

@@ -204,6 +204,16 @@ func (d Declaration) Action(name string) (Action, bool) {
 	return Action{}, false
 }
 
+// Find looks an action up among declarations.
+func Find(list []Declaration, plugin, action string) (Action, bool) {
+	for _, d := range list {
+		if d.Name == plugin {
+			return d.Action(action)
+		}
+	}
+	return Action{}, false
+}
+
 // Limit returns how long the action may take on one host.
 func (d Declaration) Limit(a Action) time.Duration {
 	if a.Timeout > 0 {
