@@ -20,16 +20,24 @@ const (
 	leastCopies = 4
 	// listEvery is after how many ticks who is there is asked anew as long as replies come in.
 	listEvery = 5
-	// acceptedEvery is after how many times those that have accepted are sent the job too: they run nothing twice and say how it
-	// stands, in case their end got lost with a broker.
-	acceptedEvery = 5
+	// Hosts are asked again each second at first, and once the wait is long, when it has grown by a part of this: an answer that got
+	// lost then comes that much later, and a host with many who wait for it can do something else than answer them. slowest is the
+	// longest pause.
+	partOfWait = 8
+	slowest    = 5 * time.Second
+	// acceptedEvery is how often those that have accepted are sent the job too: they run nothing twice and say how it stands, in case
+	// their end got lost with a broker. busyEvery is the same for those that had no room for it.
+	acceptedEvery = 5 * time.Second
+	busyEvery     = 3 * time.Second
 )
 
 // again is what a gathering remembers of asking again.
 type again struct {
 	ticks  int                 // while replies came in, in a row
 	ended  int                 // how many hosts had ended at the last tick
-	times  int                 // how often hosts were asked again
+	round  time.Time           // when hosts were asked again last
+	slow   time.Time           // when those that have accepted were
+	busy   time.Time           // when those that had no room were
 	copies map[identity.ID]int // how often each
 }
 
@@ -40,6 +48,9 @@ func (g *gathering) stream() bool { return len(g.raw) > 0 || time.Since(g.heard)
 // replies come in.
 func (g *gathering) askAgain(members func()) {
 	a := &g.again
+	if !g.due(&a.round, min(max(resend, time.Since(g.sent)/partOfWait), slowest)) {
+		return
+	}
 	ended := len(g.ended) - a.ended
 	a.ended = len(g.ended)
 	if g.total()-len(g.ended) <= nudged || !g.stream() {
@@ -54,16 +65,30 @@ func (g *gathering) askAgain(members func()) {
 	}
 }
 
+// due reports whether it is time for what was done at that time last, or not since the job was sent, and then notes that it is done now.
+func (g *gathering) due(last *time.Time, every time.Duration) bool {
+	if last.IsZero() {
+		*last = g.sent
+	}
+	if time.Since(*last) < every-resend/2 { // a tick may come a little early
+		return false
+	}
+	*last = time.Now()
+	return true
+}
+
 // sendAgain sends the job once more to hosts that have neither accepted nor ended, and now and then to those that have
-// accepted: to as many as limit says, those first that were sent it least often. The same bytes: a host that has it answers from its
+// accepted or are busy: to as many as limit says, those first that were sent it least often. The same bytes: a host that has it answers from its
 // journal, also when the job's time is over; one that never got it says then that it has expired, and so that it has not run it.
 func (g *gathering) sendAgain(limit int) {
 	a := &g.again
-	a.times++
+	slow, busy := g.due(&a.slow, acceptedEvery), g.due(&a.busy, busyEvery)
 	var missing []identity.ID
 	for id := range g.expected {
 		_, ended := g.ended[id]
-		if _, accepts := g.accepted[id]; !ended && (!accepts || a.times%acceptedEvery == 0) {
+		_, accepts := g.accepted[id]
+		_, full := g.busy[id]
+		if !ended && (accepts && slow || !accepts && (!full || busy)) {
 			missing = append(missing, id)
 		}
 	}

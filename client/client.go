@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,10 +27,15 @@ const startPause, startPatience = 200 * time.Millisecond, 6 * time.Second
 
 // A question to the brokers' nodes is sent again, to whichever of them gets it, while none has answered: one that hangs gets
 // questions as long as the other brokers take it for alive, and a connection to a broker that hangs is left after 6 s (pingEvery).
-// It is sent at these times, and given up after inquiryTime.
-func sendings() []time.Duration {
-	const ms = time.Millisecond
-	return []time.Duration{0, 500 * ms, 1200 * ms, 2000 * ms, 3000 * ms, 4000 * ms, 5000 * ms, 6500 * ms}
+// It is sent at these times, and given up after inquiryTime. While answers take long, a copy is sent only after twice the time that the
+// last one took, or mostPatience: whoever is so busy would have to answer each copy as well, and be busier for it.
+func (c *Client) sendings() []time.Duration {
+	const ms, mostPatience = time.Millisecond, 3 * time.Second
+	c.mu.Lock()
+	patience := min(2*c.took, mostPatience)
+	c.mu.Unlock()
+	at := []time.Duration{500 * ms, 1200 * ms, 2000 * ms, 3000 * ms, 4000 * ms, 5000 * ms, 6500 * ms}
+	return append([]time.Duration{0}, slices.DeleteFunc(at, func(t time.Duration) bool { return t < patience })...)
 }
 
 const inquiryTime = 8 * time.Second
@@ -61,6 +68,7 @@ type Client struct {
 	rules  Rules
 	root   identity.Authority
 	roster identity.Roster // what rules say
+	took   time.Duration   // how long the last question took that was answered
 	lag    time.Duration   // the shortest time in which a broker's node has answered; 0: none has
 
 	met      atomic.Bool // a broker that a roster admits
@@ -90,7 +98,7 @@ func Connect(ctx context.Context, c Config) (*Client, error) {
 		nats.Name("admin"), nats.Secure(tls), nats.TLSHandshakeFirst(), nats.CustomInboxPrefix(job.Inbox(me.id)),
 		nats.IgnoreDiscoveredServers(), nats.Timeout(connectTimeout),
 		nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 200*time.Millisecond),
-		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsOut),
+		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(pingsOut), nats.SyncQueueLen(answersWait),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.Log.Warn("connection", logkey.Error, err) }),
 	)
 	if ctx.Err() != nil {
@@ -157,15 +165,16 @@ func (c *Client) Close() { c.conn.Close() }
 func (c *Client) inquire(ctx context.Context, subject string, question []byte) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, inquiryTime)
 	defer cancel()
-	inbox := c.conn.NewInbox()
-	answers, err := c.conn.SubscribeSync(inbox)
+	inbox := c.conn.NewInbox() + "."
+	answers, err := c.conn.SubscribeSync(inbox + "*")
 	if err != nil {
 		return nil, err
 	}
 	defer answers.Unsubscribe()
-	began, at := time.Now(), sendings()
-	for failed := error(nil); ; {
-		if err := c.conn.PublishRequest(subject, inbox, question); err != nil {
+	began, at := time.Now(), c.sendings()
+	for failed, copies := error(nil), 0; ; copies++ {
+		// A broker lets a node answer once on a subject, so each copy has one of its own.
+		if err := c.conn.PublishRequest(subject, inbox+strconv.Itoa(copies), question); err != nil {
 			return nil, err
 		}
 		for len(at) > 0 && time.Since(began) >= at[0] {
@@ -176,6 +185,9 @@ func (c *Client) inquire(ctx context.Context, subject string, question []byte) (
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err == nil:
+			c.mu.Lock()
+			c.took = time.Since(began)
+			c.mu.Unlock()
 			return answer, nil
 		case !errors.Is(err, context.DeadlineExceeded):
 			failed = err
@@ -191,6 +203,10 @@ func (c *Client) inquire(ctx context.Context, subject string, question []byte) (
 		}
 	}
 }
+
+// answersWait is how many answers to one question may wait. There is one subscription for each question, and nats.go would make
+// room for 65,536 in it: half a megabyte to be cleared and collected, twice in each command.
+const answersWait = 16
 
 // next waits for an answer until the question is to be sent again, at the first of these times, or until ctx ends.
 func next(ctx context.Context, answers *nats.Subscription, began time.Time, at []time.Duration) ([]byte, error) {

@@ -5,10 +5,14 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"fleet/client"
+	"fleet/identity"
 	"fleet/job"
 )
 
@@ -52,5 +56,35 @@ func TestOldNewsIsToldAsOld(t *testing.T) {
 	}
 	if o := outcome(t, run, "web1"); o.State != job.Silent || !strings.Contains(o.Message, "no broker has returned its state for") {
 		t.Errorf("%+v", o)
+	}
+}
+
+// A question that is not answered is sent again, each time with a subject of its own for the answer: a broker lets a node answer
+// once on each, and whoever answers two copies late should not be refused for it.
+func TestEachCopyOfAQuestionIsAnsweredElsewhere(t *testing.T) {
+	w := newWorld(t)
+	w.host("web1", nil)
+	c := w.client()
+	var mu sync.Mutex
+	asked := map[string]int{}
+	w.subscribe(w.connect(w.credentials("peer2", identity.Peer)), job.MembersSubject, func(m *nats.Msg) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[m.Reply]++
+		w.mute.Store(len(asked) < 3)
+	})
+	w.mute.Store(true)
+	if m, err := c.Members(t.Context()); err != nil || len(m) != 1 {
+		t.Fatal(m, err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(asked) < 3 {
+		t.Errorf("asked on %v", asked)
+	}
+	for reply, n := range asked {
+		if n != 1 {
+			t.Errorf("%d copies are to be answered on %s", n, reply)
+		}
 	}
 }

@@ -55,6 +55,9 @@ func besiege(t *testing.T, c *chaos) *siege {
 	if l.Count != 2 {
 		t.Fatalf("the thief's broker has %d routes", l.Count)
 	}
+	for _, peer := range []string{"web1", "web3"} { // until then nobody waits for its answer
+		s.eventually(peer+" knows that "+stolen+" is back", func() bool { return s.journal(peer, "member is alive", "name="+stolen+" ") > 1 })
+	}
 	s.eventually("the thief answers in the place of "+stolen, func() bool { return slices.Contains(s.fleet("ping").in("ok"), stolen) })
 	return s
 }
