@@ -75,6 +75,20 @@ func (e *env) warn(duplicates []client.DuplicateKey) {
 	}
 }
 
+// warnLeftOut tells which hosts' outputs could not be kept.
+func (e *env) warnLeftOut(outcomes []client.Outcome) {
+	left := map[string][]client.Outcome{}
+	for _, o := range outcomes {
+		if o.LeftOut != "" {
+			left[o.LeftOut] = append(left[o.LeftOut], o)
+		}
+	}
+	for why, list := range left {
+		fmt.Fprintf(e.stderr, "warning: how the action ended is known of %s, but their outputs were left out: %s: %s; set TMPDIR to a directory with more room\n",
+			hosts(len(list)), report.Sanitise(foldOutcomes(list)), report.Sanitise(why))
+	}
+}
+
 // planned asks which hosts match, shows the plan, asks whether it is meant, and only then sends the job to exactly its hosts.
 func (w work) planned(ctx context.Context) error {
 	bar := w.bar("who matches?")

@@ -129,6 +129,9 @@ func asProblem(err error) *problem {
 func endingOf(r client.Results) ending {
 	worst, unaffected := endFine, 0
 	for _, o := range r.Outcomes {
+		if o.LeftOut != "" {
+			worst = max(worst, endFault)
+		}
 		end := endingWith(o.State.Meaning().Exit)
 		if end == endNothing {
 			unaffected++

@@ -46,6 +46,9 @@ func TestWorstWins(t *testing.T) {
 			t.Errorf("%v ends with %d, want %d", tt.states, got, tt.want)
 		}
 	}
+	if got := endingOf(client.Results{Outcomes: []client.Outcome{{State: job.OK, LeftOut: "no room"}}}); got != endFault {
+		t.Errorf("an answer that is not all there ends with %d", got)
+	}
 	// 7 > 6 > 4 > 5 > 3 > 0
 	order := []ending{endRefused, endStopped, endFailed, endSilent, endNothing, endFine}
 	for i := 1; i < len(order); i++ {

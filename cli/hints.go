@@ -92,7 +92,8 @@ func hintsFor(r report.Run, f filter.Filter) []string {
 			continue
 		}
 		skipped++
-		list, _ := o.Data[outNearest].([]any)
+		whole, _ := o.Whole() // a hint is not worth an error
+		list, _ := whole.Data[outNearest].([]any)
 		for _, v := range list {
 			if name, ok := v.(string); ok {
 				have[name]++

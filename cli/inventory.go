@@ -46,7 +46,11 @@ func inventoryVerb() verb {
 			if len(r.Outcomes) != 1 || r.Outcomes[0].State != job.OK {
 				return e.show(r, runOptions{print: o.print, view: o.view}, r.Exit == endInterrupted.code(), f)
 			}
-			out, err := report.Inventory{Outcome: r.Outcomes[0], Exit: r.Exit}.Render(o.print.format, sections[:])
+			whole, err := r.Outcomes[0].Whole()
+			if err != nil {
+				return faultf("%w", err)
+			}
+			out, err := report.Inventory{Outcome: whole, Exit: r.Exit}.Render(o.print.format, sections[:])
 			return e.told(out, err, r, f)
 		},
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -194,11 +195,7 @@ func (e *env) showPast(p report.Past, o lookOptions, interrupted bool) error {
 		end = endInterrupted
 	}
 	p.Run.Exit = end.code()
-	out, err := p.Render(o.print.format, o.view)
-	if err != nil {
-		return faultf("%w", err)
-	}
-	if err := e.print(string(out)); err != nil {
+	if err := e.write(func(w io.Writer) error { return p.Write(w, o.print.format, o.view) }); err != nil {
 		return err
 	}
 	if end == endFine {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -144,6 +145,19 @@ func isFlagError(err error) bool {
 // print writes text to stdout, whole or with an error.
 func (e *env) print(text string) error {
 	if _, err := io.WriteString(e.stdout, text); err != nil {
+		return faultf("write to standard output: %w", err)
+	}
+	return nil
+}
+
+// write is print for what may be larger than memory.
+func (e *env) write(report func(io.Writer) error) error {
+	out := bufio.NewWriterSize(e.stdout, 64<<10)
+	if err := report(out); err != nil {
+		out.Flush() // what there is
+		return faultf("%w", err)
+	}
+	if err := out.Flush(); err != nil {
 		return faultf("write to standard output: %w", err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strings"
 
@@ -218,11 +219,8 @@ func (e *env) show(r report.Run, o runOptions, interrupted bool, f filter.Filter
 	}
 	r.Exit = end.code()
 	e.warn(r.Duplicates)
-	out, err := r.Render(o.print.format, o.view)
-	if err != nil {
-		return faultf("%w", err)
-	}
-	if err := e.print(string(out)); err != nil {
+	e.warnLeftOut(r.Outcomes)
+	if err := e.write(func(w io.Writer) error { return r.Write(w, o.print.format, o.view) }); err != nil {
 		return err
 	}
 	p := &problem{ending: end, hints: hintsFor(r, f)}

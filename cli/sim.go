@@ -24,6 +24,7 @@ const (
 	flagBrokers = "brokers"
 	flagKill    = "kill"
 	flagKeep    = "keep"
+	flagFacts   = "facts"
 	flagProfile = "profile"
 
 	simTimeout = 10 * time.Second // beyond the longest lag
@@ -51,6 +52,7 @@ func simVerb() verb {
 			text(simFlags, flagLying, "", "`N%`: share of hosts that send false answers"),
 			text(simFlags, flagFailing, "", "`N%`: share of hosts that do not answer or close their connection"),
 			text(simFlags, flagLag, "", "`DURATION:N%`: mean delay, and share of hosts that answer late: 50ms:5%"),
+			text(simFlags, flagFacts, "", "`KB`: how many kilobytes of facts each host has in its inventory, 1 to 400 (default: one fact)"),
 			text(simFlags, flagRandom, "", "`NUMBER`: seed that chooses which hosts misbehave (default 1)"),
 			text(simFlags, flagBrokers, "", "`N`: real nodes that run a broker, 1 to 5 (default 1)"),
 			toggle(simFlags, flagKill, "", "at the end, kill a broker and time how long its hosts take to move to the others"),
@@ -89,6 +91,10 @@ func parseSim(in *ucli.Context) (o sim.Options, err error) {
 	if o.Brokers, err = parseCount(in, flagBrokers, o.Brokers, simBrokers); err != nil {
 		return o, err
 	}
+	if o.Facts, err = parseCount(in, flagFacts, 0, 400); err != nil {
+		return o, err
+	}
+	o.Facts *= 1000
 	if o.Kill && o.Brokers < 2 {
 		return o, usagef("--kill: the hosts need another broker to go to; add --brokers 2")
 	}

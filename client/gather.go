@@ -25,10 +25,10 @@ const (
 	// come take a moment to reach all brokers. More than nudged are slow for another reason.
 	nudge  = 200 * time.Millisecond
 	nudged = 16
-	// backlog is how many replies may wait to be verified, and backlogBytes how large they may be together; the hosts of those beyond
-	// it are asked again.
+	// backlog is how many replies may wait to be verified, beside those that the connection has not handed on; the hosts of those
+	// beyond it are asked again.
 	backlog      = 16384
-	backlogBytes = 64 << 20
+	pendingBytes = 16 << 20
 )
 
 var errNobodyTells = errors.New("no broker returned the member list; cannot tell which hosts to expect; check that the node on the broker's host is running")
@@ -51,12 +51,12 @@ type gathering struct {
 	ruled  chan struct{}   // closed when roster is known
 	roster identity.Roster // who is not believed any more; read it only after ruled
 
-	raw     chan *nats.Msg // replies that nobody has looked at
-	bytes   atomic.Int64   // how large they are together
-	came    atomic.Int64   // how many replies have come
-	looked  int64          // at how many of them the owner has looked
-	replies chan verdict   // from the verifying goroutines
-	news    chan news      // from the one that asks for membership
+	pile    *pile        // where answers are kept
+	raw     chan sealed  // replies that nobody has looked at
+	came    atomic.Int64 // how many replies have come
+	looked  int64        // at how many of them the owner has looked
+	replies chan verdict // from the verifying goroutines
+	news    chan news    // from the one that asks for membership
 
 	asking   bool                       // who is there
 	members  map[identity.ID]job.Member // the newest list; nil until known
@@ -84,11 +84,16 @@ type news struct {
 	err     error
 }
 
-// verdict is a reply after verification.
+// verdict is a reply after verification, cut down to what is kept of it.
 type verdict struct {
 	reply   job.Verified
 	err     error
 	arrived time.Time
+
+	sealed  sealed                    // what it takes of the pile
+	decoded bool                      // so much of what is decoded
+	whole   func() (job.Reply, error) // not nil: reply lacks the data, and long messages are cut
+	leftOut string                    // the same, and why it cannot be had any more
 }
 
 func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
@@ -99,11 +104,14 @@ func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
 	for _, t := range r.Targets {
 		targets[t.Node] = true
 	}
+	if r.pile == nil {
+		r.pile = newPile()
+	}
 	return &gathering{
-		c: c, request: r, progress: progress, seal: identity.NewSealKey(), targets: targets,
+		pile: r.pile, c: c, request: r, progress: progress, seal: identity.NewSealKey(), targets: targets,
 		again:  again{copies: map[identity.ID]int{}},
 		probes: probing{hosts: map[identity.ID]*probed{}, gaveUp: map[identity.ID]string{}},
-		ruled:  make(chan struct{}), raw: make(chan *nats.Msg, backlog), replies: make(chan verdict, 256), news: make(chan news, 1),
+		ruled:  make(chan struct{}), raw: make(chan sealed, backlog), replies: make(chan verdict, 256), news: make(chan news, 1),
 		met: map[identity.ID]met{}, away: map[identity.ID]time.Time{}, accepted: map[identity.ID]accepted{}, busy: map[identity.ID]string{}, ended: map[identity.ID]*Outcome{},
 	}
 }
@@ -149,17 +157,21 @@ func (g *gathering) gather(ctx context.Context) (Run, error) {
 	nc := g.c.conn
 	work, stopWork := context.WithCancel(ctx)
 	sub, err := nc.Subscribe(job.RepliesSubject(g.c.id, g.id), func(m *nats.Msg) {
-		g.came.Add(1)
-		if g.bytes.Add(int64(len(m.Data))) <= backlogBytes {
-			select {
-			case g.raw <- m:
-				return
-			default:
-			}
+		s, room := g.pile.put(m.Subject, m.Data)
+		if !room {
+			return
 		}
-		g.bytes.Add(-int64(len(m.Data)))
-		g.came.Add(-1)
+		g.came.Add(1)
+		select {
+		case g.raw <- s:
+		default:
+			g.came.Add(-1)
+			g.pile.drop(s)
+		}
 	})
+	if err == nil {
+		err = sub.SetPendingLimits(backlog, pendingBytes)
+	}
 	if err != nil {
 		stopWork()
 		return Run{}, fmt.Errorf("listen for replies: %w", err)
@@ -266,10 +278,15 @@ func (g *gathering) verify(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case m := <-g.raw:
-			g.bytes.Add(-int64(len(m.Data)))
-			v := verdict{arrived: time.Now()}
-			v.reply, v.err = g.open(ctx, m.Data)
+		case s := <-g.raw:
+			v := verdict{arrived: time.Now(), sealed: s}
+			raw, err := g.pile.get(s)
+			if err == nil {
+				v.reply, err = g.open(ctx, raw)
+			}
+			if v.err = err; err == nil {
+				g.settle(&v)
+			}
 			select {
 			case g.replies <- v:
 			case <-ctx.Done():
@@ -293,15 +310,18 @@ func (g *gathering) askMembers(ctx context.Context) {
 
 func (g *gathering) take(v verdict) {
 	if v.err != nil {
+		g.pile.drop(v.sealed)
 		g.rejected++
 		g.c.config.Log.Warn("ignored a reply that failed verification", logkey.Job, g.id, logkey.Error, v.err)
 		return
 	}
 	id := v.reply.Node.ID
 	if _, ended := g.ended[id]; ended {
+		g.pile.forget(v)
 		return
 	}
 	if !g.concerns(v.reply) {
+		g.pile.forget(v)
 		if v.reply.Kind != job.NoMatch { // that is what it says if all were asked because so many are named
 			g.rejected++
 			g.c.config.Log.Warn("ignored a reply from a host that was not asked", logkey.Job, g.id, logkey.Name, v.reply.Node.Name)
@@ -316,7 +336,7 @@ func (g *gathering) take(v verdict) {
 		}
 		return
 	case job.Busy:
-		g.busy[id] = v.reply.Message
+		g.busy[id] = cut(v.reply.Message, shortMessage)
 		return
 	case job.NoMatch:
 		g.endNoMatch(v)
@@ -359,7 +379,7 @@ func (g *gathering) outcome(v verdict) *Outcome {
 	r := v.reply
 	return &Outcome{
 		Node: r.Node.ID, Name: r.Node.Name, State: r.State, Reason: r.Reason, Message: r.Message, Data: r.Data,
-		RTT: v.arrived.Sub(g.sent), Took: time.Duration(r.Took) * time.Microsecond, Identity: r.Node, Clock: clockOf(r.SentAt(), g.sent, v.arrived), seal: r.Node.Seal,
+		RTT: v.arrived.Sub(g.sent), Took: time.Duration(r.Took) * time.Microsecond, LeftOut: v.leftOut, whole: v.whole, Identity: r.Node, Clock: clockOf(r.SentAt(), g.sent, v.arrived), seal: r.Node.Seal,
 	}
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"fmt"
 	"time"
 
 	"fleet/identity"
@@ -32,6 +33,8 @@ type Request struct {
 	Timeout time.Duration
 	// TTL is how long a host may still start the job; at most job.MaxLife. 0 is DefaultTTL.
 	TTL time.Duration
+
+	pile *pile // where the answers go; nil: into a new one
 }
 
 // DefaultTTL is how long a job may still be started: long enough for a re-send after a broker died, short enough that
@@ -52,13 +55,31 @@ type Outcome struct {
 	State   job.State
 	Reason  job.Reason     // why refused; "" otherwise
 	Message string         // the host's own line; for Lost and Silent: what is known of it
-	Data    map[string]any // the action's outputs
+	Data    map[string]any // the action's outputs; nil where Whole has them
 	RTT     time.Duration  // from sending to the end's arrival
 	Took    time.Duration  // on the host, by its own clock
 	// Identity is what the certificate said that the reply came with; zero for Lost and Silent.
 	Identity identity.NodeIdentity
-	Clock    Clock  // how the host's clock stood to this one; zero for Lost and Silent
-	seal     []byte // the host's public sealing key, by its certificate
+	Clock    Clock // how the host's clock stood to this one; zero for Lost and Silent
+	// LeftOut says why neither Data nor Whole has the outputs, and that a long Message is cut: there was no room for them.
+	LeftOut string
+
+	seal  []byte                    // the host's public sealing key, by its certificate
+	whole func() (job.Reply, error) // nil: there is no more to it
+}
+
+// Whole returns the outcome with its outputs and its whole message. Of large runs they are not kept in memory, or are not decoded;
+// so hold them no longer than you need them. It blocks for the disk.
+func (o Outcome) Whole() (Outcome, error) {
+	if o.whole == nil {
+		return o, nil
+	}
+	r, err := o.whole()
+	if err != nil {
+		return o, fmt.Errorf("%s: %w", o.Name, err)
+	}
+	o.Message, o.Data, o.whole = r.Message, r.Data, nil
+	return o, nil
 }
 
 // Plan is who would run a change.

@@ -126,19 +126,19 @@ func UnsealReply(key identity.SealKey, h Hash, sealed []byte) ([]byte, error) {
 
 // RepliesTo reports whether a reply that this node signed itself is to the job with this hash. It verifies nothing.
 func RepliesTo(signed []byte, h Hash) bool {
-	r, err := OwnReply(signed)
+	r, err := KnownReply(signed)
 	return err == nil && r.Job == h
 }
 
-// OwnReply reads a reply that this node signed itself. It verifies nothing.
-func OwnReply(signed []byte) (Reply, error) {
+// KnownReply reads a reply that this node signed itself, or that OpenReply has verified before. It verifies nothing.
+func KnownReply(signed []byte) (Reply, error) {
 	var r Reply
 	_, message, err := identity.Split(signed)
 	if err == nil {
 		err = wire.Unmarshal(message, &r)
 	}
 	if err != nil {
-		return Reply{}, fmt.Errorf("a reply of this node's own: %w", err)
+		return Reply{}, fmt.Errorf("a reply that is known: %w", err)
 	}
 	return r, nil
 }

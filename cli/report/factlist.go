@@ -22,11 +22,12 @@ type inventories struct {
 
 func readInventories(outcomes []client.Outcome, order Order) (in inventories) {
 	for _, o := range ordered(outcomes, order) {
-		if _, ok := o.Data["facts"].(map[string]any); o.State != job.OK || !ok {
+		whole, err := o.Whole()
+		if _, ok := whole.Data["facts"].(map[string]any); o.State != job.OK || err != nil || !ok {
 			in.mute = append(in.mute, o)
 			continue
 		}
-		in.names, in.data = append(in.names, o.Name), append(in.data, o.Data)
+		in.names, in.data = append(in.names, o.Name), append(in.data, whole.Data)
 	}
 	return in
 }

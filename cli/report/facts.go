@@ -1,6 +1,8 @@
 package report
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -39,7 +41,11 @@ func (x Fact) Render(f Format, v View) ([]byte, error) {
 	count, names, at := map[string]int{}, map[string][]string{}, map[string]int{}
 	var others []client.Outcome
 	for _, o := range ordered(x.Run.Outcomes, v.Order) {
-		value, has := o.Data[x.Output]
+		whole, err := o.Whole()
+		if err != nil || o.LeftOut != "" {
+			return nil, fmt.Errorf("cannot tell the fact of %s: %w", o.Name, cmp.Or(err, errors.New(o.LeftOut)))
+		}
+		value, has := whole.Data[x.Output]
 		switch {
 		case o.State.Meaning().Trouble:
 			others = append(others, o)

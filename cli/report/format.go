@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -62,15 +63,15 @@ func (d document) encode(f Format) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return yamlFromJSON(text)
+		var b bytes.Buffer
+		err = yamlFromJSON(bytes.NewReader(text), &b)
+		return b.Bytes(), err
 	case CSV:
 		var b bytes.Buffer
-		for _, row := range append([][]string{d.header}, d.rows...) {
-			cells := make([]string, len(row))
-			for i, c := range row {
-				cells[i] = cell(c)
+		for _, cells := range append([][]string{d.header}, d.rows...) {
+			if err := row(&b, cells); err != nil {
+				return nil, err
 			}
-			b.WriteString(strings.Join(cells, ",") + "\n")
 		}
 		return b.Bytes(), nil
 	case Name:
@@ -81,6 +82,16 @@ func (d document) encode(f Format) ([]byte, error) {
 		return []byte(b.String()), nil
 	}
 	return nil, fmt.Errorf("%q is not a machine-readable format", f)
+}
+
+// row writes a line of a CSV file.
+func row(w io.Writer, texts []string) error {
+	cells := make([]string, len(texts))
+	for i, t := range texts {
+		cells[i] = cell(t)
+	}
+	_, err := io.WriteString(w, strings.Join(cells, ",")+"\n")
+	return err
 }
 
 // cell is foreign text as a cell of a CSV file. What a spreadsheet would take for a formula gets an apostrophe in front, as
@@ -101,13 +112,20 @@ func cell(text string) string {
 }
 
 // Marshal writes a document of cli's own as JSON, indented.
-func Marshal(v any) ([]byte, error) { return marshal(v, "  ") }
+func Marshal(v any) ([]byte, error) { return marshal(v, jsonIndent) }
 
-func marshal(v any, indent string) ([]byte, error) {
+const jsonIndent = "  "
+
+// marshalIn writes a part of such a document: each line but the first begins with margin.
+func marshalIn(v any, margin string) ([]byte, error) { return encodeJSON(v, margin, jsonIndent) }
+
+func marshal(v any, indent string) ([]byte, error) { return encodeJSON(v, "", indent) }
+
+func encodeJSON(v any, margin, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
+	enc.SetIndent(margin, indent)
 	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("encode the answer: %w", err)
 	}

@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,41 +19,43 @@ const (
 )
 
 // human is the run for people: a line per host or per hosts that say the same, counts, the tally, the silent.
-func (r Run) human(v View) string {
-	var b strings.Builder
-	list := ordered(r.Outcomes, v.Order)
-	var heard, unheard []client.Outcome
-	problems := len(r.NotStarted) > 0 || r.Rejected > 0
-	for _, o := range list {
-		problems = problems || o.State.Meaning().Trouble
+func (r Run) human(w io.Writer, v View) error {
+	if v.Quiet && len(r.NotStarted) == 0 && r.Rejected == 0 && !slices.ContainsFunc(r.Outcomes, func(o client.Outcome) bool { return o.State.Meaning().Trouble || o.LeftOut != "" }) {
+		return nil
+	}
+	var said bool
+	var heard, unheard folded
+	paint, sums := painter(v.Colour), summaries(r.Action)
+	err := r.everyHost(v.Order, func(o client.Outcome) (err error) {
+		sums.add(o)
 		switch {
 		case !o.State.Meaning().Answered:
-			unheard = append(unheard, o)
-		case v.shows(o.State):
-			heard = append(heard, o)
+			unheard.add(o, silence(o))
+		case !v.shows(o.State) && o.LeftOut == "":
+		case v.Verbose:
+			said = true
+			_, err = io.WriteString(w, r.inFull(o, paint))
+		default:
+			said = true
+			heard.add(o, r.lineOf(o))
 		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	if v.Quiet && !problems {
-		return ""
-	}
-	paint := painter(v.Colour)
-	if v.Verbose {
-		r.inFull(&b, heard, paint)
-	} else {
-		lines(&b, heard, r.lineOf, paint)
-	}
+	var b strings.Builder
+	heard.write(&b, paint)
 	if !v.Quiet {
-		for _, s := range r.Action.Summaries {
-			b.WriteString(summary(r.Action, s, list))
-		}
+		b.WriteString(sums.String())
 	}
-	if b.Len() > 0 {
+	if said || b.Len() > 0 {
 		b.WriteString("\n")
 	}
 	b.WriteString(r.tally() + "\n")
-	if len(unheard) > 0 {
+	if len(unheard.groups) > 0 {
 		b.WriteString("No answer from:\n")
-		lines(&b, unheard, silence, paint)
+		unheard.write(&b, paint)
 	}
 	if len(r.NotStarted) > 0 {
 		fmt.Fprintf(&b, "Not started: %s\n", Sanitise(filter.FoldNodes(r.NotStarted)))
@@ -59,7 +63,8 @@ func (r Run) human(v View) string {
 	if r.Rejected > 0 {
 		fmt.Fprintf(&b, "%s failed verification and were ignored\n", replies(r.Rejected))
 	}
-	return b.String()
+	_, err = io.WriteString(w, b.String())
+	return err
 }
 
 func replies(n int) string {
@@ -84,39 +89,51 @@ func (g group) label() string {
 	return label
 }
 
-// fold puts hosts with the same state and line together, in the order of the first.
-func fold(outcomes []client.Outcome, line func(client.Outcome) string) []group {
-	type same struct {
-		state job.State
-		text  string
-	}
-	at := map[same]int{}
-	var groups []group
-	for _, o := range outcomes {
-		k := same{o.State, line(o)}
-		i, ok := at[k]
-		if !ok {
-			i = len(groups)
-			at[k] = i
-			groups = append(groups, group{state: o.State, text: k.text})
-		}
-		groups[i].names = append(groups[i].names, o.Name)
-	}
-	return groups
+// folded is hosts with their lines, those with the same state and line together, in the order of the first. The zero value has none.
+type folded struct {
+	groups []group
+	at     map[same]int
 }
 
-// lines writes one line a group, the names right-aligned before a colon.
-func lines(b *strings.Builder, outcomes []client.Outcome, line func(client.Outcome) string, paint painter) {
-	groups := fold(outcomes, line)
+type same struct {
+	state job.State
+	text  string
+}
+
+func (f *folded) add(o client.Outcome, line string) {
+	k := same{o.State, line}
+	i, known := f.at[k]
+	if !known {
+		if f.at == nil {
+			f.at = map[same]int{}
+		}
+		i = len(f.groups)
+		f.at[k] = i
+		f.groups = append(f.groups, group{state: o.State, text: line})
+	}
+	f.groups[i].names = append(f.groups[i].names, o.Name)
+}
+
+// write writes one line a group, the names right-aligned before a colon.
+func (f folded) write(b *strings.Builder, paint painter) {
 	width := 0
-	for _, g := range groups {
+	for _, g := range f.groups {
 		if n := utf8.RuneCountInString(g.label()); n <= maxLabel {
 			width = max(width, n)
 		}
 	}
-	for _, g := range groups {
+	for _, g := range f.groups {
 		fmt.Fprintf(b, "   %s: %s\n", pad(g.label(), width), paint.state(g.state, g.text))
 	}
+}
+
+// lines writes the hosts folded by what line makes of them.
+func lines(b *strings.Builder, outcomes []client.Outcome, line func(client.Outcome) string, paint painter) {
+	var f folded
+	for _, o := range outcomes {
+		f.add(o, line(o))
+	}
+	f.write(b, paint)
 }
 
 func pad(s string, width int) string {
@@ -129,7 +146,15 @@ func (r Run) lineOf(o client.Outcome) string {
 	if message == "" {
 		message = clip(r.outputsLine(o), maxLine)
 	}
-	return joinState(o, message)
+	return joinState(o, withLeftOut(message, o))
+}
+
+// withLeftOut says behind a host's message that there was more.
+func withLeftOut(message string, o client.Outcome) string {
+	if o.LeftOut == "" {
+		return message
+	}
+	return strings.TrimLeft(message+" (the rest of its answer was left out)", " ")
 }
 
 func joinState(o client.Outcome, message string) string {
@@ -160,28 +185,31 @@ func (r Run) outputsLine(o client.Outcome) string {
 	return strings.Join(parts, " ")
 }
 
-// inFull writes every output of every host.
-func (r Run) inFull(b *strings.Builder, outcomes []client.Outcome, paint painter) {
-	for _, o := range outcomes {
-		fmt.Fprintf(b, "%s: %s (round trip %s, on the host %s)\n", Sanitise(o.Name),
-			paint.state(o.State, string(o.State)), Duration(o.RTT), Duration(o.Took))
-		if o.Reason != "" {
-			fmt.Fprintf(b, "   reason: %s\n", Sanitise(string(o.Reason)))
-		}
-		block(b, "   ", o.Message)
-		known := map[string]bool{}
-		for _, out := range r.Action.Outputs {
-			known[out.Name] = true
-			if v := outputOf(out, o); v != nil {
-				field(b, labelOf(out), v)
-			}
-		}
-		for _, k := range sortedKeys(o.Data) {
-			if !known[k] && o.Data[k] != nil {
-				field(b, Sanitise(k), o.Data[k])
-			}
+// inFull is every output of a host.
+func (r Run) inFull(o client.Outcome, paint painter) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s (round trip %s, on the host %s)\n", Sanitise(o.Name),
+		paint.state(o.State, string(o.State)), Duration(o.RTT), Duration(o.Took))
+	if o.Reason != "" {
+		fmt.Fprintf(&b, "   reason: %s\n", Sanitise(string(o.Reason)))
+	}
+	block(&b, "   ", o.Message)
+	if o.LeftOut != "" {
+		fmt.Fprintf(&b, "   the rest of its answer was left out: %s\n", Sanitise(o.LeftOut))
+	}
+	known := map[string]bool{}
+	for _, out := range r.Action.Outputs {
+		known[out.Name] = true
+		if v := outputOf(out, o); v != nil {
+			field(&b, labelOf(out), v)
 		}
 	}
+	for _, k := range sortedKeys(o.Data) {
+		if !known[k] && o.Data[k] != nil {
+			field(&b, Sanitise(k), o.Data[k])
+		}
+	}
+	return b.String()
 }
 
 // field writes one output; text of several lines goes below its label.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -165,11 +166,12 @@ func withReason(reason string) string {
 	return " --reason " + Quoted(reason)
 }
 
-// Render writes it as a run, for people under its title.
-func (p Past) Render(f Format, v View) ([]byte, error) {
-	out, err := p.Run.Render(f, v)
-	if err == nil && f == Table {
-		out = append([]byte(Sanitise(p.Title())+"\n\n"), out...)
+// Write writes it as a run, for people under its title.
+func (p Past) Write(w io.Writer, f Format, v View) error {
+	if f == Table {
+		if _, err := io.WriteString(w, Sanitise(p.Title())+"\n\n"); err != nil {
+			return err
+		}
 	}
-	return out, err
+	return p.Run.Write(w, f, v)
 }

@@ -17,7 +17,7 @@ func joinNodes(names []string) string { return filter.FoldNodes(names) }
 // Ping writes who answered and how quickly. It takes a Run for what all reports share.
 func (r Run) Ping(f Format, v View, graph bool) ([]byte, error) {
 	if f != Table {
-		return r.document(v).encode(f)
+		return r.Render(f, v)
 	}
 	var b strings.Builder
 	var times []time.Duration

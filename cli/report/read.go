@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 
 	"fleet/client"
@@ -14,7 +15,13 @@ func Read[T any](o *client.Outcome) (answer T, ok bool) {
 	if o.State != job.OK {
 		return answer, false
 	}
-	answer, err := answers.From[T](o.Data)
+	whole, err := o.Whole()
+	if err == nil && o.LeftOut != "" {
+		err = errors.New(o.LeftOut)
+	}
+	if err == nil {
+		answer, err = answers.From[T](whole.Data)
+	}
 	if err != nil {
 		o.State, o.Data = job.Failed, nil
 		o.Message = fmt.Sprintf("cannot read its answer: %v; it may run another version of fleet", err)

@@ -94,7 +94,9 @@ func FuzzYAML(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := yamlFromJSON(raw)
+		var text bytes.Buffer
+		err = yamlFromJSON(bytes.NewReader(raw), &text)
+		out := text.Bytes()
 		if err != nil {
 			t.Fatalf("%s: %v", raw, err)
 		}
@@ -163,7 +165,12 @@ func TestSummaries(t *testing.T) {
 		{plugin.Summary{Output: "count", By: plugin.CountValues}, "Summary of count:\n   0 = 1\n   1 = 1\n   2 = 1\n   7 = 1\n"},
 		{plugin.Summary{Output: "none", By: plugin.CountValues}, ""},
 	} {
-		if got := summary(a, tt.s, list); got != tt.want {
+		a.Summaries = []plugin.Summary{tt.s}
+		all := summaries(a)
+		for _, o := range list {
+			all.add(o)
+		}
+		if got := all.String(); got != tt.want {
 			t.Errorf("got\n%swant\n%s", got, tt.want)
 		}
 	}
@@ -211,9 +218,68 @@ func TestBar(t *testing.T) {
 	(*Bar)(nil).Clear()
 }
 
+// shown is a run as people see it.
+func shown(t *testing.T, r Run, v View) string {
+	t.Helper()
+	var b strings.Builder
+	if err := r.Write(&b, Table, v); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// Of a host whose outputs could not be kept all reports say so, and none counts a value of it.
+func TestWhatIsLeftOutIsTold(t *testing.T) {
+	r := Run{Action: plugin.Action{
+		Outputs: []plugin.Output{{Name: "state", Default: "running"}}, Summaries: []plugin.Summary{{Output: "state", By: plugin.CountValues}},
+	}, Results: client.Results{Outcomes: []client.Outcome{
+		{Name: "a", State: job.OK, Message: "fine", LeftOut: "no room"}, {Name: "b", State: job.OK, LeftOut: "no room"}, {Name: "c", State: job.OK, Message: "fine"},
+	}}}
+	for _, tt := range []struct {
+		f    Format
+		v    View
+		want string
+	}{
+		{Table, View{}, "   a: fine (the rest of its answer was left out)\n   b: (the rest of its answer was left out)\n   c: fine\nSummary of state:\n   running = 1\n\n3 hosts: 3 ok\n"},
+		{Table, View{Quiet: true}, "   a: fine (the rest of its answer was left out)\n   b: (the rest of its answer was left out)\n\n3 hosts: 3 ok\n"},
+		{Table, View{Verbose: true}, "   the rest of its answer was left out: no room\n"},
+		{JSON, View{}, `"left_out": "no room"`},
+		{JSON, View{}, `"running": 1`},
+		{JSONL, View{}, `"message":"fine","left_out":"no room"`},
+		{YAML, View{}, "left_out: no room\n"},
+		{CSV, View{}, "a,ok,fine (the rest of its answer was left out),\n"},
+	} {
+		out, err := r.Render(tt.f, tt.v)
+		if err != nil || !strings.Contains(string(out), tt.want) {
+			t.Errorf("%s %+v lacks %q: %v\n%s", tt.f, tt.v, tt.want, err, out)
+		}
+	}
+}
+
+// A document is the same whatever its arguments look like, and one without hosts is whole too.
+func TestDocumentIsWhole(t *testing.T) {
+	for _, hosts := range []int{0, 1, 3} {
+		r := Run{Plugin: "p", Args: plugin.Args{"hosts": []any{}, "x": "\n  \"hosts\": []"}}
+		for i := range hosts {
+			r.Outcomes = append(r.Outcomes, client.Outcome{Name: fmt.Sprint("h", i), State: job.OK, Data: map[string]any{"hosts": []any{}}})
+		}
+		out, err := r.Render(JSON, View{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var doc runDocument
+		if err := json.Unmarshal(out, &doc); err != nil || len(doc.Hosts) != hosts || doc.Tally[job.OK] != hosts || doc.Schema == "" {
+			t.Errorf("%d hosts: %v\n%s", hosts, err, out)
+		}
+		if again, err := Marshal(doc); err != nil || string(again) != string(out) {
+			t.Errorf("%d hosts: written as\n%s, which is\n%s", hosts, out, again)
+		}
+	}
+}
+
 func TestColourMarksTrouble(t *testing.T) {
 	r := Run{Results: client.Results{Outcomes: []client.Outcome{{Name: "a", State: job.OK, Message: "fine"}, {Name: "b", State: job.Failed, Message: "x"}, {Name: "c", State: job.Silent}}}}
-	got := r.human(View{Colour: true})
+	got := shown(t, r, View{Colour: true})
 	const want = "   a: fine\n   b: \x1b[31mfailed: x\x1b[0m\n\n3 hosts: 1 ok, 1 failed, 1 silent\nNo answer from:\n   c: \x1b[33msilent\x1b[0m\n"
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
@@ -222,7 +288,7 @@ func TestColourMarksTrouble(t *testing.T) {
 
 func TestLongLinesAreCut(t *testing.T) {
 	r := Run{Results: client.Results{Outcomes: []client.Outcome{{Name: "a", State: job.OK, Message: strings.Repeat("x", 400)}}}}
-	if got := r.human(View{}); !strings.Contains(got, "xxx… (100 more characters; -v shows them)\n") {
+	if got := shown(t, r, View{}); !strings.Contains(got, "xxx… (100 more characters; -v shows them)\n") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -1,7 +1,9 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
+	"io"
 	"slices"
 	"time"
 
@@ -73,12 +75,18 @@ func ordered(outcomes []client.Outcome, by Order) []client.Outcome {
 	return list
 }
 
-// Render writes the run in the format.
-func (r Run) Render(f Format, v View) ([]byte, error) {
-	if f == Table {
-		return []byte(r.human(v)), nil
+// Write writes the run in the format. Of each host it holds the outputs no longer than it needs them, since those of a large run are not
+// in memory.
+func (r Run) Write(w io.Writer, f Format, v View) error {
+	switch f {
+	case Table:
+		return r.human(w, v)
+	case JSON:
+		return r.json(w, v)
+	case YAML:
+		return r.yaml(w, v)
 	}
-	return r.document(v).encode(f)
+	return r.each(w, f, v)
 }
 
 // The documents for programs. A change that takes something away or gives it another meaning makes it v2.
@@ -115,48 +123,145 @@ type (
 		Reason  job.Reason     `json:"reason,omitempty"`
 		Message string         `json:"message,omitempty"`
 		Data    map[string]any `json:"data,omitempty"`
+		LeftOut string         `json:"left_out,omitempty"` // why there are no data, and a long message is cut
 		RTTMS   float64        `json:"rtt_ms,omitempty"`
 		TookMS  float64        `json:"took_ms,omitempty"`
 	}
 )
 
-func (r Run) document(v View) document {
-	list := ordered(r.Outcomes, v.Order)
-	whole := runDocument{
+// Render is Write for a run that is small.
+func (r Run) Render(f Format, v View) ([]byte, error) {
+	var b bytes.Buffer
+	err := r.Write(&b, f, v)
+	return b.Bytes(), err
+}
+
+// json writes the one document: its beginning, the hosts one after another, and its end.
+func (r Run) json(w io.Writer, v View) error {
+	doc := r.withoutHosts()
+	head, _, err := doc.around()
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(head); err != nil {
+		return err
+	}
+	const margin = jsonIndent + jsonIndent
+	before, behind := "\n"+margin, ""
+	err = r.everyHost(v.Order, func(o client.Outcome) error {
+		host, err := marshalIn(hostDoc(o), margin)
+		if err == nil {
+			_, err = w.Write(append([]byte(before), bytes.TrimRight(host, "\n")...))
+		}
+		before, behind = ",\n"+margin, "\n"+jsonIndent
+		doc.count(r.Action, o)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, tail, err := doc.around()
+	if err == nil {
+		_, err = w.Write(append([]byte(behind), tail...))
+	}
+	return err
+}
+
+// around is the document before and behind its hosts.
+func (d runDocument) around() (head, tail []byte, err error) {
+	whole, err := Marshal(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	hosts := []byte("\n" + jsonIndent + `"hosts": []`) // found nowhere else: a text holds no line break, and what is deeper is indented more
+	at := bytes.Index(whole, hosts) + len(hosts) - 1
+	return whole[:at], whole[at:], nil
+}
+
+// withoutHosts is the document with all but its hosts and what is counted of them.
+func (r Run) withoutHosts() runDocument {
+	d := runDocument{
 		Schema: "fleet.run/v1", Plugin: r.Plugin, Action: r.Action.Name, Args: portableData(r.Args), Reason: r.Reason, Jobs: r.Jobs,
 		Hosts: []hostDocument{}, Tally: map[job.State]int{}, Counts: map[string]map[string]int{},
 		NotStarted: r.NotStarted, NoMatch: r.NoMatch, Rejected: r.Rejected, Expected: r.Expected,
 		TookMS: milliseconds(r.Took), Exit: r.Exit,
 	}
 	for _, k := range r.Duplicates {
-		whole.Duplicates = append(whole.Duplicates, duplicateDocument{Host: k.Name, Node: string(k.Node), Addresses: k.Addrs})
-	}
-	d := document{header: []string{"host", "outcome", "message"}}
-	for _, o := range r.Action.Outputs {
-		d.header = append(d.header, o.Name)
-	}
-	for _, o := range list {
-		h := hostDoc(o)
-		whole.Hosts = append(whole.Hosts, h)
-		whole.Tally[o.State]++
-		h.Schema = "fleet.host/v1"
-		d.each = append(d.each, h)
-		row := []string{o.Name, string(o.State), o.Message}
-		for _, out := range r.Action.Outputs {
-			row = append(row, valueText(outputOf(out, o)))
-		}
-		d.rows = append(d.rows, row)
-		if v.names(o.State) {
-			d.names = append(d.names, o.Name)
-		}
+		d.Duplicates = append(d.Duplicates, duplicateDocument{Host: k.Name, Node: string(k.Node), Addresses: k.Addrs})
 	}
 	for _, s := range r.Action.Summaries {
 		if s.By == plugin.CountValues {
-			whole.Counts[s.Output] = countValues(r.Action, s.Output, list)
+			d.Counts[s.Output] = map[string]int{}
 		}
 	}
-	d.whole = whole
 	return d
+}
+
+// count counts a host.
+func (d runDocument) count(a plugin.Action, o client.Outcome) {
+	d.Tally[o.State]++
+	for name, count := range d.Counts {
+		if v := outputOf(declared(a, name), o); v != nil {
+			count[countedAs(v)]++
+		}
+	}
+}
+
+// yaml writes the same document.
+func (r Run) yaml(w io.Writer, v View) error {
+	in, out := io.Pipe()
+	go func() { out.CloseWithError(r.json(out, v)) }()
+	defer in.Close() // ends the writer
+	return yamlFromJSON(in, w)
+}
+
+// each writes what has a line or a document for each host.
+func (r Run) each(w io.Writer, f Format, v View) error {
+	if f == CSV {
+		header := []string{"host", "outcome", "message"}
+		for _, o := range r.Action.Outputs {
+			header = append(header, o.Name)
+		}
+		if err := row(w, header); err != nil {
+			return err
+		}
+	}
+	return r.everyHost(v.Order, func(o client.Outcome) error {
+		switch {
+		case f == CSV:
+			cells := []string{o.Name, string(o.State), withLeftOut(o.Message, o)}
+			for _, out := range r.Action.Outputs {
+				cells = append(cells, valueText(outputOf(out, o)))
+			}
+			return row(w, cells)
+		case f == JSONL:
+			h := hostDoc(o)
+			h.Schema = "fleet.host/v1"
+			line, err := marshal(h, "")
+			if err == nil {
+				_, err = w.Write(line)
+			}
+			return err
+		case f == Name && v.names(o.State):
+			_, err := io.WriteString(w, Sanitise(o.Name)+"\n")
+			return err
+		}
+		return nil
+	})
+}
+
+// everyHost calls f for each host with all that it answered, in this order, until there is an error.
+func (r Run) everyHost(by Order, f func(client.Outcome) error) error {
+	for _, o := range ordered(r.Outcomes, by) {
+		o, err := o.Whole()
+		if err == nil {
+			err = f(o)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // names reports whether Name prints a host in this state: with failed, just those to try again.
@@ -173,7 +278,7 @@ func (v View) names(s job.State) bool {
 func hostDoc(o client.Outcome) hostDocument {
 	return hostDocument{
 		Host: o.Name, Node: string(o.Node), State: o.State, Reason: o.Reason, Message: o.Message,
-		Data: portableData(o.Data), RTTMS: milliseconds(o.RTT), TookMS: milliseconds(o.Took),
+		Data: portableData(o.Data), LeftOut: o.LeftOut, RTTMS: milliseconds(o.RTT), TookMS: milliseconds(o.Took),
 	}
 }
 
@@ -185,7 +290,7 @@ func outputOf(out plugin.Output, o client.Outcome) any {
 	if v, ok := o.Data[out.Name]; ok && v != nil {
 		return v
 	}
-	if o.State.Meaning().Fine && o.State != job.Running {
+	if o.State.Meaning().Fine && o.State != job.Running && o.LeftOut == "" {
 		return out.Default
 	}
 	return nil

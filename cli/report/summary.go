@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,60 +16,83 @@ import (
 // maxValues is how many values one count shows; -o json has all.
 const maxValues = 50
 
-// countValues says how many hosts have each value of an output. Hosts that gave none are not counted.
-func countValues(a plugin.Action, name string, outcomes []client.Outcome) map[string]int {
-	count := map[string]int{}
-	for _, v := range values(a, name, outcomes) {
-		count[valueText(v)]++
+// maxCounted bounds the values that are counted, in bytes: of longer ones it is their beginning and their hash.
+const maxCounted = 1 << 10
+
+// countedAs is a value as it is counted.
+func countedAs(v any) string {
+	text := valueText(v)
+	if len(text) <= maxCounted {
+		return text
 	}
-	return count
+	return fmt.Sprintf("%s… (%d bytes, SHA-256 %x)", strings.ToValidUTF8(strings.Clone(text[:maxCounted]), ""), len(text), sha256.Sum256([]byte(text)))
 }
 
-func values(a plugin.Action, name string, outcomes []client.Outcome) []any {
-	out := plugin.Output{Name: name}
+// declared is an output of the action.
+func declared(a plugin.Action, name string) plugin.Output {
 	for _, o := range a.Outputs {
 		if o.Name == name {
-			out = o
+			return o
 		}
 	}
-	var list []any
-	for _, o := range outcomes {
-		if v := outputOf(out, o); v != nil {
-			list = append(list, v)
-		}
-	}
-	return list
+	return plugin.Output{Name: name}
 }
 
-// summary is one declared summary for people; "" where no host gave a value.
-func summary(a plugin.Action, s plugin.Summary, outcomes []client.Outcome) string {
-	head := s.Label
-	if head == "" {
-		label := s.Output
-		for _, o := range a.Outputs {
-			if o.Name == s.Output {
-				label = labelOf(o)
-			}
+// sums are an action's declared summaries for people.
+type sums []*sum
+
+type sum struct {
+	plugin.Summary
+	output plugin.Output
+	count  map[string]int // CountValues: how many hosts have each
+	total  float64
+	n      int // hosts with a number
+}
+
+func summaries(a plugin.Action) (all sums) {
+	for _, s := range a.Summaries {
+		all = append(all, &sum{Summary: s, output: declared(a, s.Output), count: map[string]int{}})
+	}
+	return all
+}
+
+// add takes a host in. One that gave no value is not counted.
+func (all sums) add(o client.Outcome) {
+	for _, s := range all {
+		v := outputOf(s.output, o)
+		if v == nil {
+			continue
 		}
-		head = "Summary of " + label
-	}
-	if s.By == plugin.CountValues {
-		return counts(head, countValues(a, s.Output, outcomes), nil)
-	}
-	sum, n := 0.0, 0
-	for _, v := range values(a, s.Output, outcomes) {
-		if f, ok := number(v); ok {
-			sum, n = sum+f, n+1
+		if s.By == plugin.CountValues {
+			s.count[countedAs(v)]++
+		} else if f, ok := number(v); ok {
+			s.total, s.n = s.total+f, s.n+1
 		}
 	}
-	if n == 0 {
-		return ""
+}
+
+// String is all that have a value.
+func (all sums) String() string {
+	var b strings.Builder
+	for _, s := range all {
+		head := s.Label
+		if head == "" {
+			head = "Summary of " + labelOf(s.output)
+		}
+		if s.By == plugin.CountValues {
+			b.WriteString(counts(head, s.count, nil))
+			continue
+		}
+		if s.n == 0 {
+			continue
+		}
+		what, value := "sum", s.total
+		if s.By == plugin.Average {
+			what, value = "average", s.total/float64(s.n)
+		}
+		fmt.Fprintf(&b, "%s:\n   %s = %s over %s\n", head, what, strconv.FormatFloat(value, 'f', -1, 64), plural(s.n, "host"))
 	}
-	what := "sum"
-	if s.By == plugin.Average {
-		what, sum = "average", sum/float64(n)
-	}
-	return fmt.Sprintf("%s:\n   %s = %s over %s\n", head, what, strconv.FormatFloat(sum, 'f', -1, 64), plural(n, "host"))
+	return b.String()
 }
 
 func number(v any) (float64, bool) {

@@ -1,7 +1,7 @@
 package report
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,23 +13,26 @@ import (
 
 // yamlFromJSON writes a JSON document as YAML 1.2. Every key and text that is not plainly a word is quoted, on one line,
 // with what could steer a terminal escaped: a host that sends line breaks in a key cannot add lines to the document.
-func yamlFromJSON(doc []byte) ([]byte, error) {
-	dec := json.NewDecoder(bytes.NewReader(doc))
+func yamlFromJSON(doc io.Reader, out io.Writer) error {
+	dec := json.NewDecoder(doc)
 	dec.UseNumber()
-	w := yamlWriter{dec: dec}
+	w := yamlWriter{dec: dec, out: bufio.NewWriter(out)}
 	t, err := dec.Token()
 	if err == nil {
 		err = w.value(t, "", false)
 	}
-	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("write YAML: %w", err)
+	if err == nil || err == io.EOF {
+		err = w.out.Flush()
 	}
-	return w.out.Bytes(), nil
+	if err != nil {
+		return fmt.Errorf("write YAML: %w", err)
+	}
+	return nil
 }
 
 type yamlWriter struct {
 	dec *json.Decoder
-	out bytes.Buffer
+	out *bufio.Writer // keeps its first error
 }
 
 // value writes what t begins. A collection begins behind a dash on its line (inline), or on the next line.
@@ -37,7 +40,7 @@ func (w *yamlWriter) value(t json.Token, indent string, inline bool) error {
 	if d, ok := t.(json.Delim); ok {
 		if !w.dec.More() {
 			_, err := w.dec.Token()
-			fmt.Fprintf(&w.out, " %s\n", map[json.Delim]string{'{': "{}", '[': "[]"}[d])
+			fmt.Fprintf(w.out, " %s\n", map[json.Delim]string{'{': "{}", '[': "[]"}[d])
 			return err
 		}
 		if d == '[' {

@@ -176,7 +176,7 @@ func (s *simulation) make(ctx context.Context) error {
 	}
 	s.world, err = simulated.New(simulated.Config{
 		Root: m.Authority, Token: token, Issuer: identity.Issuer{Key: m.Issuing, Certificate: m.Chain.Issuing}, Roster: roster, Brokers: s.brokers,
-		Hosts: s.options.Hosts, Rates: s.options.Rates, Seed: s.options.Seed, Log: slog.New(slog.DiscardHandler),
+		Hosts: s.options.Hosts, Rates: s.options.Rates, Seed: s.options.Seed, Facts: s.options.Facts, Log: slog.New(slog.DiscardHandler),
 	})
 	return err
 }

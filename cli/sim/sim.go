@@ -20,6 +20,7 @@ type Options struct {
 	Hosts, Rounds, Brokers int
 	Rates                  simulated.Rates
 	Seed                   uint64
+	Facts                  int           // bytes of facts that each host has
 	Timeout                time.Duration // of one round
 	Kill, Keep             bool
 	Profile                string // a file; "": none

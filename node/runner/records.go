@@ -60,7 +60,7 @@ func (r Records) Job(id string) (j answers.Job, known bool, err error) {
 	if k.Result == nil {
 		return j, true, nil
 	}
-	reply, err := job.OwnReply(k.Result)
+	reply, err := job.KnownReply(k.Result)
 	if err != nil || reply.Kind == job.NoMatch {
 		return j, false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"fleet/plugins"
@@ -71,12 +72,23 @@ func (actions) Names(_ context.Context, _, _, _, value string) (own, other []str
 	return []string{value}, nil, nil
 }
 
+// factsOf are facts of about so many bytes as encoded, a hundred each.
+func factsOf(size int) map[string]any {
+	facts := map[string]any{"simulated": true}
+	for i := range size / 100 {
+		facts[fmt.Sprintf("fact%05d", i)] = strings.Repeat("x", 88)
+	}
+	return facts
+}
+
 // pretend is what a simulated host answers: it looks at nothing and changes nothing, whatever it is asked.
-func pretend(pluginName string, call plugin.Call) plugin.Result {
+func (w *World) pretend(pluginName string, call plugin.Call) plugin.Result {
 	r := plugin.Result{State: plugin.OK, Message: "simulated"}
 	switch pluginName + "." + call.Action {
 	case "rpcutil.ping":
 		r.Message, r.Data = "", map[string]any{"time": time.Now().UnixMilli()}
+	case "rpcutil.inventory":
+		r.Data = map[string]any{"facts": w.facts}
 	case "service.status":
 		r.Message, r.Data = "running, enabled (simulated)", map[string]any{"state": "running", "enabled": "enabled"}
 	case "service.restart":

@@ -74,7 +74,7 @@ func newHost(w *World, number int, how nature) (*host, error) {
 	}
 	h.runner = runner.New(runner.Config{
 		Node: h.self.ID, Credentials: func() identity.Credentials { return h.creds }, Judge: h.judge, Plugins: actors{h}, Journal: jobs, Audit: unaudited{},
-		Publish: h.reply, KeepReplies: keepReplies, Log: w.config.Log.With(logkey.Host, h.name),
+		Publish: h.reply, KeepReplies: keepReplies + 2*w.config.Facts, Log: w.config.Log.With(logkey.Host, h.name),
 	})
 	return h, nil
 }
@@ -182,5 +182,5 @@ func (a actor) Declaration() plugin.Declaration { return a.d }
 
 func (a actor) Run(_ context.Context, call plugin.Call) plugin.Result {
 	a.h.lag()
-	return pretend(a.d.Name, call)
+	return a.h.w.pretend(a.d.Name, call)
 }

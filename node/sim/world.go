@@ -21,7 +21,7 @@ const MaxHosts = 16_000
 // atOnce is how many hosts connect at one time. More would only wait in the broker's queue.
 const atOnce = 128
 
-// Config is what a world needs. All fields but Rates, Seed and Together are required.
+// Config is what a world needs. All fields but Rates, Seed and Facts are required.
 type Config struct {
 	Root    identity.Authority
 	Token   identity.Token  // that the hosts come with
@@ -31,6 +31,7 @@ type Config struct {
 	Hosts   int
 	Rates   Rates
 	Seed    uint64 // chooses who misbehaves, and how long who lags
+	Facts   int    // about how many bytes of facts each host has, in its inventory
 	Log     *slog.Logger
 }
 
@@ -41,7 +42,8 @@ type World struct {
 	statements *identity.Verifier
 	roster     atomic.Pointer[identity.Roster]
 	actions    actions
-	foreign    []byte // the statement of a host of another fleet, for lies
+	facts      map[string]any // of every host
+	foreign    []byte         // the statement of a host of another fleet, for lies
 	hosts      []*host
 
 	acting context.Context
@@ -65,7 +67,7 @@ func New(c Config) (*World, error) {
 	if err := c.Rates.Check(); err != nil {
 		return nil, err
 	}
-	w := &World{config: c, born: time.Now(), statements: identity.NewVerifier(c.Root.Anchor()), actions: newActions(), deeds: map[string]deeds{}}
+	w := &World{config: c, born: time.Now(), statements: identity.NewVerifier(c.Root.Anchor()), actions: newActions(), facts: factsOf(c.Facts), deeds: map[string]deeds{}}
 	w.roster.Store(&c.Roster)
 	var err error
 	if w.foreign, err = foreignStatement(w.born); err != nil {
