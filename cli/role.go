@@ -58,7 +58,7 @@ func roleVerb() verb {
 					text(whatItAllows, flagFrom, "", "`TIME`: the rule applies from this time on"),
 					text(whatItAllows, flagUntil, "", "`TIME`: the rule applies until just before this time"),
 					toggle(whatItAllows, flagSecondKey, "", "require a second admin's signature"),
-					text(whatItAllows, flagSecondKeyAbove, "", "`PERCENT`: require a second admin's signature if the job targets more than this share of the fleet"),
+					text(whatItAllows, flagSecondKeyAbove, "", "`PERCENT`: require a second admin's signature if the job targets more than this share of the fleet (of the size in fleet root size N)"),
 				}, rosterFlags()...),
 				endings: []ending{endFault},
 				do:      func(e *env, in *ucli.Context) error { return e.roleAllow(in) },
@@ -107,6 +107,9 @@ func (e *env) roleAllow(in *ucli.Context) error {
 		return err
 	}
 	e.note("role %s now allows: %s", name, policy.Describe(rule))
+	if rule.Second > 1 && r.Hosts == 0 {
+		e.note("%s", sizeText(r))
+	}
 	if len(whoHas(r, name)) == 0 {
 		e.note("no admin has the role %s yet; to assign it: fleet admin add NAME KEY --role %s", name, name)
 	}

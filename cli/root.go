@@ -22,9 +22,9 @@ const (
 
 func rootVerb() verb {
 	return verb{
-		name: "root", group: groupBuild, brief: "replace the fleet's root keys", takes: "replace",
+		name: "root", group: groupBuild, brief: "replace the fleet's root keys, or state the fleet's size", takes: "replace|size",
 		about: []string{"The root keys sign the roster and revocations. They are files in your home directory (root.key, root-2.key, ...); of several, as many as fleet init --root-keys said must sign together."},
-		subverbs: []verb{{
+		subverbs: []verb{sizeVerb(), {
 			name: "replace", brief: "replace the root keys by new ones", takes: "MofN", atLeast: 1, atMost: 1,
 			about: []string{
 				"Creates N new root keys, M of which must sign from then on, such as 1of1 or 2of3. As many of the root keys so far as must sign have to be in the home directory. What they signed and is in force stays in force; whatever else they sign does not count any more.",

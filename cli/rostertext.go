@@ -95,6 +95,9 @@ func roleTable(r identity.Roster) string {
 		fmt.Fprintf(&b, "%s (%s)\n", role.Name, who)
 		rulesText(&b, role)
 	}
+	if r.Hosts > 0 || countsShares(r) {
+		fmt.Fprintln(&b, sizeText(r))
+	}
 	return b.String()
 }
 
@@ -124,10 +127,11 @@ type rosterDoc struct {
 	Version uint64     `json:"version"`
 	Admins  []adminDoc `json:"admins"`
 	Roles   []roleDoc  `json:"roles"`
+	Hosts   uint32     `json:"hosts,omitempty"` // how many the roster says there are
 }
 
 func rosterJSON(r identity.Roster) rosterDoc {
-	doc := rosterDoc{Schema: "fleet.roster/v1", Fleet: r.Fleet, Version: r.Version}
+	doc := rosterDoc{Schema: "fleet.roster/v1", Fleet: r.Fleet, Version: r.Version, Hosts: r.Hosts}
 	for _, a := range r.Admins {
 		doc.Admins = append(doc.Admins, adminDoc{Name: a.Name, Key: a.Key.String(), Roles: a.Roles})
 	}

@@ -300,7 +300,9 @@ func TestVectors(t *testing.T) {
 		Roles: []RoleEntry{{"all", []Rule{{Action: "*.*"}}}}, Admins: []AdminEntry{{"ann", admin.Public(), []string{"all"}}}}
 	raw1, err1 := SignRoster(root, first, now)
 	one, err2 := OpenRoster(root.Authority, raw1)
-	raw2, err3 := SignRoster(root, one.Next("ann"), now.Add(time.Hour))
+	two := one.Next("ann")
+	two.Hosts = 40
+	raw2, err3 := SignRoster(root, two, now.Add(time.Hour))
 	revocation := RevokeNode("gr2q7gf5lh6pzfdnurnkvputhm", now)
 	raw3, err4 := SignRevocations(root, "ann", now, revocation, RevokeTokenHosts("aaaaaaaaaaaaaaaaaaaaaaaaaa", now))
 	raw4, err5 := SignDocument(admin, Document{Kind: "note", Name: "x", Version: 2, History: History{Before: bytes.Repeat([]byte{5}, 16), Merged: bytes.Repeat([]byte{6}, 32)}, By: "ann", Until: now.Add(time.Hour), Ended: true}, now)

@@ -19,6 +19,7 @@ const (
 	gossipKeySize = 32        // AES-256
 	maxAdmins     = 1000      // in one roster, which must fit into MaxDocument
 	maxRules      = 200       // in one role
+	MaxHosts      = 100_000   // that a roster may say the fleet has: as many as a plan may have
 	maxExpression = 1 << 10   // bytes of an expression over labels in a rule
 	maxCertDER    = 8 << 10   // before x509 parses it
 	maxClaims     = 16_384    // statements that a Verifier remembers, half a KiB each: as many as a list of hosts may name

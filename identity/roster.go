@@ -22,6 +22,9 @@ type Roster struct {
 	Roles  []RoleEntry  `cbor:"3,keyasint"`
 	Keys   Keys         `cbor:"4,keyasint,omitzero"`
 	Kept   []Kept       `cbor:"5,keyasint,omitempty"`
+	// Hosts is how many hosts the fleet has, as its root says; 0: it does not. Rules about a share of the fleet go by it, since
+	// whom gossip knows of anybody with its key can invent.
+	Hosts uint32 `cbor:"6,keyasint,omitempty"`
 
 	// The document's:
 	Version uint64    `cbor:"-"`
@@ -228,6 +231,9 @@ func (r Roster) check() error {
 	}
 	if err := r.Keys.check(); err != nil {
 		return fmt.Errorf("roster: %w", err)
+	}
+	if r.Hosts > MaxHosts {
+		return fmt.Errorf("the roster says that the fleet has %d hosts; the limit is %d", r.Hosts, MaxHosts)
 	}
 	if len(r.Kept) > maxKept {
 		return fmt.Errorf("the roster keeps %d tokens and labels of former admins; the limit is %d", len(r.Kept), maxKept)

@@ -27,7 +27,7 @@ func spelled(_ context.Context, input, value string) (own, other []string, err e
 
 func askedFor(service string) Question {
 	return Question{
-		Signer: identity.AdminEntry{Name: "eve", Roles: []string{"ops"}}, Plugin: "service", Action: "restart", Change: true, Share: 1, Now: time.Unix(1_772_366_400, 0),
+		Signer: identity.AdminEntry{Name: "eve", Roles: []string{"ops"}}, Plugin: "service", Action: "restart", Change: true, Share: share(1), Now: time.Unix(1_772_366_400, 0),
 		Args: map[string]any{"service": service, "force": true}, Spellings: spelled, Facts: labelled{map[string]string{"env": "prod"}},
 	}
 }

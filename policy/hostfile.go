@@ -187,10 +187,10 @@ func (f File) Decide(ctx context.Context, q Question, roster func() Answer) Answ
 		if !fits {
 			continue
 		}
-		if r.allow && needsSecond(r.second, q) {
-			return Answer{Waits: true, By: by}
+		if r.allow {
+			return allowing(r.second, q, by)
 		}
-		return Answer{Allowed: r.allow, By: by}
+		return Answer{By: by}
 	}
 	if f.deny {
 		return Answer{By: f.name + ": no rule matches, and the default is deny"}
@@ -205,7 +205,11 @@ func (r hostRule) fits(ctx context.Context, q Question) (bool, error) {
 	if !r.concerns(q) {
 		return false, nil
 	}
-	fits, err := fitsArgs(ctx, r.args, q, !r.allow || needsSecond(r.second, q))
+	wide := !r.allow
+	if r.allow {
+		wide, _ = needsSecond(r.second, q)
+	}
+	fits, err := fitsArgs(ctx, r.args, q, wide)
 	if (fits || err != nil) && r.when != "" && !holds(ctx, r.when, q.Facts, !r.allow) {
 		return false, nil
 	}

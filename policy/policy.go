@@ -23,8 +23,10 @@ type Question struct {
 	Labels    map[string]string // the host's, attested
 	Facts     filter.Host       // what the host reports of itself; only the host's own file may ask it
 	Now       time.Time
-	Share     float64 // of the fleet that the job is for, in percent
-	CoSigned  bool    // a second admin signed the job too
+	// Share is how much of the fleet the job is for, in percent, and how that was counted, for people; nil: all of it. It is asked at
+	// most where a rule depends on it.
+	Share    func() (percent float64, counted string)
+	CoSigned bool // a second admin signed the job too
 }
 
 // Answer is the decision and the line that gave it.
@@ -32,12 +34,14 @@ type Answer struct {
 	Allowed bool
 	// Waits is set where the job would be allowed if a second admin signed it.
 	Waits bool
-	By    string // for people
+	// UpTo is set where one key was enough only because the share is no larger than this, in percent.
+	UpTo float64
+	By   string // for people
 }
 
 // Roster decides by the roster alone.
 func Roster(ctx context.Context, r identity.Roster, q Question) Answer {
-	waits := Answer{}
+	var waits, limited Answer
 	var doubt error
 	for _, role := range r.Roles {
 		if !slices.Contains(q.Signer.Roles, role.Name) {
@@ -52,14 +56,20 @@ func Roster(ctx context.Context, r identity.Roster, q Question) Answer {
 			if !fits {
 				continue
 			}
-			if needsSecond(rule.Second, q) {
-				waits = Answer{Waits: true, By: by}
-				continue // another rule may allow it as it is
+			switch a := allowing(rule.Second, q, by); { // another rule may allow it as it is
+			case a.Waits:
+				waits = a
+			case a.UpTo == 0:
+				return a
+			case a.UpTo > limited.UpTo:
+				limited = a
 			}
-			return Answer{Allowed: true, By: by}
 		}
 	}
-	if waits.Waits {
+	switch {
+	case limited.Allowed:
+		return limited
+	case waits.Waits:
 		return waits
 	}
 	by := fmt.Sprintf("no role of %s allows %s.%s here with these arguments (roles: %s)", q.Signer.Name, q.Plugin, q.Action, strings.Join(q.Signer.Roles, ", "))
@@ -69,8 +79,30 @@ func Roster(ctx context.Context, r identity.Roster, q Question) Answer {
 	return Answer{By: by}
 }
 
-func needsSecond(second uint8, q Question) bool {
-	return second > 0 && !q.CoSigned && q.Share > float64(second-1)
+// needsSecond reports whether a second key is missing, and how the share of the fleet was counted where that decided.
+func needsSecond(second uint8, q Question) (missing bool, counted string) {
+	switch {
+	case second == 0 || q.CoSigned:
+		return false, ""
+	case second == 1 || q.Share == nil:
+		return true, ""
+	}
+	percent, counted := q.Share()
+	return percent > float64(second-1), counted
+}
+
+// allowing is the answer of a rule that fits and allows.
+func allowing(second uint8, q Question, by string) Answer {
+	missing, counted := needsSecond(second, q)
+	switch {
+	case missing && counted != "":
+		return Answer{Waits: true, By: by + "; " + counted}
+	case missing:
+		return Answer{Waits: true, By: by}
+	case second > 1 && !q.CoSigned:
+		return Answer{Allowed: true, UpTo: float64(second - 1), By: by}
+	}
+	return Answer{Allowed: true, By: by}
 }
 
 // fits reports whether all that a roster rule names holds. With an error it does not: roster rules only allow.

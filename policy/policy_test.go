@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func restart(roles ...string) Question {
 	return Question{
 		Signer: identity.AdminEntry{Name: "ann", Roles: roles}, Plugin: "service", Action: "restart", Change: true,
-		Args: map[string]any{"service": "nginx", "force": false}, Labels: map[string]string{"env": "prod"}, Facts: host{}, Now: noon, Share: 100,
+		Args: map[string]any{"service": "nginx", "force": false}, Labels: map[string]string{"env": "prod"}, Facts: host{}, Now: noon,
 	}
 }
 
@@ -64,7 +65,7 @@ func TestRoster(t *testing.T) {
 		{name: "two keys", rule: identity.Rule{Action: "*.*", Second: 1}, waits: true},
 		{name: "two keys, and both are there", rule: identity.Rule{Action: "*.*", Second: 1}, change: func(q *Question) { q.CoSigned = true }, allow: true},
 		{name: "two keys above 20 %, for all", rule: identity.Rule{Action: "*.*", Second: 21}, waits: true},
-		{name: "two keys above 20 %, for 20 %", rule: identity.Rule{Action: "*.*", Second: 21}, change: func(q *Question) { q.Share = 20 }, allow: true},
+		{name: "two keys above 20 %, for 20 %", rule: identity.Rule{Action: "*.*", Second: 21}, change: func(q *Question) { q.Share = share(20) }, allow: true},
 		{name: "another role", rule: identity.Rule{Action: "*.*"}, change: func(q *Question) { q.Signer.Roles = []string{"opss"} }},
 		{name: "no role", rule: identity.Rule{Action: "*.*"}, change: func(q *Question) { q.Signer.Roles = nil }},
 	}
@@ -79,6 +80,56 @@ func TestRoster(t *testing.T) {
 				t.Errorf("got %+v", got)
 			}
 		})
+	}
+}
+
+func share(percent float64) func() (float64, string) {
+	return func() (float64, string) { return percent, fmt.Sprintf("counted %g %%", percent) }
+}
+
+// What one key was enough for says up to which share, unless another rule allows it however large that is; what waits says how the
+// share was counted.
+func TestTheShareThatOneKeyIsEnoughFor(t *testing.T) {
+	above := func(percents ...uint8) (rules []identity.Rule) {
+		for _, n := range percents {
+			rules = append(rules, identity.Rule{Action: "service.*", Second: n + 1})
+		}
+		return rules
+	}
+	for _, tt := range []struct {
+		name   string
+		rules  []identity.Rule
+		share  float64
+		signed bool
+		upTo   float64
+		by     string
+		waits  bool
+	}{
+		{"below", above(20), 20, false, 20, "role ops, rule 1", false},
+		{"above", above(20), 20.1, false, 0, "above 20 % of the fleet; counted 20.1 %", true},
+		{"the wider of two", above(20, 40, 30), 10, false, 40, "role ops, rule 2", false},
+		{"above one of two", above(20, 40), 30, false, 40, "role ops, rule 2", false},
+		{"signed by two", above(20), 100, true, 0, "role ops, rule 1", false},
+		{"another rule has no limit", append(above(20), identity.Rule{Action: "service.restart"}), 10, false, 0, "role ops, rule 2", false},
+		{"always", above(0), 1, false, 0, "role ops, rule 1", true},
+	} {
+		q := restart("ops")
+		q.Share, q.CoSigned = share(tt.share), tt.signed
+		got := Roster(t.Context(), identity.Roster{Roles: []identity.RoleEntry{{Name: "ops", Rules: tt.rules}}}, q)
+		if got.Waits != tt.waits || got.Allowed == tt.waits || got.UpTo != tt.upTo || !strings.Contains(got.By, tt.by) {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+	}
+	f, err := Parse("p.toml", []byte("[[rule]]\ndecision = \"allow\"\naction = [\"*.*\"]\nsecond_key = 10\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := restart("ops")
+	for percent, want := range map[float64]Answer{10: {Allowed: true, UpTo: 10, By: "p.toml:1"}, 11: {Waits: true, By: "p.toml:1; counted 11 %"}} {
+		q.Share = share(percent)
+		if got := f.Decide(t.Context(), q, nil); got != want {
+			t.Errorf("the host's file, %g %%: %+v", percent, got)
+		}
 	}
 }
 

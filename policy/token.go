@@ -26,9 +26,8 @@ func TokenRoles() []identity.Role {
 // that names tokens.
 func Token(r identity.Roster, signer identity.AdminEntry, role identity.Role, labels map[string]string, now time.Time) Answer {
 	// Labels are at hand, so nothing blocks.
-	everybody := 100.0 // whatever share of the fleet a rule names, more than that needs the second key
 	a := Roster(context.Background(), r, Question{
-		Signer: signer, Plugin: TokenPlugin, Action: string(role), Change: true, Labels: labels, Now: now, Share: everybody,
+		Signer: signer, Plugin: TokenPlugin, Action: string(role), Change: true, Labels: labels, Now: now,
 	})
 	switch {
 	case a.Allowed:

@@ -271,6 +271,16 @@ func targetsOf(hosts []*host) (targets []client.Target) {
 }
 
 func testInventedHosts(t *testing.T, m *mesh) {
+	m.invent(t, 2000)
+	if _, err := m.hosts[0].log.find(0, "others know of members that are gone", "count="); err != nil {
+		t.Error(err)
+	}
+	m.recovers(t)
+}
+
+// invent joins gossip as a host that knows of so many others, who are gone.
+func (m *mesh) invent(t *testing.T, n int) {
+	t.Helper()
 	type saved struct {
 		ID       string         `json:"id"`
 		Host     string         `json:"host"`
@@ -283,7 +293,7 @@ func testInventedHosts(t *testing.T, m *mesh) {
 	}
 	now := time.Now().UTC().Truncate(time.Second)
 	var list []saved
-	for i := range 2000 {
+	for i := range n {
 		list = append(list, saved{randomID(), fmt.Sprintf("invented%d", i), netip.MustParseAddrPort("127.0.0.1:9"), "failed", now, now, now, 1})
 	}
 	slices.SortFunc(list, func(a, b saved) int { return strings.Compare(a.ID, b.ID) })
@@ -296,10 +306,6 @@ func testInventedHosts(t *testing.T, m *mesh) {
 		t.Fatal(err)
 	}
 	m.announce(t, gossip.Member{ID: randomID(), Host: "inventor", Started: time.Now()}, func(c *gossip.Config) { c.MembersFile = file })
-	if _, err := m.hosts[0].log.find(0, "others know of members that are gone", "count="); err != nil {
-		t.Error(err)
-	}
-	m.recovers(t)
 }
 
 // testPacketFlood throws bytes at the gossip ports, over UDP and TCP, and holds connections to the broker that say nothing.

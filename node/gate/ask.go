@@ -30,7 +30,7 @@ func (g *Gate) coSigners(ctx context.Context, roster identity.Roster, u job.Unve
 func (g *Gate) question(signer identity.AdminEntry, j job.Job, action plugin.Action) policy.Question {
 	return policy.Question{
 		Signer: signer, Plugin: j.Plugin, Action: j.Action, Change: action.Kind == plugin.Change,
-		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Share: 100, Spellings: g.spellings(j),
+		Labels: g.Self().Labels, Facts: g.Host, Now: g.Now(), Spellings: g.spellings(j),
 	}
 }
 
@@ -65,12 +65,7 @@ func (g *Gate) reach(ctx context.Context, roster identity.Roster, signer identit
 // decide asks the policy about a job with these arguments.
 func (g *Gate) decide(ctx context.Context, roster identity.Roster, signer identity.AdminEntry, j job.Job, action plugin.Action, args plugin.Args, coSigned bool) policy.Answer {
 	q := g.question(signer, j, action)
-	q.Args, q.CoSigned = args, coSigned
-	if len(j.Targets) > 0 { // to count the fleet takes as long as it is large, and a ping to everyone needs no share
-		if fleet := g.Fleet(); fleet > 0 {
-			q.Share = 100 * float64(j.Hosts()) / float64(fleet) // of its whole plan, and not of this portion
-		}
-	}
+	q.Args, q.CoSigned, q.Share = args, coSigned, g.share(roster, signer, j, q.Change)
 	return g.ask(ctx, roster, q)
 }
 

@@ -18,7 +18,7 @@ func (g *Gate) MayLabel(ctx context.Context, admin identity.AdminEntry, before, 
 	action, _ := g.Plugins.Action("node", "label")
 	for _, labels := range []map[string]string{before, after} {
 		q := g.question(admin, job.Job{Plugin: "node", Action: "label"}, action)
-		q.Labels, q.Share, q.CoSigned = labels, 0, true // the job that brought them has been judged
+		q.Labels, q.CoSigned = labels, true // the job that brought them has been judged
 		if a := g.ask(ctx, roster, q); !a.Allowed {
 			return fmt.Errorf("%s may not label a host with the labels %v: %s", admin.Name, labels, a.By)
 		}
@@ -44,8 +44,10 @@ func (g *Gate) Can(ctx context.Context, admin, pluginName, actionName string, wo
 			args[name] = word
 		}
 	}
-	share := make([]identity.ID, min(max(targets, 0), g.Fleet())) // only how many there are counts
-	j := job.Job{Plugin: pluginName, Action: actionName, Targets: share}
+	j := job.Job{Plugin: pluginName, Action: actionName}
+	if targets > 0 { // this host, and others that nobody has named
+		j.Targets, j.Plan.Total = []identity.ID{g.Self().ID}, uint32(min(targets, job.MaxPlan))
+	}
 	answer = g.decide(ctx, roster, roster.Admins[i], j, action, args, false)
 	switch {
 	case !exists:

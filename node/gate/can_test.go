@@ -34,6 +34,7 @@ func TestCan(t *testing.T) {
 	}
 	for _, tt := range tests {
 		w := newWorld(t)
+		w.hosts = 9
 		w.gate.Policy = func() (policy.File, error) { return policy.Parse("policy", []byte(tt.file)) }
 		got, but := w.gate.Can(t.Context(), tt.admin, tt.plugin, tt.action, map[string]string{"service": tt.service}, tt.targets)
 		if got.Allowed != tt.allowed || got.Waits != tt.waits || !strings.Contains(got.By, tt.by) {

@@ -43,6 +43,9 @@
 // claim of a change that may run is on disk (18) and so is its line in the audit (19) before Judge returns; where one of them cannot
 // be written, the change is refused. Every other way out writes its line too (ends.go).
 //
+// A rule may ask for a second key above a share of the fleet. The fleet is as large as its root says in the roster, or as this host
+// knows if that is less, and what a signer changed within an hour counts together (alone.go).
+//
 // A filter's data functions are reads: each answers only whom the policy would let run that read, with that argument, on this host
 // (selects.go). One filter of a signer asks them at a time.
 //

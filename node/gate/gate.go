@@ -35,7 +35,8 @@ type Gate struct {
 	// CatchUp brings documents into force here that a job needs, where they are not yet. It may block for seconds. changed says that
 	// it had to; an error, that they could not be fetched.
 	CatchUp func(ctx context.Context, needs []job.WantedDocument) (changed bool, err error)
-	// Fleet is how many hosts the fleet has, as far as this one knows; rules about shares of the fleet go by it.
+	// Fleet is how many hosts the fleet has, as far as this one knows, or 0; rules about shares of the fleet count by it, or by what the
+	// roster says, whichever is less: whom this host knows of others can invent.
 	Fleet func() int
 	// DuplicateKey says where another machine uses this host's key; "" if none does. While one does, this host refuses changes:
 	// nobody can say which of the two was meant.
@@ -44,6 +45,7 @@ type Gate struct {
 	Seal         identity.SealKey // opens the secret arguments of jobs for this host
 
 	shares shares
+	alone  alone
 }
 
 // Plugins knows the actions of this host.
@@ -65,6 +67,7 @@ type Journal interface {
 	Refuse(j journal.Job, why journal.Refusal)            // the same does not run later
 	Release(id string)                                    // lets go of a job that is held, as if it had not come
 	Find(j journal.Job) (claim journal.Claim, known bool) // how a job stands, without holding it
+	Alone(since time.Time) ([]journal.Entry, error)       // the changes that one key was enough for, for they were for few hosts
 }
 
 // Audit is where decisions are written down; see package audit. An error means that the line is not there.
@@ -270,8 +273,11 @@ func (g *Gate) judge(ctx context.Context, signed []byte) (d Decision) {
 	if j.Mode == job.Match {
 		return g.end(d, WouldRun, audit.WouldRun)
 	}
-	// 18. claim: that of a change is on disk before it runs
+	// 18. claim: that of a change is on disk before it runs; where one key is enough for a few hosts, it is counted first
 	if d.Change {
+		if over := g.countAlone(roster, &d, answer); over != "" {
+			return g.refuse(d, job.ReasonSecond, "needs the signature of a second admin (%s; %s)", answer.By, over)
+		}
 		if err := g.Journal.ClaimChange(d.known, now); err != nil {
 			return g.refuse(d, job.ReasonJournal, "%v", err)
 		}

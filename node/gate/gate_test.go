@@ -28,6 +28,7 @@ type world struct {
 	admin   identity.PrivateKey[identity.Admin]
 	second  identity.PrivateKey[identity.Admin] // of ben
 	rules   []identity.Rule
+	hosts   uint32 // that the roster says the fleet has
 	self    identity.NodeIdentity
 	audit   *notes
 	dir     string
@@ -47,7 +48,7 @@ func newWorld(t testing.TB) *world {
 	w.gate = &Gate{
 		Root: w.root.Anchor(), Self: func() identity.NodeIdentity { return w.self }, Since: now.Add(-time.Hour),
 		Roster: func() identity.Roster {
-			return identity.Roster{Version: 1, Fleet: "acme",
+			return identity.Roster{Version: 1, Fleet: "acme", Hosts: w.hosts,
 				Admins: []identity.AdminEntry{{Name: "ann", Key: w.admin.Public(), Roles: []string{"ops"}}, {Name: "ben", Key: w.second.Public(), Roles: []string{"ops"}}},
 				Roles:  []identity.RoleEntry{{Name: "ops", Rules: w.rules}}}
 		},
@@ -140,14 +141,16 @@ func declared(t testing.TB, a plugin.Action, args map[string]any) job.Declared {
 	return job.Declared{Change: a.Kind == plugin.Change, Meaning: meaning}
 }
 
-// To count the fleet takes time on every host, in proportion to its size, so a job without targets must not need it.
-func TestTheFleetIsCountedForTargetsOnly(t *testing.T) {
+// To count the fleet takes time on every host, in proportion to its size, so it is done only where a rule depends on it.
+func TestTheFleetIsCountedForSharesOnly(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		action  string
+		second  uint8
 		counted bool
-	}{{"to everyone", "status", false}, {"to exact targets", "restart", true}} {
+	}{{"to everyone", "status", 0, false}, {"to exact targets", "restart", 0, false}, {"to exact targets, above a share", "restart", 21, true}} {
 		w, counted := newWorld(t), false
+		w.rules, w.hosts = []identity.Rule{{Action: "service.*", Second: tt.second}}, 9
 		w.gate.Fleet = func() int { counted = true; return 9 }
 		d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.Action = tt.action }))
 		if d.Verdict != Pass || counted != tt.counted {

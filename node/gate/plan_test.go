@@ -21,7 +21,7 @@ func TestTheShareIsOfThePlan(t *testing.T) {
 		{"a portion of all", 2, 9, true},
 	} {
 		w := newWorld(t)
-		w.rules = []identity.Rule{{Action: "service.*", Second: 31}} // of 9 hosts
+		w.rules, w.hosts = []identity.Rule{{Action: "service.*", Second: 31}}, 9
 		d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) {
 			j.Targets = []identity.ID{w.self.ID}
 			for len(j.Targets) < tt.listed {

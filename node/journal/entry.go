@@ -25,6 +25,14 @@ type Entry struct {
 	Ended     time.Time      `json:"ended,omitzero"`     // zero: it runs, or the node ended before it did
 	State     string         `json:"state,omitempty"`    // how it ended
 	Cancelled bool           `json:"cancelled,omitzero"` // before it came: it must not run
+	Alone     *Alone         `json:"alone,omitempty"`    // one key was enough for it, for it is for few hosts
+}
+
+// Alone is what a change counts for where a rule asks for a second key above a share of the fleet.
+type Alone struct {
+	Key   string `json:"key"`   // id of the signer's
+	Plan  string `json:"plan"`  // which hosts it is for: a hash
+	Hosts int    `json:"hosts"` // how many they are
 }
 
 // Known is one change that the journal has.
@@ -144,7 +152,30 @@ func (e Entry) bounded() Entry {
 // Start notes what a claimed change is, before it begins. Of long arguments it keeps the beginning.
 func (j *Journal) Start(id string, e Entry) error {
 	e = e.bounded()
-	return j.store.update(func(c *change) error { return c.note(id, func(old *Entry) { *old = e }) })
+	return j.store.update(func(c *change) error {
+		return c.note(id, func(old *Entry) {
+			e.Alone = old.Alone
+			*old = e
+		})
+	})
+}
+
+// Alone returns the changes that came since a time and count where a rule asks for a second key above a share of the fleet.
+func (j *Journal) Alone(since time.Time) (list []Entry, err error) {
+	err = j.store.view(func(tx *bbolt.Tx) error {
+		list = nil
+		if tx.Bucket(claims) == nil {
+			return nil
+		}
+		return tx.Bucket(claims).ForEach(func(_, raw []byte) error {
+			_, _, e, err := readRecord(raw)
+			if err == nil && e.Alone != nil && !e.Came.Before(since) {
+				list = append(list, e)
+			}
+			return err
+		})
+	})
+	return list, err
 }
 
 // note changes the entry of a claim.

@@ -75,6 +75,38 @@ func TestWhatIsKnownOfAChange(t *testing.T) {
 	}
 }
 
+// What counts for a share of the fleet is in the claim, before anything else is known of the change, and stays until the hour is over.
+func TestWhatCountsForAShare(t *testing.T) {
+	m := newMachine(t)
+	j := m.open()
+	for _, id := range []string{"01A", "01B"} {
+		one := signed(id, now)
+		if id == "01B" {
+			one.Alone, one.Targets = &Alone{Key: "ann", Plan: "00ff", Hosts: 40}, []string{"web1", "web2"}
+		}
+		if !m.first(j, one) {
+			t.Fatal("not the first")
+		}
+	}
+	want := Entry{Alone: &Alone{Key: "ann", Plan: "00ff", Hosts: 40}, Targets: []string{"web1", "web2"}, Came: now.UTC()}
+	look := func(when string, since time.Time, want ...Entry) {
+		t.Helper()
+		if got, err := j.Alone(since); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", when, got, err)
+		}
+	}
+	look("claimed", now, want)
+	want.Signer, want.Plugin = "ann", "service"
+	if err := j.Start("01B", Entry{Signer: "ann", Plugin: "service", Targets: want.Targets, Came: want.Came}); err != nil {
+		t.Fatal(err)
+	}
+	look("started", now, want)
+	j.Close()
+	j = m.open()
+	look("after a restart", now, want)
+	look("later", now.Add(time.Second))
+}
+
 // A change that is cancelled before it comes is claimed by that, until it cannot come any more.
 func TestCancelledBeforeItComes(t *testing.T) {
 	m := newMachine(t)

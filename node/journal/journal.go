@@ -205,7 +205,11 @@ func (j *Journal) ClaimChange(job Job, now time.Time) error {
 		if err := j.unknowable(job, now); err != nil { // it may have been lost since it was begun
 			return err
 		}
-		raw, err := record(j.store.clock.age()+Keep, job.Expires, Entry{})
+		e := Entry{}
+		if job.Alone != nil {
+			e = Entry{Alone: job.Alone, Targets: job.Targets, Came: now.UTC()}
+		}
+		raw, err := record(j.store.clock.age()+Keep, job.Expires, e)
 		if err != nil {
 			return err
 		}

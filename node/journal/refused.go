@@ -199,4 +199,6 @@ type Job struct {
 	Bytes           Mark // of what came: what was signed, and who approved it
 	Change          bool
 	Issued, Expires time.Time
+	Alone           *Alone   // nil: it does not count for a share of the fleet
+	Targets         []string // where Alone is set: see Nearest
 }

@@ -49,6 +49,9 @@ func (m *memory) Begin(j journal.Job, now time.Time) (journal.Claim, error) {
 // ClaimChange has nothing to do: what is begun is claimed.
 func (m *memory) ClaimChange(journal.Job, time.Time) error { return nil }
 
+// Alone is what an earlier process counted: there was none.
+func (m *memory) Alone(time.Time) ([]journal.Entry, error) { return nil, nil }
+
 // Refuse does not remember: no action comes and no policy changes on hosts that do not exist.
 func (m *memory) Refuse(journal.Job, journal.Refusal) {}
 
