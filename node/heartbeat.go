@@ -13,9 +13,9 @@ const (
 	loopRenew = "renewal"
 )
 
-// loopLimit is how long a loop may take for one turn. The longest honest turn is the mesh loop's, which tries up to 16
-// brokers for 10 s each where a firewall swallows what is sent.
-const loopLimit = 4 * time.Minute
+// loopLimit is how long a loop may take for one turn. The longest honest turns wait some ten seconds, for an answer to a renewal or
+// until a broker has started and gossip has announced it; a machine that is that slow needs no restart.
+const loopLimit = 2 * time.Minute
 
 // heartbeats says when each loop that runs turned last. The time is monotonic: a machine that slept does not look hung. The zero value
 // is ready.

@@ -152,7 +152,7 @@ func (n *Node) useChain(chain identity.Chain) error {
 	n.self.Store(&id)
 	n.log.Info("certificate renewed", logkey.Expires, id.NotAfter)
 	if id.Issuer != before {
-		return n.mesh.Reconnect() // brokers will not accept the certificate that this connection was made with for long
+		n.mesh.Reconnect() // brokers will not accept the certificate that this connection was made with for long
 	}
 	return nil
 }

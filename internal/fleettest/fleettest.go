@@ -162,6 +162,7 @@ func (h *Host) Start() {
 		extra = h.f.Plugin(h.Name)
 	}
 	c := config(d, h.Dir, port, extra, sync.OnceFunc(func() { close(ready) }), h.f.log(h.Name))
+	c.Pinned = port != 0 // so that it takes the role again after a restart, once it has settled
 	if h.f.Config != nil {
 		h.f.Config(&c)
 	}
@@ -214,12 +215,16 @@ func (f *Fleet) Client() *client.Client {
 	return f.ClientAs(f.Admin)
 }
 
-// ClientAs connects as the admin with this key. It is closed with the test.
+// ClientAs connects as the admin with this key, once the first host runs its broker: after a restart it settles first. It is closed
+// with the test.
 func (f *Fleet) ClientAs(key identity.PrivateKey[identity.Admin]) *client.Client {
 	f.T.Helper()
-	c, err := client.Connect(f.T.Context(), client.Config{Root: f.Root.Anchor(), Key: key, Brokers: []string{f.broker}, Log: f.log("client"), Declared: f.Declared})
-	if err != nil {
-		f.T.Fatal(err)
+	var c *client.Client
+	for err := error(nil); c == nil; {
+		if f.T.Context().Err() != nil {
+			f.T.Fatal(err)
+		}
+		c, err = client.Connect(f.T.Context(), client.Config{Root: f.Root.Anchor(), Key: key, Brokers: []string{f.broker}, Log: f.log("client"), Declared: f.Declared})
 	}
 	f.T.Cleanup(c.Close)
 	return c

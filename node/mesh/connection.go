@@ -1,14 +1,18 @@
 package mesh
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,7 +26,7 @@ import (
 // servers are the brokers to connect to, the preferred first: its own, if it runs one; else those that gossip names, or without
 // gossip a broker's node; else, while none is known, those that were told at admission.
 func (l *loop) servers(members []gossip.Member) []string {
-	if l.broker != nil {
+	if l.broker != nil && l.role.ending.IsZero() {
 		addr := l.broker.ClientAddr()
 		if addr.Addr().IsUnspecified() {
 			addr = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addr.Port())
@@ -32,7 +36,7 @@ func (l *loop) servers(members []gossip.Member) []string {
 	told, urls := urlsOf(l.m.config.Brokers), others(members, l.m.self)
 	if l.m.gossip == nil {
 		urls = urlsOf(l.m.outbound.brokers())
-		if l.conn == nil || !l.conn.IsConnected() { // all of them may have been replaced while it was away
+		if l.line == nil { // all of them may have been replaced while it was away
 			urls = append(urls, told...)
 		}
 	}
@@ -60,83 +64,101 @@ func ranked(self identity.ID, urls []string) []string {
 	return urls
 }
 
+// line is a connection to one broker, with what this node hears by it.
+type line struct {
+	url    string // of the broker
+	nc     *nats.Conn
+	jobs   []*nats.Subscription
+	taken  chan struct{} // closed when the loop has taken it: until then what comes waits
+	closed atomic.Bool
+}
+
+func (n *line) close() { n.nc.Close() }
+
 // follow keeps the connection with one of the brokers, which come in the order in which this node prefers them. It leaves one
 // that is none of them at once, and for the first of them the one it is on after they have been the same for a while.
 func (l *loop) follow(urls []string) {
-	if len(urls) == 0 {
-		return
+	if l.line != nil && l.line.closed.Load() {
+		l.lose()
 	}
-	if l.conn == nil {
-		l.connect(urls)
-		return
-	}
-	at := l.conn.ConnectedUrl() // before the pool is replaced: then it is one of the new servers, whichever it is connected to
 	if !slices.Equal(urls, l.following) {
-		if err := l.conn.SetServerPool(urls); err != nil {
-			l.m.log.Warn("cannot use the new list of brokers", logkey.Error, err)
-			return
-		}
-		settle := l.m.config.Settle
-		l.following, l.moveAfter, l.moveWait = urls, time.Now().Add(settle+rand.N(settle)), 0
-	}
-	switch {
-	case at == "": // it is looking for one already, and the next try is among the new
-	case !slices.Contains(urls, at):
-		if !l.connect(urls) {
-			if err := l.conn.ForceReconnect(); err != nil {
-				l.m.log.Warn("cannot move to another broker yet; retrying", logkey.Error, err)
-			}
-		}
-	case at != urls[0]:
-		l.move(func() bool { return l.connect(urls[:1]) })
-	}
-}
-
-// move tries to move to the preferred broker, if it is time. One that does not answer blocks the loop for connectTimeout each time, so
-// it is tried more and more seldom, each node at its own time, until gossip names other brokers.
-func (l *loop) move(connect func() bool) {
-	if time.Now().Before(l.moveAfter) || connect() {
-		return
-	}
-	l.moveWait = min(max(2*l.moveWait, l.m.config.Settle), maxMoveWait)
-	l.moveAfter = time.Now().Add(l.moveWait/2 + rand.N(l.moveWait))
-}
-
-// connect opens a connection to the first of the brokers that takes it, and leaves the one that there was only when that
-// stands: for a moment jobs come by both, and run once as always. It blocks, for connectTimeout for each of them at most.
-func (l *loop) connect(urls []string) bool {
-	old := l.conn
-	nc, err := l.dial(urls)
-	if err != nil {
-		l.m.log.Warn("no broker reached yet", logkey.Brokers, urls, logkey.Error, meaning(err))
-		return false
-	}
-	l.m.shown.conn.Store(nc) // before a job can come that has to be answered
-	jobs, err := l.listen(nc)
-	if err != nil {
-		l.m.log.Error("cannot listen for jobs", logkey.Error, err)
-		l.m.shown.conn.Store(old)
-		nc.Close()
-		return false
-	}
-	l.conn, l.jobs = nc, jobs
-	l.m.log.Info("connected to a broker", logkey.Broker, nc.ConnectedUrl())
-	if old == nil {
 		l.following = urls
-		l.m.shown.subscribed.Store(true)
-		if l.m.config.Ready != nil {
-			l.m.config.Ready()
-		}
-		return true
+		l.waitForPreferred(0)
 	}
-	if err := nc.SetServerPool(l.following); err != nil {
-		l.m.log.Warn("cannot use the new list of brokers", logkey.Error, err)
+	if l.m.anew.Swap(false) {
+		l.outdated = true
+		l.dialer.abandon() // it shows the credentials of before
 	}
-	if err := old.Drain(); err != nil {
-		old.Close()
+	n, failed := l.dialer.turn(l.wish())
+	switch {
+	case n != nil:
+		l.take(n)
+	case failed && l.line != nil:
+		l.waitForPreferred(min(max(2*l.moveWait, l.m.config.Settle), maxMoveWait))
 	}
-	l.stopServing() // on the old connection, which has begun to answer what it has and to end
-	return true
+}
+
+// wish are the brokers to one of which this node should go now, the preferred first; none: it stays where it is.
+func (l *loop) wish() []string {
+	urls := l.following
+	switch {
+	case len(urls) == 0:
+		return nil
+	case l.line == nil || !slices.Contains(urls, l.line.url):
+		return urls
+	case l.outdated:
+		return append([]string{l.line.url}, urls...)
+	case l.line.url != urls[0] && !time.Now().Before(l.moveAfter):
+		return urls[:1]
+	}
+	return nil
+}
+
+// waitForPreferred puts off the move to the preferred broker: for a while, so that one that comes and goes moves nobody, and after
+// attempts in vain, the last of which waited that long, more and more. Each node waits for another time.
+func (l *loop) waitForPreferred(after time.Duration) {
+	wait := l.m.config.Settle
+	if l.moveWait = after; after > 0 {
+		wait = after / 2
+	}
+	l.moveAfter = time.Now().Add(wait + rand.N(max(after, wait)))
+}
+
+// take begins to use a new connection, and leaves the one that there was: for a moment jobs come by both, and run once as always.
+func (l *loop) take(n *line) {
+	old, m := l.line, l.m
+	l.line, l.outdated = n, false
+	l.forgetServing() // on the old connection, which ends
+	m.shown.conn.Store(n.nc)
+	close(n.taken)
+	m.log.Info("connected to a broker", logkey.Broker, n.url)
+	if old != nil {
+		go func() { // one that hangs may block it
+			if err := old.nc.Drain(); err != nil {
+				old.close()
+			}
+		}()
+	}
+	if m.connections != nil {
+		m.connections.Ask()
+		m.connections.wake()
+	}
+	m.outbound.lookAgain()
+	if l.wasLost {
+		l.wasLost = false
+		m.shown.reconnects.Add(1)
+	}
+	if !m.shown.subscribed.Swap(true) && m.config.Ready != nil {
+		m.config.Ready()
+	}
+}
+
+// lose takes in that the connection is gone.
+func (l *loop) lose() {
+	l.m.log.Warn("connection to the broker lost; connecting to another one", logkey.Broker, l.line.url, logkey.Error, l.line.nc.LastError())
+	l.line, l.wasLost = nil, true
+	l.m.shown.conn.Store(nil)
+	l.forgetServing()
 }
 
 // Options are those of every node's connection to brokers, but for how long one attempt may take.
@@ -145,29 +167,54 @@ func Options(self identity.NodeIdentity, conf *tls.Config, servers []string) []n
 		func(o *nats.Options) error { o.Servers = servers; return nil },
 		nats.Name(self.Name), nats.Secure(conf), nats.TLSHandshakeFirst(),
 		nats.CustomInboxPrefix(job.Inbox(self.ID)), nats.IgnoreDiscoveredServers(),
-		nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectJitter(time.Second, 2*time.Second),
-		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2), nats.IgnoreAuthErrorAbort(),
-		nats.ReconnectBufSize(-1), // replies of an hour ago help nobody: the client asks again
+		nats.PingInterval(5 * time.Second), nats.MaxPingsOutstanding(2),
 	}
 }
 
-func (l *loop) dial(urls []string) (*nats.Conn, error) {
-	m, c := l.m, l.m.config
+// open connects to a broker and subscribes to what every node hears. It blocks until the broker knows that, or ctx ends. nats.go is
+// not told to reconnect by itself: while it dials it holds the lock that whoever sends a reply, or only looks, has to wait for.
+func (m *Mesh) open(ctx context.Context, url string) (*line, error) {
+	c, d, n := m.config, &cancellable{ctx: ctx}, &line{url: url, taken: make(chan struct{})}
 	conf := identity.NodeTLS(c.Root, c.Credentials, c.Roster)
-	return nats.Connect("", append(Options(c.Self(), conf, urls), nats.DontRandomize(), nats.Timeout(connectTimeout), nats.DrainTimeout(drainFor),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil { // nil: closed by this node itself
-				m.log.Warn("connection to the broker lost; connecting to another one", logkey.Error, err)
-				m.look()
-			}
-		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) {
-			m.log.Info("reconnected to a broker", logkey.Broker, nc.ConnectedUrl())
-			m.outbound.lookAgain()
+	var err error
+	n.nc, err = nats.Connect("", append(Options(c.Self(), conf, []string{url}), nats.SetCustomDialer(d), nats.NoReconnect(),
+		nats.Timeout(connectTimeout), nats.DrainTimeout(drainFor), nats.FlusherTimeout(writeTimeout),
+		nats.ClosedHandler(func(*nats.Conn) {
+			n.closed.Store(true)
+			m.look()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			m.log.Warn("the connection to the broker reported an error", logkey.Error, err)
 		}))...)
+	if err != nil {
+		return nil, cmp.Or(context.Cause(ctx), d.err, err)
+	}
+	if n.jobs, err = m.listen(ctx, n); err == nil && !d.keep() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		n.close()
+		return nil, fmt.Errorf("subscribe to jobs: %w", err)
+	}
+	return n, nil
+}
+
+// cancellable dials for nats.go, which itself cannot be stopped: the end of ctx ends the dialing, and closes what was dialled until
+// it is kept.
+type cancellable struct {
+	ctx  context.Context
+	err  error // nats.go says of a refused connection only that there is no server
+	keep func() bool
+}
+
+// Dial implements nats.CustomDialer.
+func (d *cancellable) Dial(network, addr string) (net.Conn, error) {
+	c, err := (&net.Dialer{Timeout: reachTimeout}).DialContext(d.ctx, network, addr)
+	if d.err = err; err != nil {
+		return nil, err
+	}
+	d.keep = context.AfterFunc(d.ctx, func() { c.Close() })
+	return c, nil
 }
 
 // meaning says what it means for a node when brokers do not take its certificate, which itself may be in time.

@@ -5,10 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"fleet/identity"
-	"fleet/internal/bubble"
 )
 
 // Nodes spread evenly over brokers. When one goes, only those on it move, and those evenly; when it comes back, just these
@@ -35,38 +33,6 @@ func TestRankedSpreadsNodes(t *testing.T) {
 			t.Errorf("%d of %d are on %s of two", n, nodes, b)
 		}
 	}
-}
-
-// The broker that a node prefers hangs: while another one serves, it is tried more and more seldom, and each node at its own time.
-// When gossip names other brokers it is tried as at first.
-func TestAPreferredBrokerThatHangs(t *testing.T) {
-	bubble.Test(t, func(t *testing.T) {
-		const settle = 20 * time.Second
-		at := map[time.Duration]bool{} // when the second attempt begins
-		for range 20 {
-			l := loop{m: &Mesh{config: Config{Settle: settle}}} // as it is after its first connection
-			began, tries := time.Now(), 0
-			for time.Since(began) < time.Hour {
-				l.move(func() bool {
-					if tries++; tries == 2 {
-						at[time.Since(began)] = true
-					}
-					time.Sleep(connectTimeout)
-					return false
-				})
-				time.Sleep(time.Second)
-			}
-			if tries < 8 || tries > 30 {
-				t.Errorf("%d attempts in an hour, each blocks the loop for %s", tries, connectTimeout)
-			}
-			if l.moveWait != maxMoveWait {
-				t.Errorf("it waits for %s", l.moveWait)
-			}
-		}
-		if len(at) < 5 {
-			t.Errorf("20 nodes try again at %d moments", len(at))
-		}
-	})
 }
 
 func FuzzBrokersFile(f *testing.F) {

@@ -102,7 +102,7 @@ func (c *connections) tell(messages [][]byte) {
 		if errors.Is(err, ErrNoBroker) {
 			return // who hears the next message asks for what was missed
 		}
-		if err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		if err != nil {
 			c.log.Warn("cannot send presence to the other brokers", logkey.Error, err)
 			return
 		}

@@ -4,6 +4,7 @@
 //	loop.go         the mesh loop, which alone decides about the next three, again and again, by what gossip says
 //	role.go         whether this node runs a broker
 //	connection.go   which broker this node is connected to
+//	dial.go         getting there, beside the loop: one broker at a time
 //	services.go     what is answered and heard over that connection
 //	probe.go        is a host there at this moment? asked of this node, and by it of others
 //	members.go      who is there, by gossip and by connections

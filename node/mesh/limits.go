@@ -9,8 +9,14 @@ const (
 	joinWait = 10 * time.Second
 	// meshTick is how often the mesh is looked at without news from gossip, in case some was lost.
 	meshTick = 5 * time.Second
-	// connectTimeout bounds the connecting to one broker. It is for a storm, in which thousands of handshakes wait for each other.
+	// connectTimeout bounds each step of connecting to one broker. It is for a storm, in which thousands of handshakes wait for each
+	// other. reachTimeout bounds the TCP connection before them, which the broker's kernel takes: 3 attempts.
 	connectTimeout = 10 * time.Second
+	reachTimeout   = 5 * time.Second
+	// writeTimeout bounds one write to a broker that reads nothing: for the largest message, it is a line of 50 kB/s.
+	writeTimeout = 20 * time.Second
+	// redialWait is how long a node that no broker took waits before it tries them again, and redialJitter how much longer at most.
+	redialWait, redialJitter = 200 * time.Millisecond, 2 * time.Second
 	// maxMoveWait bounds the wait between two attempts to move to the preferred broker, which may hang, while another one serves.
 	maxMoveWait = 5 * time.Minute
 	// strandedFor is how long a peer looks for a broker that gossip names before it runs one itself.
@@ -18,6 +24,8 @@ const (
 	// drainFor bounds how long a broker that stops waits for the nodes on it to go elsewhere. They do when gossip tells them,
 	// within about a second.
 	drainFor = 8 * time.Second
+	// drainTick is how often it is looked whether they have.
+	drainTick = 50 * time.Millisecond
 	// linger is how long a route is kept to a live peer that runs no broker any more: until the nodes on that one have moved, they
 	// are reached by it alone.
 	linger = drainFor + 2*time.Second

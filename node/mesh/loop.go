@@ -21,14 +21,20 @@ type loop struct {
 	m      *Mesh
 	broker *broker.Broker // nil: this node runs none
 	role   role
-	conn   *nats.Conn // nil: there was none yet
+	line   *line // to a broker; nil: there is none
+	dialer dialer
 
-	following []string      // brokers, the preferred first
-	moveAfter time.Time     // to the preferred one, if it is on another then
-	moveWait  time.Duration // after an attempt that failed; 0: none has
-	jobs      []*nats.Subscription
+	following []string             // brokers, the preferred first
+	moveAfter time.Time            // to the preferred one, if it is on another then
+	moveWait  time.Duration        // after an attempt that failed; 0: none has
+	wasLost   bool                 // there was a connection
+	outdated  bool                 // the connection was made with credentials that were replaced
 	serving   []*nats.Subscription // nil: it does not serve
 	told      []string             // the brokers that nodes without gossip were told of last
+}
+
+func (m *Mesh) newLoop() *loop {
+	return &loop{m: m, role: role{connected: time.Now()}, dialer: dialer{open: m.open, look: m.look, log: m.log}}
 }
 
 // run keeps things as gossip says they should be until ctx ends: whether this node runs a broker, the routes between brokers, and the
@@ -61,7 +67,7 @@ func (l *loop) turn(ctx context.Context) {
 	}
 	l.follow(l.servers(members))
 	l.tellMesh()
-	if l.broker != nil && l.conn != nil && l.serving == nil && l.knowsAll(members) {
+	if l.line != nil && l.serving == nil && l.speaks() && l.knowsAll(members) {
 		l.serve()
 	}
 }
@@ -83,7 +89,7 @@ func (l *loop) reconcileRoutes(members []gossip.Member) {
 
 // tellMesh tells the nodes that do not gossip where the brokers are, if that has changed.
 func (l *loop) tellMesh() {
-	if l.broker == nil || l.conn == nil {
+	if l.line == nil || !l.speaks() {
 		return
 	}
 	now := l.m.Brokers()
@@ -91,7 +97,7 @@ func (l *loop) tellMesh() {
 	if slices.Equal(now, l.told) {
 		return
 	}
-	if err := l.conn.Publish(job.MeshNewSubject, l.m.answerMesh()); err != nil {
+	if err := l.line.nc.Publish(job.MeshNewSubject, l.m.answerMesh()); err != nil {
 		l.m.log.Warn("cannot announce the brokers to nodes that do not gossip; they ask again later", logkey.Error, err)
 		return
 	}
@@ -120,7 +126,11 @@ func (l *loop) stopListening() {
 		l.announceEnd()
 	}
 	l.m.shown.subscribed.Store(false)
-	for _, s := range l.jobs {
+	l.dialer.stop()
+	if l.line == nil {
+		return
+	}
+	for _, s := range l.line.jobs {
 		if err := s.Unsubscribe(); err != nil {
 			l.m.log.Warn("cannot end a subscription", logkey.Error, err)
 		}
@@ -129,12 +139,13 @@ func (l *loop) stopListening() {
 
 // close is the rest: goodbye over the connection, and the end of it and of the broker. It blocks for drainFor and a second at most.
 func (l *loop) close() {
-	if l.conn != nil {
-		if err := l.conn.Publish(job.LeaveSubject(l.m.self), nil); err != nil {
+	if l.line != nil {
+		nc := l.line.nc
+		if err := nc.Publish(job.LeaveSubject(l.m.self), nil); err != nil {
 			l.m.log.Warn("shutting down; could not confirm that a broker received the leave message", logkey.Error, err)
 		}
-		l.conn.FlushTimeout(time.Second)
-		l.conn.Close()
+		nc.FlushTimeout(time.Second)
+		nc.Close()
 	}
 	if l.broker != nil {
 		l.awaitNodes(context.Background())

@@ -77,6 +77,7 @@ type Mesh struct {
 	shown       shown
 
 	kick    chan struct{}   // has the loop look again
+	anew    atomic.Bool     // the credentials have changed since the connection was made
 	judge   atomic.Bool     // the roster has changed since the broker last judged its connections
 	probing chan struct{}   // one for each probe under way
 	living  context.Context // ends when the node has answered all its jobs
@@ -89,6 +90,7 @@ type shown struct {
 	broker     atomic.Pointer[broker.Broker]
 	subscribed atomic.Bool // to jobs
 	serves     atomic.Bool // all services
+	reconnects atomic.Uint64
 }
 
 // New opens what is kept on disk and the sockets of gossip. It sends nothing yet. Run must follow.
@@ -157,7 +159,7 @@ func (m *Mesh) Run(ctx context.Context, drain func()) error {
 	if m.connections != nil { // as long as this node answers who is there
 		others.Go(func() { m.connections.run(m.living) })
 	}
-	l := &loop{m: m}
+	l := m.newLoop()
 	l.run(ctx)
 	l.stopListening()
 	drain()
@@ -193,7 +195,10 @@ func (m *Mesh) Publish(subject string, data []byte) error {
 	if nc == nil {
 		return ErrNoBroker
 	}
-	return nc.Publish(subject, data)
+	if err := nc.Publish(subject, data); !errors.Is(err, nats.ErrConnectionClosed) {
+		return err
+	}
+	return ErrNoBroker
 }
 
 // Request asks over the connection that there is, and waits a few seconds for the answer.
@@ -211,12 +216,10 @@ func (m *Mesh) Request(ctx context.Context, subject string, data []byte) ([]byte
 	return answer.Data, nil
 }
 
-// Reconnect makes the connection anew, with the credentials of now.
-func (m *Mesh) Reconnect() error {
-	if nc := m.shown.conn.Load(); nc != nil {
-		return nc.ForceReconnect()
-	}
-	return nil
+// Reconnect has the connection made anew, with the credentials of now, soon.
+func (m *Mesh) Reconnect() {
+	m.anew.Store(true)
+	m.look()
 }
 
 // RosterChanged has the connections to this node's broker judged by the newest roster, soon.
@@ -264,10 +267,7 @@ type Traffic struct {
 
 // Traffic counts the connections; 0 where this node runs no broker.
 func (m *Mesh) Traffic() Traffic {
-	var t Traffic
-	if nc := m.shown.conn.Load(); nc != nil {
-		t.Reconnects = nc.Stats().Reconnects
-	}
+	t := Traffic{Reconnects: m.shown.reconnects.Load()}
 	if b := m.shown.broker.Load(); b != nil {
 		t.Clients, t.Routes = b.Clients(), b.Neighbours()
 	}

@@ -20,6 +20,7 @@ type role struct {
 	connected time.Time            // when this node was on a broker last
 	taken     time.Time            // since when it runs one
 	surplus   time.Time            // since when this node's broker is one too many; zero: it is not
+	ending    time.Time            // since when it is announced that it stops; zero: it is not
 	dialed    map[string]time.Time // routes, and when each was wanted last
 }
 
@@ -33,11 +34,13 @@ func (l *loop) reconcileRole(ctx context.Context, members []gossip.Member) {
 		l.role.surplus = time.Now()
 	}
 	switch {
+	case l.broker != nil && !l.role.ending.IsZero():
+		l.endBroker(ctx)
 	case wanted && l.broker == nil:
 		l.takeRole(ctx)
 	// Gossip alone must not talk a broker out of its role: as many others have shown their certificates.
 	case l.broker != nil && !wanted && time.Since(l.role.surplus) >= l.m.config.Settle && l.broker.Routes() >= least:
-		l.stepDown(ctx)
+		l.stepDown()
 	}
 }
 
@@ -61,7 +64,7 @@ func (l *loop) chosen(members []gossip.Member) (ids []string, wanted int) {
 // stranded says that this peer has been without any broker for a while. Then it runs one itself, whatever gossip says of others: a
 // broker too many does no harm, and phantoms must not leave the fleet without one.
 func (l *loop) stranded() bool {
-	if l.broker != nil || l.conn != nil && l.conn.IsConnected() {
+	if l.broker != nil || l.line != nil {
 		l.role.connected = time.Now()
 		return false
 	}
@@ -87,14 +90,28 @@ func (l *loop) takeRole(ctx context.Context) {
 	l.m.log.Info("started a broker", logkey.Clients, b.ClientAddr(), logkey.Routes, b.RouteAddr())
 }
 
-// stepDown tells the mesh first, goes elsewhere as the other nodes do, and stops the broker when they have.
-func (l *loop) stepDown(ctx context.Context) {
+// speaks reports whether this node answers for its broker: it runs one that is not about to stop.
+func (l *loop) speaks() bool { return l.broker != nil && l.role.ending.IsZero() }
+
+// stepDown tells the mesh that this node's broker stops, and goes elsewhere as the other nodes do. The broker stops when they have.
+func (l *loop) stepDown() {
 	l.announceEnd()
 	l.stopServing()
-	l.follow(ranked(l.m.self, others(l.m.welcome(), l.m.self)))
-	l.awaitNodes(ctx)
+	l.role.ending = time.Now()
+	l.m.look()
+}
+
+// endBroker stops a broker that is announced to stop, as soon as no node is on it any more, after drainFor at most.
+func (l *loop) endBroker(ctx context.Context) {
+	if nodes := l.broker.Nodes(); nodes > 0 && len(others(l.m.welcome(), l.m.self)) > 0 {
+		if time.Since(l.role.ending) < drainFor {
+			time.AfterFunc(drainTick, l.m.look)
+			return
+		}
+		l.m.log.Warn("stopping the broker while nodes are still connected", logkey.Nodes, nodes)
+	}
 	l.broker.Stop()
-	l.broker, l.role.dialed = nil, nil
+	l.broker, l.role.dialed, l.role.ending = nil, nil, time.Time{}
 	l.m.connections.watch(ctx, nil)
 	l.m.shown.broker.Store(nil)
 	l.m.log.Info("stopped the broker")
@@ -107,13 +124,13 @@ func (l *loop) announceEnd() {
 	}
 }
 
-// awaitNodes waits until no node is on this node's broker any more, for drainFor at most, where there is another to go to. Admins are
+// awaitNodes is the same where the node itself ends: it waits until no node is on this node's broker any more, for drainFor at most, where there is another to go to. Admins are
 // not waited for: they find another by themselves and ask again.
 func (l *loop) awaitNodes(ctx context.Context) {
 	if len(others(l.m.welcome(), l.m.self)) == 0 {
 		return
 	}
-	tick, limit := time.NewTicker(50*time.Millisecond), time.NewTimer(drainFor)
+	tick, limit := time.NewTicker(drainTick), time.NewTimer(drainFor)
 	defer tick.Stop()
 	defer limit.Stop()
 	for l.broker.Nodes() > 0 {

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -24,14 +25,20 @@ func (r Request) Reply(answer []byte) error {
 	return errors.Join(r.m.Respond(answer), r.nc.FlushTimeout(RequestTimeout))
 }
 
-// listen subscribes to what every node hears, and returns the subscriptions to jobs. It blocks until the broker knows them.
-func (l *loop) listen(nc *nats.Conn) (jobs []*nats.Subscription, err error) {
+// listen subscribes to what every node hears, and returns the subscriptions to jobs. What comes waits until the connection is taken,
+// so that what answers it has one to send over. It blocks until the broker knows them, or ctx ends.
+func (m *Mesh) listen(ctx context.Context, n *line) (jobs []*nats.Subscription, err error) {
 	hear := func(subject string, f func(*nats.Msg)) *nats.Subscription {
-		s, failed := nc.Subscribe(subject, f)
+		s, failed := n.nc.Subscribe(subject, func(msg *nats.Msg) {
+			select {
+			case <-n.taken:
+				f(msg)
+			case <-ctx.Done(): // it never will be
+			}
+		})
 		err = errors.Join(err, failed)
 		return s
 	}
-	m := l.m
 	for _, subject := range []string{job.AllSubject, job.NodeSubject(m.self)} {
 		jobs = append(jobs, hear(subject, func(msg *nats.Msg) { m.config.Jobs(msg.Data) }))
 	}
@@ -42,13 +49,13 @@ func (l *loop) listen(nc *nats.Conn) (jobs []*nats.Subscription, err error) {
 	if c := m.connections; c != nil {
 		hear(job.PresenceSubject("*"), m.hearPresence)
 		hear(job.LeaveSubject("*"), func(msg *nats.Msg) { c.Leave(time.Now(), lastToken(msg.Subject)) })
-		c.Ask()
-		c.wake()
 	}
 	if m.gossip == nil {
 		hear(job.MeshNewSubject, func(msg *nats.Msg) { m.takeMesh(m.living, msg.Data) })
 	}
-	return jobs, errors.Join(err, nc.Flush())
+	known, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	return jobs, errors.Join(err, n.nc.FlushWithContext(known))
 }
 
 // serve begins to answer what nodes with a broker answer, all of it or nothing; what fails is tried again with the next turn of the
@@ -65,7 +72,7 @@ func (l *loop) serve() {
 		}
 		l.serving = append(l.serving, s)
 	}
-	nc := l.conn
+	nc := l.line.nc
 	answer := func(subject string, f func(Request) []byte) {
 		add(nc.QueueSubscribe(subject, "brokers", func(m *nats.Msg) {
 			// A peer may answer anywhere, so it must not be talked into answering on a subject that means something.
@@ -102,11 +109,15 @@ func queueOf(subject string) int {
 	return maxQuestions
 }
 
-// stopServing ends the services. Those of a connection that drains or is closed end by themselves.
+// stopServing ends the services. Those of a connection that drains or is closed end by themselves, and are only forgotten.
 func (l *loop) stopServing() {
 	for _, s := range l.serving {
 		s.Unsubscribe()
 	}
+	l.forgetServing()
+}
+
+func (l *loop) forgetServing() {
 	l.serving = nil
 	l.m.shown.serves.Store(false)
 }

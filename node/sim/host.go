@@ -83,6 +83,8 @@ func newHost(w *World, number int, how nature) (*host, error) {
 func (h *host) connect() error {
 	tls := identity.NodeTLS(h.w.config.Root.Anchor(), func() identity.Credentials { return h.creds }, h.w.currentRoster)
 	nc, err := nats.Connect("", append(mesh.Options(h.self, tls, h.w.servers()), nats.Timeout(connectTimeout),
+		nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond), nats.ReconnectJitter(time.Second, 2*time.Second), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectBufSize(-1), // replies of an hour ago help nobody: the client asks again
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			h.w.config.Log.Warn("the connection of a simulated host reports an error", logkey.Host, h.name, logkey.Error, err)
 		}))...)

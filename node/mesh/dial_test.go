@@ -1,0 +1,264 @@
+package mesh
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"fleet/internal/bubble"
+)
+
+// dialWorld has brokers that take a connection, refuse it or hang, and a node that follows them, in fake time.
+type dialWorld struct {
+	t      *testing.T
+	server *server.Server
+	l      *loop
+	log    *lines
+
+	mu    sync.Mutex
+	is    map[string]string // "up", "hangs" or "refuses"; "": refuses
+	began map[string][]time.Time
+	under map[string]context.Context
+	lines map[string]*line // the newest that was opened
+}
+
+func newDialWorld(t *testing.T, settle time.Duration, is map[string]string) *dialWorld {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	w := &dialWorld{t: t, server: s, log: &lines{}, is: is, began: map[string][]time.Time{}, under: map[string]context.Context{}, lines: map[string]*line{}}
+	m := &Mesh{config: Config{Settle: settle}, log: slog.New(w.log), kick: make(chan struct{}, 1)}
+	w.l = m.newLoop()
+	w.l.dialer.open = w.open
+	t.Cleanup(func() {
+		w.l.dialer.stop()
+		for _, n := range w.lines {
+			n.close()
+		}
+		s.Shutdown()
+		s.WaitForShutdown()
+		time.Sleep(time.Minute) // what was left behind ends
+		runtime.GC()
+		runtime.GC() // nats.go keeps timers for whoever needs one next, who must not find one of this bubble
+	})
+	return w
+}
+
+func (w *dialWorld) open(ctx context.Context, url string) (*line, error) {
+	w.mu.Lock()
+	w.began[url] = append(w.began[url], time.Now())
+	for other, ctx := range w.under {
+		if ctx.Err() == nil {
+			w.t.Errorf("it dials %s while it dials %s", url, other)
+		}
+	}
+	w.under[url] = ctx
+	is := w.is[url]
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.under, url)
+	}()
+	switch is {
+	case "up":
+		n := &line{url: url, taken: make(chan struct{})}
+		var err error
+		n.nc, err = nats.Connect("", nats.InProcessServer(w.server), nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) {
+			n.closed.Store(true)
+			w.l.m.look()
+		}))
+		if err != nil {
+			w.t.Error(err)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.lines[url] = n
+		return n, nil
+	case "hangs":
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(connectTimeout):
+			return nil, errors.New("it hangs")
+		}
+	}
+	return nil, errors.New("it refuses")
+}
+
+// run follows the brokers for that long. No turn may wait for anything.
+func (w *dialWorld) run(d time.Duration, urls ...string) {
+	w.t.Helper()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	end := time.After(d)
+	for {
+		before := time.Now()
+		w.l.follow(urls)
+		if took := time.Since(before); took > 0 {
+			w.t.Fatalf("a turn took %s", took)
+		}
+		select {
+		case <-end:
+			return
+		case <-tick.C:
+		case <-w.l.m.kick:
+		}
+	}
+}
+
+func (w *dialWorld) at() string {
+	if w.l.line == nil {
+		return ""
+	}
+	return w.l.line.url
+}
+
+// lines are how often a log said what, at which level.
+type lines struct {
+	mu   sync.Mutex
+	said map[string]int
+}
+
+func (l *lines) Enabled(context.Context, slog.Level) bool { return true }
+func (l *lines) WithAttrs([]slog.Attr) slog.Handler       { return l }
+func (l *lines) WithGroup(string) slog.Handler            { return l }
+func (l *lines) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.said == nil {
+		l.said = map[string]int{}
+	}
+	l.said[r.Level.String()+" "+r.Message]++
+	return nil
+}
+
+// The broker that a node prefers hangs: while another one serves, it is tried more and more seldom, and each node at its own time.
+// The loop never waits for it.
+func TestAPreferredBrokerThatHangs(t *testing.T) {
+	seconds := map[time.Duration]bool{} // when the second attempt begins
+	for range 10 {
+		bubble.Test(t, func(t *testing.T) {
+			began := time.Now()
+			w := newDialWorld(t, 20*time.Second, map[string]string{"a": "hangs", "b": "up"})
+			w.run(time.Hour, "a", "b")
+			tries := w.began["a"]
+			if len(tries) < 8 || len(tries) > 30 || len(w.began["b"]) != 1 || w.at() != "b" {
+				t.Fatalf("%d attempts in an hour, %d with the other, connected to %q", len(tries), len(w.began["b"]), w.at())
+			}
+			seconds[tries[1].Sub(began)] = true
+			if w.l.moveWait != maxMoveWait {
+				t.Errorf("it waits for %s", w.l.moveWait)
+			}
+			w.is["a"] = "up"
+			w.run(2*maxMoveWait, "a", "b")
+			if w.at() != "a" || !w.lines["b"].closed.Load() {
+				t.Errorf("it is on %q, the former connection closed: %t", w.at(), w.lines["b"].closed.Load())
+			}
+		})
+	}
+	if len(seconds) < 5 {
+		t.Errorf("10 nodes try again at %d moments", len(seconds))
+	}
+}
+
+// What gossip says ends a dial to a broker that is not named any more, and has a new one tried at once.
+func TestADialEndsWithTheWish(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		w := newDialWorld(t, 20*time.Second, map[string]string{"a": "hangs", "b": "up"})
+		w.run(time.Second, "a")
+		if w.under["a"] == nil {
+			t.Fatalf("under way: %v", w.under)
+		}
+		began := time.Now()
+		w.l.follow([]string{"b"})
+		synctest.Wait()
+		if w.under["a"] != nil {
+			t.Errorf("it dials on: %v", w.under)
+		}
+		w.run(0, "b")
+		w.run(time.Millisecond, "b")
+		if w.at() != "b" || !w.began["b"][0].Equal(began) {
+			t.Errorf("on %q", w.at())
+		}
+	})
+}
+
+// A connection that stands only when nobody wishes for it any more is closed.
+func TestAConnectionThatComesTooLate(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		w := newDialWorld(t, 20*time.Second, map[string]string{"a": "up", "b": "up"})
+		w.l.follow([]string{"a"})
+		synctest.Wait() // it stands, and the loop has not looked
+		w.run(time.Second, "b")
+		if w.at() != "b" || !w.lines["a"].closed.Load() {
+			t.Errorf("on %q; the other one is closed: %t", w.at(), w.lines["a"].closed.Load())
+		}
+	})
+}
+
+// While none takes it, a node tries all of them again and again: one after another, then after a wait that differs from node to node
+// and time to time. It says so more and more seldom.
+func TestNoBrokerTakesIt(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		w := newDialWorld(t, 20*time.Second, map[string]string{})
+		w.run(10*time.Minute, "a", "b", "c")
+		waits := map[time.Duration]bool{}
+		for i, at := range w.began["a"][1:] {
+			wait := at.Sub(w.began["a"][i])
+			if wait < redialWait || wait >= redialWait+redialJitter {
+				t.Fatalf("it waits for %s", wait)
+			}
+			waits[wait] = true
+		}
+		if len(waits) < 100 || len(w.began["b"]) < 300 || len(w.began["c"]) < 300 {
+			t.Errorf("%d different waits, %d and %d attempts with the others", len(waits), len(w.began["b"]), len(w.began["c"]))
+		}
+		if n := w.log.said["WARN no broker reached yet"]; n < 5 || n > 12 {
+			t.Errorf("it says so %d times", n)
+		}
+		w.is["c"] = "up"
+		w.run(redialWait+redialJitter, "a", "b", "c")
+		if w.at() != "c" {
+			t.Errorf("on %q: %v", w.at(), slices.Sorted(maps.Keys(w.began)))
+		}
+		w.lines["c"].close() // as a lost connection
+		w.run(time.Second, "a", "b", "c")
+		if w.l.m.shown.reconnects.Load() != 1 || w.at() != "c" {
+			t.Errorf("on %q, counted as %d", w.at(), w.l.m.shown.reconnects.Load())
+		}
+	})
+}
+
+// New credentials are shown to a broker at once, over another connection; the former one stays until that stands.
+func TestNewCredentialsAreShown(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		w := newDialWorld(t, 20*time.Second, map[string]string{"a": "up"})
+		w.run(time.Second, "a")
+		former := w.lines["a"]
+		w.is["a"] = "hangs"
+		w.l.m.Reconnect()
+		w.run(time.Minute, "a")
+		if former.closed.Load() || w.at() != "a" {
+			t.Error("it gave up the former connection for nothing")
+		}
+		w.is["a"] = "up"
+		w.run(time.Minute, "a")
+		if w.lines["a"] == former || !former.closed.Load() || len(w.began["a"]) > 12 {
+			t.Errorf("former one closed: %t, %d attempts", former.closed.Load(), len(w.began["a"]))
+		}
+	})
+}
