@@ -126,15 +126,20 @@ func (q *questions) take(a answer, proven func(id string, challenge, proof []byt
 	}
 }
 
-// hearAll answers challenges, and takes in answers.
+// hearAll answers challenges, and takes in answers and that this node is missed.
 func (g *Gossip) hearAll(ctx context.Context) {
-	answers := limiter{most: maxAnswers, period: time.Second}
+	answers, missed := limiter{most: maxAnswers, period: time.Second}, limiter{most: maxMissed, period: time.Second}
 	for {
 		var b []byte
 		select {
 		case <-ctx.Done():
 			return
 		case b = <-g.messages:
+		}
+		if isMissed(b) && g.cfg.OnMissed != nil {
+			if pass, _ := missed.take(time.Now()); pass {
+				g.cfg.OnMissed()
+			}
 		}
 		if a, ok := decodeAnswer(b); ok && g.cfg.Proven != nil {
 			g.open.take(a, g.cfg.Proven)
@@ -146,6 +151,8 @@ func (g *Gossip) hearAll(ctx context.Context) {
 		}
 	}
 }
+
+func isMissed(b []byte) bool { return len(b) == 1 && b[0] == kindMissed }
 
 // answer signs a challenge that is meant for this node at its own address. One from another node that says it has this very id
 // is a claim as well: two copies of one disk notice each other even if only one of them hears of the other by gossip.

@@ -9,6 +9,7 @@ import (
 const (
 	kindChallenge = 1
 	kindAnswer    = 2
+	kindMissed    = 3 // somebody waits for the one that this is sent to; nothing follows
 )
 
 // nonce is made anew for each question.

@@ -66,6 +66,10 @@ type Config struct {
 	// the next push/pull brings it again.
 	OnDiffer func(missing, ahead []Ref)
 
+	// OnMissed is called when another node's Reach asks for this one: somebody waits for what it has to say. It must not block. nil
+	// for nothing.
+	OnMissed func()
+
 	// Prove signs a challenge with the key that Self.ID is the name of; Proven says whether a proof is the signature over a
 	// challenge by the key of that id. nil: nothing is proven, so no id ever counts as used twice.
 	Prove  func(challenge []byte) (proof []byte)

@@ -96,6 +96,8 @@
 //	n  id of whoever asks, unverified
 //	n  address and port for the answer
 //
+// One more kind, 3, has no more than that byte: somebody waits for the node that it is sent to, and Reach asks for it.
+//
 // # Members file
 //
 // A JSON file, {"schema":"fleet.members/1","members":[...]}, with at most 8,192 members sorted by id, mode 0600; the fields

@@ -34,6 +34,7 @@ type testNode struct {
 	mu      sync.Mutex
 	changes int
 	differ  []string
+	missed  int
 }
 
 func addrOf(i int) string { return fmt.Sprintf("10.0.0.%d:7946", i) }
@@ -84,6 +85,7 @@ func (m *mesh) start(i int, change func(*Config)) *testNode {
 			n.mu.Unlock()
 		},
 	}
+	cfg.OnMissed = func() { n.mu.Lock(); n.missed++; n.mu.Unlock() }
 	cfg.Prove, cfg.Proven = func(challenge []byte) []byte { return proofOf(cfg.Self.ID, challenge) }, provenBy
 	if change != nil {
 		change(&cfg)

@@ -31,6 +31,8 @@ const (
 	// maxAnswers is how many challenges a node answers in a second: some hundred brokers' nodes may ask. A signature takes about
 	// 50 µs.
 	maxAnswers = 100
+	// maxMissed is how many times in a second a node is told that it is missed; anybody with the key may say it, at no end.
+	maxMissed = 2
 	// maxUserMessage bounds a challenge or an answer, maxProof the proof in it, and maxWaiting how many wait to be read.
 	maxUserMessage = 512
 	maxProof       = 256

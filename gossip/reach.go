@@ -14,7 +14,8 @@ const (
 
 // Reach sends each of these members encrypted packets by UDP, all at once, and says who has answered and who has not:
 // whether its process runs at this moment, which the table knows only seconds later. Members that count as failed or left
-// are not asked, and ids that nobody here knows are in neither list. This node itself answers. It blocks until all have
+// are not asked, and ids that nobody here knows are in neither list. This node itself answers. Those asked learn that they are missed
+// (Config.OnMissed). It blocks until all have
 // answered, for a probe timeout and twice reachAgain at most: 0.7 s.
 func (g *Gossip) Reach(ids []string) (answered, silent []string) {
 	var mu sync.Mutex
@@ -45,6 +46,7 @@ func (g *Gossip) Reach(ids []string) (answered, silent []string) {
 
 // reach reports whether a member answers one of several packets.
 func (g *Gossip) reach(m Member) bool {
+	g.send(m.Addr, []byte{kindMissed})
 	answers := make(chan bool, reachTries)
 	for range reachTries {
 		go func() {

@@ -27,5 +27,28 @@ func TestReach(t *testing.T) {
 		if took := time.Since(began); took > 700*time.Millisecond { // fake time
 			t.Errorf("it took %s", took)
 		}
+		for i, want := range map[int]int{1: 0, 3: 1} { // itself was not asked, and has no need to be told
+			if got := m.nodes[idOf(i)].missed; got != want {
+				t.Errorf("%s was told %d times that it is missed", idOf(i), got)
+			}
+		}
+	})
+}
+
+// Whoever says so again and again makes a node look no more often.
+func TestMissedWithoutEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *mesh) {
+		m.startAll(2)
+		n := m.nodes["n1"]
+		for range 100 {
+			for range 10 {
+				n.send(m.nodes["n2"].Addr(), []byte{kindMissed})
+			}
+			n.send(m.nodes["n2"].Addr(), []byte{kindMissed, 0})
+			time.Sleep(100 * time.Millisecond)
+		}
+		if got := m.nodes["n2"].missed; got < 5*maxMissed || got > 12*maxMissed {
+			t.Errorf("it is told %d times in 10 s", got)
+		}
 	})
 }

@@ -71,9 +71,30 @@ type line struct {
 	jobs   []*nats.Subscription
 	taken  chan struct{} // closed when the loop has taken it: until then what comes waits
 	closed atomic.Bool
+	asking atomic.Bool // whether the broker is there
+	mute   atomic.Bool // it has not said so for brokerPatience
 }
 
 func (n *line) close() { n.nc.Close() }
+
+// ask asks the broker whether it is there, beside all else, unless that is under way: a connection that hangs may block whoever uses
+// it. news is called when its silence counts.
+func (n *line) ask(news func()) {
+	if !n.asking.CompareAndSwap(false, true) {
+		return
+	}
+	late := time.AfterFunc(brokerPatience, func() {
+		n.mute.Store(true)
+		news()
+	})
+	go func() {
+		defer n.asking.Store(false)
+		if n.nc.FlushTimeout(connectTimeout) == nil {
+			late.Stop()
+			n.mute.Store(false)
+		}
+	}()
+}
 
 // follow keeps the connection with one of the brokers, which come in the order in which this node prefers them. It leaves one
 // that is none of them at once, and for the first of them the one it is on after they have been the same for a while.
@@ -88,6 +109,9 @@ func (l *loop) follow(urls []string) {
 	if l.m.anew.Swap(false) {
 		l.outdated = true
 		l.dialer.abandon() // it shows the credentials of before
+	}
+	if l.m.missed.Swap(false) && l.line != nil {
+		l.line.ask(l.m.look) // somebody has no answer from here; its broker may hang, which nats.go knows only after 10 to 15 s
 	}
 	n, failed := l.dialer.turn(l.wish())
 	switch {
@@ -106,6 +130,8 @@ func (l *loop) wish() []string {
 		return nil
 	case l.line == nil || !slices.Contains(urls, l.line.url):
 		return urls
+	case l.line.mute.Load(): // who answers first: another one with a connection, or this one after all
+		return slices.DeleteFunc(slices.Clone(urls), func(url string) bool { return url == l.line.url })
 	case l.outdated:
 		return append([]string{l.line.url}, urls...)
 	case l.line.url != urls[0] && !time.Now().Before(l.moveAfter):
@@ -133,6 +159,10 @@ func (l *loop) take(n *line) {
 	close(n.taken)
 	m.log.Info("connected to a broker", logkey.Broker, n.url)
 	if old != nil {
+		if old.mute.Load() {
+			m.log.Warn("left a broker that does not answer", logkey.Broker, old.url)
+			l.waitForPreferred(m.config.Settle) // it may be that one
+		}
 		go func() { // one that hangs may block it
 			if err := old.nc.Drain(); err != nil {
 				old.close()

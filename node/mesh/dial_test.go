@@ -5,9 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,7 +31,9 @@ type dialWorld struct {
 	is    map[string]string // "up", "hangs" or "refuses"; "": refuses
 	began map[string][]time.Time
 	under map[string]context.Context
-	lines map[string]*line // the newest that was opened
+	lines map[string]*line        // the newest that was opened
+	hangs map[string]*atomic.Bool // what is connected
+	stop  []func()
 }
 
 func newDialWorld(t *testing.T, settle time.Duration, is map[string]string) *dialWorld {
@@ -39,14 +43,14 @@ func newDialWorld(t *testing.T, settle time.Duration, is map[string]string) *dia
 		t.Fatal(err)
 	}
 	s.Start()
-	w := &dialWorld{t: t, server: s, log: &lines{}, is: is, began: map[string][]time.Time{}, under: map[string]context.Context{}, lines: map[string]*line{}}
+	w := &dialWorld{t: t, server: s, log: &lines{}, is: is, began: map[string][]time.Time{}, under: map[string]context.Context{}, lines: map[string]*line{}, hangs: map[string]*atomic.Bool{}}
 	m := &Mesh{config: Config{Settle: settle}, log: slog.New(w.log), kick: make(chan struct{}, 1)}
 	w.l = m.newLoop()
 	w.l.dialer.open = w.open
 	t.Cleanup(func() {
 		w.l.dialer.stop()
-		for _, n := range w.lines {
-			n.close()
+		for _, stop := range w.stop {
+			stop()
 		}
 		s.Shutdown()
 		s.WaitForShutdown()
@@ -75,9 +79,9 @@ func (w *dialWorld) open(ctx context.Context, url string) (*line, error) {
 	}()
 	switch is {
 	case "up":
-		n := &line{url: url, taken: make(chan struct{})}
+		n, hangs := &line{url: url, taken: make(chan struct{})}, &atomic.Bool{}
 		var err error
-		n.nc, err = nats.Connect("", nats.InProcessServer(w.server), nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) {
+		n.nc, err = nats.Connect("", nats.InProcessServer(muting{w.server, hangs}), nats.NoReconnect(), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), nats.ClosedHandler(func(*nats.Conn) {
 			n.closed.Store(true)
 			w.l.m.look()
 		}))
@@ -86,7 +90,8 @@ func (w *dialWorld) open(ctx context.Context, url string) (*line, error) {
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.lines[url] = n
+		w.lines[url], w.hangs[url] = n, hangs
+		w.stop = append(w.stop, func() { hangs.Store(false) }, n.close)
 		return n, nil
 	case "hangs":
 		select {
@@ -261,4 +266,74 @@ func TestNewCredentialsAreShown(t *testing.T) {
 			t.Errorf("former one closed: %t, %d attempts", former.closed.Load(), len(w.began["a"]))
 		}
 	})
+}
+
+// muting is the broker for one connection.
+type muting struct {
+	*server.Server
+	hangs *atomic.Bool
+}
+
+func (m muting) InProcessConn() (net.Conn, error) {
+	c, err := m.Server.InProcessConn()
+	return mutable{c, m.hangs}, err
+}
+
+// mutable is a connection to a broker that can be made to hang.
+type mutable struct {
+	net.Conn
+	hangs *atomic.Bool
+}
+
+func (c mutable) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	for c.hangs.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	return n, err
+}
+
+// A node that somebody misses asks its broker whether it is there, and goes to another one if nothing comes; it does not come back
+// at once. One whose broker answers stays, also if it answers late and no other took the node meanwhile.
+func TestABrokerThatHangsIsLeft(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		other string
+		hangs time.Duration
+		want  string
+	}{
+		{"the broker is well", "up", 0, "a"},
+		{"it hangs", "up", time.Hour, "b"},
+		{"it was slow", "hangs", 5*time.Second + brokerPatience*3/2, "a"},
+		{"it hangs, and so does the other", "hangs", time.Minute, "a"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
+				w := newDialWorld(t, 20*time.Second, map[string]string{"a": "up", "b": tt.other})
+				w.run(time.Second, "a", "b")
+				if tt.hangs > 0 {
+					w.hangs["a"].Store(true)
+					time.AfterFunc(tt.hangs, func() { w.hangs["a"].Store(false) })
+				}
+				w.run(5*time.Second, "a", "b")
+				if w.at() != "a" || len(w.began["b"]) > 0 {
+					t.Fatalf("it is on %q before anybody misses it", w.at())
+				}
+				w.is["a"] = "hangs" // for whoever comes anew
+				w.l.m.missed.Store(true)
+				w.run(2*brokerPatience, "a", "b")
+				if got := w.at(); got != tt.want {
+					t.Errorf("it is on %q, not %q", got, tt.want)
+				}
+				if dials := len(w.began["b"]); (dials > 0) != (tt.hangs > 0) {
+					t.Errorf("%d dials to another one", dials)
+				}
+				tries := len(w.began["a"])
+				w.run(9*time.Second, "a", "b")
+				if got := len(w.began["a"]) - tries; got > 0 {
+					t.Errorf("%d attempts to come back within seconds", got)
+				}
+			})
+		})
+	}
 }

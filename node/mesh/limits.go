@@ -13,6 +13,9 @@ const (
 	// other. reachTimeout bounds the TCP connection before them, which the broker's kernel takes: 3 attempts.
 	connectTimeout = 10 * time.Second
 	reachTimeout   = 5 * time.Second
+	// brokerPatience is for how long a broker may say nothing when this node, which somebody misses, asks it whether it is there, until
+	// the node looks for another one. That it has been wrong costs a move and no message.
+	brokerPatience = time.Second
 	// writeTimeout bounds one write to a broker that reads nothing: for the largest message, it is a line of 50 kB/s.
 	writeTimeout = 20 * time.Second
 	// redialWait is how long a node that no broker took waits before it tries them again, and redialJitter how much longer at most.

@@ -78,6 +78,7 @@ type Mesh struct {
 
 	kick    chan struct{}   // has the loop look again
 	anew    atomic.Bool     // the credentials have changed since the connection was made
+	missed  atomic.Bool     // somebody waits for this node's word
 	judge   atomic.Bool     // the roster has changed since the broker last judged its connections
 	probing chan struct{}   // one for each probe under way
 	living  context.Context // ends when the node has answered all its jobs
@@ -120,6 +121,10 @@ func New(c Config) (*Mesh, error) {
 		Advertise: netip.AddrPortFrom(c.Advertise, 0),
 		Keys:      c.Keys, MembersFile: filepath.Join(c.Dir, MembersFile), Profile: c.Profile, Log: c.Log,
 		Docs: c.Docs, OnChange: m.look,
+		OnMissed: func() {
+			m.missed.Store(true)
+			m.look()
+		},
 		OnDiffer: func(missing, ahead []gossip.Ref) { c.Differ(m.living, missing, ahead) },
 		Prove:    c.Prove,
 		Proven: func(id string, challenge, proof []byte) bool {
