@@ -84,7 +84,15 @@ func TestReplaceTheRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Await(f.Client(), 3)
-	do(0, "status")
+	for { // the brokers have been up for no more than a moment
+		code, out, _ := typed(t, home, "status")
+		if code == 0 {
+			break
+		}
+		if t.Context().Err() != nil || !strings.Contains(out, "no route between the brokers") {
+			t.Fatal(out)
+		}
+	}
 	expect(t, do(0, allow("found-again")...), "is in force on all 3 hosts")
 	expect(t, do(0, "role", "list"), "before", "two-of-three", "found-again")
 
