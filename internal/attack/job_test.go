@@ -188,12 +188,13 @@ func TestWidenedTargets(t *testing.T) {
 // A program that is not fleet's signs a change without saying for which hosts, and sends it by every way there is. Nothing runs, each host
 // says why, and the id is left for a job that does say it.
 func TestChangeWithoutTargets(t *testing.T) {
+	const read = "and it is for a read"
 	for name, alter := range map[string]func(*job.Job){
 		"to all":                 func(*job.Job) {},
 		"to who matches":         func(j *job.Job) { j.Filter.Identities = []string{"web*"} },
 		"to one by name":         func(j *job.Job) { j.Filter.Identities = []string{"web4"} },
 		"to who was admitted":    func(j *job.Job) { j.Planned = time.Now().UnixMilli() },
-		"and it is for a read":   func(j *job.Job) { j.Declared.Change = false },
+		read:                     func(j *job.Job) { j.Declared.Change = false },
 		"of another declaration": func(j *job.Job) { j.Declared.Meaning[0]++ },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -201,8 +202,11 @@ func TestChangeWithoutTargets(t *testing.T) {
 			targets := j.Targets
 			j.Targets = nil
 			alter(&j)
-			signed := sign(t, j, shared.admin)
-			shared.refused(t, signed, j.ID, job.ReasonHosts, "no-targets")
+			signed, reason := sign(t, j, shared.admin), job.ReasonHosts
+			if name == read {
+				reason = job.ReasonDeclared
+			}
+			shared.refused(t, signed, j.ID, reason, "no-targets")
 			before := shared.stats(t)
 			for _, h := range shared.hosts {
 				shared.send(t, job.NodeSubject(h.id), signed)

@@ -123,7 +123,57 @@ func (f *fleet) await(release int, names ...string) {
 	})
 }
 
-// build makes a release that adds that version of the protocol.
+// Releases of protocol 1 that declare the plugin service otherwise.
+const (
+	restartIsRead = 100*(iota+1) + 1
+	restartHasOption
+	restartHasDefault
+)
+
+// edits are what such a release has in plugins/service/declaration.go instead.
+var edits = map[int][2]string{
+	restartIsRead: {`verify that it came up anew", plugin.Change)`, `verify that it came up anew", plugin.Read)`},
+	restartHasOption: {`MaxLength: maxName,
+		}},`, `MaxLength: maxName,
+		}, {Name: "force", Prompt: "Force", Type: plugin.Boolean, Optional: true}},`},
+	restartHasDefault: {`MaxLength: maxName,
+		}},`, `MaxLength: maxName,
+		}, {Name: "force", Prompt: "Force", Type: plugin.Boolean, Default: true}},`},
+}
+
+// Releases that declare an action otherwise: whichever side is the newer, what would mean another thing is refused by each host that
+// takes it so, and says why, and what means the same goes on.
+func TestAnotherDeclaration(t *testing.T) {
+	f := found(t, 1, "web1")
+	f.join(restartHasDefault, "web2")
+	f.await(1, "web1", "web2")
+	restart := []string{"run", "service", "no-such-service", "restart", "--all"}
+	for _, tt := range []struct {
+		release int
+		args    []string
+		refused []string
+		says    string
+	}{
+		{1, restart, []string{"web2"}, "web2 has another service.restart than the job's signer, with other inputs"},
+		{restartHasOption, restart, []string{"web2"}, "web2 has another service.restart"},
+		{restartHasOption, append(restart, "force=true"), []string{"web1", "web2"}, `no argument "force"`},
+		{restartHasDefault, restart, []string{"web1"}, "web1 has another service.restart"},
+		{restartIsRead, restart[:4], []string{"web1", "web2"}, "web1 takes service.restart for a change, the job's signer for a read"},
+		{restartIsRead, []string{"ping"}, nil, ""},
+	} {
+		doc := f.ask(tt.release, tt.args...)
+		if got := doc.in("refused"); !slices.Equal(got, tt.refused) || len(got) > 0 && (doc.Exit != 7 || !strings.Contains(doc.message(got[0]), tt.says)) {
+			t.Errorf("release %d, fleet %s: %s", tt.release, strings.Join(tt.args, " "), doc)
+		}
+		for _, name := range []string{"web1", "web2"} {
+			if !slices.Contains(tt.refused, name) && !slices.Contains(append(doc.in("skipped"), doc.in("ok")...), name) {
+				t.Errorf("release %d, fleet %s: %s: %s", tt.release, strings.Join(tt.args, " "), name, doc)
+			}
+		}
+	}
+}
+
+// build makes a release that adds that version of the protocol, or one of the edits.
 func build(t *testing.T, dir string, version int) string {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -137,8 +187,16 @@ func build(t *testing.T, dir string, version int) string {
 		}
 		return path
 	}
-	newest := write("newest.go", fmt.Sprintf("package job\n\nconst newest = %d\n", version))
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(root, "job", "newest.go"): newest}})
+	replace := map[string]string{filepath.Join(root, "job", "newest.go"): write("newest.go", fmt.Sprintf("package job\n\nconst newest = %d\n", version%100))}
+	if edit, altered := edits[version]; altered {
+		file := filepath.Join(root, "plugins", "service", "declaration.go")
+		text, err := os.ReadFile(file)
+		if err != nil || strings.Count(string(text), edit[0]) != 1 {
+			t.Fatalf("%s does not have %q once: %v", file, edit[0], err)
+		}
+		replace[file] = write("declaration.go", strings.Replace(string(text), edit[0], edit[1], 1))
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		t.Fatal(err)
 	}

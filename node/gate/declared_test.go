@@ -118,13 +118,17 @@ func TestAChangeNamesItsHosts(t *testing.T) {
 		name   string
 		change func(*job.Job)
 		want   Verdict
+		reason job.Reason
+		text   string
 	}{
-		{"a change", func(j *job.Job) {}, Refuse},
-		{"a change for who matches, which this host does", func(j *job.Job) { j.Filter = filter.Filter{Identities: []string{"web1"}} }, Refuse},
-		{"a change for others", func(j *job.Job) { j.Filter = filter.Filter{Identities: []string{"db1"}} }, Refuse},
-		{"a change that calls itself a read", func(j *job.Job) { j.Declared = declared(t, signersOwn(plugin.Read), nil) }, Refuse},
-		{"a question", func(j *job.Job) { j.Mode = job.Match }, WouldRun},
-		{"a read", func(j *job.Job) { j.Action = "status" }, Pass},
+		{"a change", func(j *job.Job) {}, Refuse, job.ReasonHosts, "job names no hosts: a change lists each host that it is for"},
+		{"a change for who matches, which this host does", func(j *job.Job) { j.Filter = filter.Filter{Identities: []string{"web1"}} }, Refuse, job.ReasonHosts, "job names no hosts"},
+		{"a change for others", func(j *job.Job) { j.Filter = filter.Filter{Identities: []string{"db1"}} }, Refuse, job.ReasonHosts, "job names no hosts"},
+		{"a change of another declaration", func(j *job.Job) { j.Declared = declared(t, signersOwn(plugin.Change), nil) }, Refuse, job.ReasonHosts, "job names no hosts"},
+		{"a change that its signer takes for a read", func(j *job.Job) { j.Declared = declared(t, signersOwn(plugin.Read), nil) }, Refuse, job.ReasonDeclared,
+			"web1 takes service.restart for a change, the job's signer for a read"},
+		{"a question", func(j *job.Job) { j.Mode = job.Match }, WouldRun, "", ""},
+		{"a read", func(j *job.Job) { j.Action = "status" }, Pass, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w, id := newWorld(t), job.NewID(now)
@@ -133,14 +137,14 @@ func TestAChangeNamesItsHosts(t *testing.T) {
 				w.gate.Host, w.gate.Journal = untouched{t: t}, unbegun{w.journal, t}
 			}
 			d := w.gate.Judge(t.Context(), signed)
-			if d.Verdict != tt.want || tt.want == Refuse && (d.Reason != job.ReasonHosts || d.Message != "job names no hosts: a change lists each host that it is for") {
+			if d.Verdict != tt.want || d.Reason != tt.reason || !strings.Contains(d.Message, tt.text) {
 				t.Fatalf("%v %s %q", d.Verdict, d.Reason, d.Message)
 			}
 			if tt.want != Refuse {
 				return
 			}
 			w.gate.Host, w.gate.Journal = host{}, w.journal
-			if d := w.gate.Judge(t.Context(), signed); d.Verdict != Refuse || d.Reason != job.ReasonHosts {
+			if d := w.gate.Judge(t.Context(), signed); d.Verdict != Refuse || d.Reason != tt.reason {
 				t.Errorf("again: %v %s", d.Verdict, d.Reason)
 			}
 			if d := w.gate.Judge(t.Context(), w.job(t, func(j *job.Job) { j.ID = id })); d.Verdict != Pass {

@@ -216,7 +216,10 @@ func (g *Gate) judge(ctx context.Context, signed []byte) (d Decision) {
 	if reach := g.reach(ctx, roster, signer, j, action); reach != policy.Here {
 		return g.withoutRight(d, reach)
 	}
-	// 10. hosts: whoever changes something has decided where
+	// 10. hosts: whoever changes something has decided where; whose program took it for a read, and so asked nobody, is told that
+	if d.Change && len(j.Targets) == 0 && !j.Declared.Change {
+		return g.refuse(d, job.ReasonDeclared, "%s", g.differs(j, action, nil))
+	}
 	if d.Change && len(j.Targets) == 0 {
 		return g.refuse(d, job.ReasonHosts, "job names no hosts: a change lists each host that it is for")
 	}
