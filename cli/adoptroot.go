@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 
 	"fleet/identity"
+	"fleet/internal/trustedfile"
 	"fleet/node"
 
 	ucli "github.com/urfave/cli/v2"
@@ -13,7 +16,7 @@ func adoptRootVerb() verb {
 	return verb{
 		name: "adopt-root", brief: "go by a new root although the old one did not sign it", takes: "FILE", atLeast: 1, atMost: 1,
 		about: []string{
-			"For a fleet whose root keys are lost: FILE is what fleet root replace --lost wrote. Stop the agent first. From its next start this host takes its orders from whoever holds the new root's keys, so be sure where FILE comes from.",
+			"For a fleet whose root keys are lost: FILE is what fleet root replace --lost wrote. Stop the agent first. From its next start this host takes its orders from whoever holds the new root's keys, so be sure where FILE comes from. It is refused if others than root, or you, could have written it.",
 		},
 		examples: []example{{"fleet node adopt-root new-root", "after: systemctl stop fleet-node; then: systemctl start fleet-node"}},
 		flags: []ucli.Flag{
@@ -37,7 +40,14 @@ func (e *env) adoptRoot(in *ucli.Context) error {
 		}
 	}
 	file := in.Args().First()
-	text, err := os.ReadFile(file)
+	own, err := trustedfile.Resolve(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usagef("%w", err)
+	}
+	if err != nil {
+		return usagef("others could have written %s: %w", file, err).with("bring it here again, into a folder that only you can write to, such as /root; whoever wrote it would own this host")
+	}
+	text, err := os.ReadFile(own)
 	if err != nil {
 		return usagef("%w", err)
 	}

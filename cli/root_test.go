@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,6 +107,23 @@ func TestReplaceTheRoot(t *testing.T) {
 	}
 	if code, out, errs := typed(t, other, "role", "list"); code != 0 || !strings.Contains(out, "found-again") {
 		t.Errorf("after it: %d %s%s", code, out, errs)
+	}
+	for name, harm := range map[string]func() error{
+		"the file":   func() error { return os.Chmod(file, 0o666) },
+		"its folder": func() error { return errors.Join(os.Chmod(file, 0o644), os.Chmod(filepath.Dir(file), 0o777)) },
+	} {
+		if err := harm(); err != nil {
+			t.Fatal(err)
+		}
+		if code, errs := onHost(t, "node", "adopt-root", file, "--data", f.First().Dir); code != 2 || !strings.Contains(errs, "others could have written") {
+			t.Errorf("others can write %s: %d %s", name, code, errs)
+		}
+		if err := errors.Join(os.Chmod(file, 0o644), os.Chmod(filepath.Dir(file), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, errs := onHost(t, "node", "adopt-root", file+"-none", "--data", f.First().Dir); code != 2 {
+		t.Errorf("a file that is not there: %d %s", code, errs)
 	}
 	if code, errs := onHost(t, "node", "adopt-root", file, "--data", filepath.Join(t.TempDir(), "none")); code != 1 {
 		t.Errorf("on a host of no fleet: %d %s", code, errs)
