@@ -51,7 +51,7 @@ func adminVerb() verb {
 				examples: []example{{"fleet admin add bob fleet-admin:KEY --role ops", "the line that fleet admin keygen printed, with the role you choose"}},
 				flags: append([]ucli.Flag{
 					text(foundFlags, flagRole, "", "`ROLE`: the admin's role (see fleet role list); separate several with commas"),
-				}, rosterFlags()...),
+				}, changeFlags()...),
 				endings: []ending{endFault},
 				do:      func(e *env, in *ucli.Context) error { return e.adminAdd(in) },
 			},
@@ -70,7 +70,7 @@ func adminVerb() verb {
 				flags: append([]ucli.Flag{
 					toggle(foundFlags, flagKeepHosts, "", "let the hosts stay that joined with this admin's tokens"),
 					toggle(foundFlags, flagDropHosts, "", "shut these hosts out with the admin"),
-				}, rosterFlags()...),
+				}, changeFlags()...),
 				endings: []ending{endFault, endSilent, endInterrupted},
 				do:      func(e *env, in *ucli.Context) error { return e.adminRemove(in) },
 			},
@@ -175,21 +175,26 @@ func (e *env) adminAdd(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := e.editRoster(in.Context, o, func(r *identity.Roster) error { return putAdmin(r, name, key, roles) })
-	if err != nil {
-		return err
+	r, added := e.editRoster(in.Context, o, func(r *identity.Roster) error { return putAdmin(r, name, key, roles) })
+	if added != nil && !isProposed(added) {
+		return added
 	}
 	config, err := o.config()
 	if err != nil {
 		return err
 	}
-	root, _, err := config.Known.Open(config.Root)
+	root, roster, err := config.Known.Open(config.Root)
 	if err != nil {
 		return faultf("%w", err)
 	}
-	e.note("%s is now an admin with the role %s", name, strings.Join(roles, ", "))
+	if added == nil {
+		e.note("%s is now an admin with the role %s", name, strings.Join(roles, ", "))
+	}
 	e.note("send the line below to %s; the fleet id is %s", name, config.Root.ID())
-	accept := "fleet admin accept " + identity.Introduction{Root: newest(config.Root, root), Fleet: r.Fleet, Brokers: config.Brokers}.Text() + "\n"
+	accept := "fleet admin accept " + identity.Introduction{Root: newest(config.Root, root), Fleet: roster.Fleet, Brokers: config.Brokers}.Text() + "\n"
+	if added != nil {
+		return cmp.Or(e.print(accept), added)
+	}
 	return errors.Join(e.print(accept), e.spread(in.Context, o, r))
 }
 

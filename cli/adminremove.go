@@ -162,6 +162,9 @@ func (x *rosterEdit) keepHosts(in *ucli.Context, admin identity.AdminEntry) (par
 		slices.SortFunc(r.Kept, func(a, b identity.Kept) int { return cmp.Compare(a.ID, b.ID) })
 		return nil
 	})
+	if isProposed(err) {
+		return nil, nil // the revocation goes into the same file
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +187,7 @@ func tokens(n int) string {
 // why they do not answer.
 func (x rosterEdit) dropHosts(ctx context.Context, g guests) error {
 	for _, id := range slices.Sorted(maps.Keys(g.tokens)) {
-		if err := x.revoke(ctx, identity.RevokeTokenHosts(id, time.Now())); err != nil && asProblem(err).ending != endSilent {
+		if err := x.revoke(ctx, identity.RevokeTokenHosts(id, time.Now())); err != nil && asProblem(err).ending != endSilent && !isProposed(err) {
 			return err
 		}
 	}

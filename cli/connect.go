@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fleet/client"
+	"fleet/identity"
 	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
 	"fleet/internal/wire"
@@ -46,6 +47,7 @@ type connection struct {
 	brokers []string // empty: those in the home directory's file
 	timeout time.Duration
 	log     *slog.Logger
+	propose *proposal // nil: changes of what the root signs are handed in
 }
 
 // parseConnection merges the flags into the config.
@@ -116,12 +118,8 @@ func (o connection) config() (client.Config, error) {
 	if c.Key, err = o.keys.admin(o.key); err != nil {
 		return c, err
 	}
-	text, err := os.ReadFile(filepath.Join(o.home, rootFile))
-	if err == nil {
-		err = c.Root.UnmarshalText([]byte(strings.TrimSpace(string(text))))
-	}
-	if err != nil {
-		return c, fileProblem("read what is pinned of the fleet, "+filepath.Join(o.home, rootFile), err, o.keys.missing)
+	if c.Root, err = o.pinned(); err != nil {
+		return c, err
 	}
 	if err := o.followRules(&c); err != nil {
 		return c, err
@@ -134,6 +132,18 @@ func (o connection) config() (client.Config, error) {
 		o.followBrokers(&c)
 	}
 	return c, nil
+}
+
+// pinned is what the home directory pins of the fleet.
+func (o connection) pinned() (anchor identity.Anchor, err error) {
+	text, err := os.ReadFile(filepath.Join(o.home, rootFile))
+	if err == nil {
+		err = anchor.UnmarshalText([]byte(strings.TrimSpace(string(text))))
+	}
+	if err != nil {
+		return anchor, fileProblem("read what is pinned of the fleet, "+filepath.Join(o.home, rootFile), err, o.keys.missing)
+	}
+	return anchor, nil
 }
 
 // followBrokers adds the brokers that were there the last time, and keeps those that are there this time: the first

@@ -117,7 +117,7 @@ func (e *env) noteRootKeys(f founding) {
 		return
 	}
 	e.note("created the fleet %s; %d of its %d root keys must sign: %s", f.fleet, f.rootNeeds, f.rootOf, strings.Join(files, " "))
-	e.note("keep them in different places, and not here; a command that changes the roster needs %d of them in %s while it runs", f.rootNeeds, f.home)
+	e.note("keep them in different places, and not here; a command that changes the roster needs %d of them in %s while it runs, or has their holders sign elsewhere (--propose)", f.rootNeeds, f.home)
 }
 
 // founding is all that fleet init decides.

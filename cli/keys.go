@@ -23,6 +23,8 @@ const (
 	agentLead = "agent:"
 	envAgent  = "SSH_AUTH_SOCK"
 
+	flagRootKey = "root-key"
+
 	// shortestPassphrase in characters: a locked file that is copied can be tried at leisure.
 	shortestPassphrase = 8
 )
@@ -35,6 +37,10 @@ func passphraseFileFlag() ucli.Flag {
 	return text(connecting, flagPassphraseFile, "", "`FILE`: holds the passphrase of a locked key (mode 0600), for use without a terminal")
 }
 
+func rootKeyFlag() ucli.Flag {
+	return many(connecting, flagRootKey, "", "`KEY`: a root key to use besides those in the home directory: a file, or agent:COMMENT for a key in ssh-agent, which may be on a security key; repeat for several")
+}
+
 // keyring opens the admin's keys wherever they are kept. A passphrase comes from the terminal, without echo, or from a
 // file; never from the command line or the environment, where others can read it.
 type keyring struct {
@@ -43,10 +49,11 @@ type keyring struct {
 	ask     func(prompt string) (string, error) // nil: there is no terminal
 	opened  map[string]identity.Signer          // so that nobody is asked twice
 	missing string                              // the hint where a key's file is not there
+	roots   []string                            // root keys besides those in the home directory: files, or agent:COMMENT
 }
 
 func newKeyring(in *ucli.Context, e *env) *keyring {
-	k := &keyring{socket: e.getenv(envAgent), file: in.String(flagPassphraseFile), opened: map[string]identity.Signer{}}
+	k := &keyring{socket: e.getenv(envAgent), file: in.String(flagPassphraseFile), roots: in.StringSlice(flagRootKey), opened: map[string]identity.Signer{}}
 	if e.secret != nil {
 		k.ask = func(prompt string) (string, error) { return e.secret(in.Context, prompt) }
 	}

@@ -20,7 +20,7 @@ func rosterFlags() []ucli.Flag {
 	return append([]ucli.Flag{
 		toggle(foundFlags, flagYes, "y", "answer yes to the question"),
 		many(connecting, flagBroker, "", "`HOST:PORT`: a broker to use instead of the configured ones; repeat for several"),
-		keyFlag(), passphraseFileFlag(),
+		keyFlag(), rootKeyFlag(), passphraseFileFlag(),
 	}, homeFlags()...)
 }
 
@@ -36,7 +36,7 @@ func revokeNodeVerb() verb {
 			{"fleet node revoke web4", "the host with this name"},
 			{"fleet node revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e", "exactly this key, whatever host has it, even if it is down"},
 		},
-		flags: rosterFlags(), endings: []ending{endFault, endInterrupted},
+		flags: changeFlags(), endings: []ending{endFault, endInterrupted},
 		do: func(e *env, in *ucli.Context) error { return e.revokeNode(in.Context, in) },
 	}
 }
@@ -117,7 +117,7 @@ func revokeTokenVerb() verb {
 			{"fleet token revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e", "ids are shown by fleet token list and in the log of the peer that admitted a host"},
 			{"fleet token revoke 6hkqzcxm3wgbnh2vkqhkzq5p4e --with-hosts", "and every host that joined with it"},
 		},
-		flags: append([]ucli.Flag{toggle(foundFlags, flagWithHosts, "", "shut out every host that joined with the token, for good")}, rosterFlags()...), endings: []ending{endFault, endInterrupted},
+		flags: append([]ucli.Flag{toggle(foundFlags, flagWithHosts, "", "shut out every host that joined with the token, for good")}, changeFlags()...), endings: []ending{endFault, endInterrupted},
 		do: func(e *env, in *ucli.Context) error { return e.revokeToken(in.Context, in) },
 	}
 }
@@ -180,7 +180,11 @@ func (e *env) parseRosterEdit(in *ucli.Context) (connection, error) {
 	if err != nil {
 		return connection{}, err
 	}
-	return parseConnection(in, c, e)
+	o, err := parseConnection(in, c, e)
+	if err == nil {
+		o.propose, err = parsePropose(in)
+	}
+	return o, err
 }
 
 // sure asks whether to do what cannot be undone. Off a terminal --yes must say so.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,29 +19,33 @@ import (
 const (
 	flagRehearse = "rehearse"
 	flagLost     = "lost"
+	flagWithKey  = "with-key"
 )
 
 func rootVerb() verb {
 	return verb{
-		name: "root", group: groupBuild, brief: "replace the fleet's root keys, or state the fleet's size", takes: "replace|size",
-		about: []string{"The root keys sign the roster and revocations. They are files in your home directory (root.key, root-2.key, ...); of several, as many as fleet init --root-keys said must sign together."},
-		subverbs: []verb{sizeVerb(), {
+		name: "root", group: groupBuild, brief: "replace the root keys, sign with one of several, or state the fleet's size", takes: "keygen|replace|sign|send|size",
+		about: []string{"The root keys sign the roster and revocations. They are files in your home directory (root.key, root-2.key, ...); of several, as many as fleet init --root-keys said must sign together. They need not come together: a command with --propose FILE writes what is to be signed to a file, which the holders sign one after the other (fleet root sign)."},
+		subverbs: []verb{rootKeygenVerb(), signVerb(), sendChangeVerb(), sizeVerb(), {
 			name: "replace", brief: "replace the root keys by new ones", takes: "MofN", atLeast: 1, atMost: 1,
 			about: []string{
 				"Creates N new root keys, M of which must sign from then on, such as 1of1 or 2of3. As many of the root keys so far as must sign have to be in the home directory. What they signed and is in force stays in force; whatever else they sign does not count any more.",
+				"--with-key KEY takes a key that its holder made (fleet root keygen) as one of the N, so that no machine ever has two of them. Then use --propose FILE: as many of the new keys as M says have to sign too.",
 				"With --rehearse nothing is created or changed: it asks every host whether it goes by the root and the roster that the new root would follow, and names those that do not.",
 				"--lost FILE is for root keys that are lost: the new root is signed by nobody and no host believes it, until root on that host tells it to: systemctl stop fleet-node; fleet node adopt-root FILE; systemctl start fleet-node. This home directory goes by it at once. Whoever can change FILE on the way can take over the host.",
 			},
 			examples: []example{
 				{"fleet root replace 2of3 --rehearse", "before"},
 				{"fleet root replace 2of3", "then move the new keys to their holders, and destroy the old ones"},
+				{"fleet root replace 2of3 --with-key fleet-root:KEY --with-key fleet-root:KEY --propose change", "with the keys of two other holders; then each runs fleet root sign change"},
 				{"fleet root replace 1of1 --lost new-root", "when too few root keys are left to sign"},
 			},
 			flags: append([]ucli.Flag{
 				toggle(foundFlags, flagRehearse, "", "change nothing; name the hosts that would not take it"),
 				text(foundFlags, flagLost, "", "`FILE`: the root keys are lost; write the new root to this file, for fleet node adopt-root"),
+				many(foundFlags, flagWithKey, "", "`KEY`: one of the new keys, which its holder has; repeat for several"),
 				toggle(foundFlags, flagPassphrase, "", "lock the new root keys with a passphrase"),
-			}, rosterFlags()...),
+			}, changeFlags()...),
 			endings: []ending{endFault, endSilent, endInterrupted},
 			do:      func(e *env, in *ucli.Context) error { return e.rootReplace(in.Context, in) },
 		}},
@@ -51,6 +56,7 @@ func rootVerb() verb {
 type rootChange struct {
 	rosterEdit
 	needs, of  int
+	with       []identity.RootKey // of the new ones, that others have
 	passphrase string
 }
 
@@ -59,20 +65,24 @@ func (e *env) rootReplace(ctx context.Context, in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	with, err := parseRootKeyList(in.StringSlice(flagWithKey), of)
+	if err != nil {
+		return err
+	}
 	lost := in.String(flagLost)
-	if lost != "" && (in.Bool(flagRehearse) || exists(lost)) {
-		return usagef("--lost: %s already exists, or is given together with --rehearse; nothing was changed", lost)
+	if lost != "" && (in.Bool(flagRehearse) || in.IsSet(flagPropose) || exists(lost)) {
+		return usagef("--lost: %s already exists, or is given together with --rehearse or --propose; nothing was changed", lost)
 	}
 	o, err := e.parseRosterEdit(in)
 	if err != nil {
 		return err
 	}
-	x, err := e.connectEdit(ctx, o, lost == "")
+	x, err := e.connectEdit(ctx, o, lost == "" && !in.Bool(flagRehearse))
 	if err != nil {
 		return err
 	}
 	defer x.c.Close()
-	c := rootChange{rosterEdit: x, needs: needs, of: of}
+	c := rootChange{rosterEdit: x, needs: needs, of: of, with: with}
 	if in.Bool(flagRehearse) {
 		return c.rehearse(ctx)
 	}
@@ -98,10 +108,18 @@ func (c rootChange) rehearse(ctx context.Context) error {
 	}
 	before := c.c.Authority()
 	trial := identity.NewKey[identity.Root]()
-	if _, err := c.sign(before, documents, 1, []identity.PrivateKey[identity.Root]{trial}, true); err != nil {
+	r, err := c.draft(before, documents, 1, []identity.PrivateKey[identity.Root]{trial}, true)
+	if err != nil {
 		return err
 	}
-	c.e.note("enough root keys are here; the new root would vouch for %d documents that are in force", len(documents))
+	if missing, _, err := r.Missing(before); err != nil {
+		return faultf("%w", err)
+	} else if missing > 0 {
+		c.e.note("%d more of the root keys would have to be here, or to sign elsewhere (--%s FILE)", missing, flagPropose)
+	} else {
+		c.e.note("enough root keys are here")
+	}
+	c.e.note("the new root would vouch for %d documents that are in force", len(documents))
 	return c.inForce(ctx, fmt.Sprintf("what the new root would follow (root version %d)", before.Version()), nil)
 }
 
@@ -111,21 +129,59 @@ func (c rootChange) replace(ctx context.Context) error {
 	if err != nil {
 		return faultf("%w", err)
 	}
+	if c.o.propose != nil {
+		return c.proposeRoot(documents)
+	}
 	next, names, err := c.make(c.c.Authority(), documents, true)
 	if err != nil {
 		return err
 	}
 	c.e.note("wrote the new root keys: %s", strings.Join(names, " "))
-	refused := c.handIn(ctx, next.Raw())
-	if _, err := c.c.Roster(ctx); err != nil {
-		return faultf("the new root was handed in, but it is not known whether it is in force: %w", errors.Join(refused, err))
-	}
-	if c.c.Authority().Anchor() != next.Anchor() {
-		return faultf("the new root was handed in, but the brokers go by root version %d: %w", c.c.Authority().Version(), errors.Join(refused, errors.New("another one came first, or they did not take it"))).
-			with("remove the new key files, look at the fleet (fleet status), and run the command again")
+	if err := c.publishRoot(ctx, next); err != nil {
+		return err
 	}
 	c.e.note("move each new key to its holder, and destroy the old ones: they sign nothing any more")
 	return c.inForce(ctx, fmt.Sprintf("root version %d", next.Version()), nil)
+}
+
+// proposeRoot makes the new keys, and leaves it to the holders of the old ones to sign.
+func (c rootChange) proposeRoot(documents [][]byte) error {
+	before := c.c.Authority()
+	names, err := freeRootKeys(c.o.home, c.of-len(c.with))
+	if err != nil {
+		return err
+	}
+	keys := newRootKeys(len(names))
+	r, err := c.draft(before, documents, c.needs, keys, true)
+	if err != nil {
+		return err
+	}
+	change, err := identity.NewRootChange(before, c.c.Rules().Roster, r)
+	if err != nil {
+		return faultf("%w", err)
+	}
+	paths, err := c.writeKeys(names, keys)
+	if err != nil {
+		return err
+	}
+	if len(paths) > 0 {
+		c.e.note("wrote the new root keys: %s; move each to its holder", strings.Join(paths, " "))
+	}
+	c.e.note("keep the old root keys until the change is in force")
+	return c.proposeChange(change)
+}
+
+// publishRoot hands in a new root and looks whether it is in force.
+func (x rosterEdit) publishRoot(ctx context.Context, next identity.Authority) error {
+	refused := x.handIn(ctx, next.Raw())
+	if _, err := x.c.Roster(ctx); err != nil {
+		return faultf("the new root was handed in, but it is not known whether it is in force: %w", errors.Join(refused, err))
+	}
+	if x.c.Authority().Anchor() != next.Anchor() {
+		return faultf("the new root was handed in, but the brokers go by root version %d: %w", x.c.Authority().Version(), errors.Join(refused, errors.New("another one came first, or they did not take it"))).
+			with("remove the new key files, look at the fleet (fleet status), and run the command again")
+	}
+	return nil
 }
 
 // replaceLost makes a new root that nobody signed, goes by it here, and writes it down for the hosts.
@@ -154,30 +210,55 @@ func (c rootChange) replaceLost(ctx context.Context, file string) error {
 
 // make makes new keys and the root that they are, and writes the keys down once it is signed.
 func (c rootChange) make(before identity.Authority, documents [][]byte, signed bool) (next identity.Authority, paths []string, err error) {
-	names, err := freeRootKeys(c.o.home, c.of)
+	names, err := freeRootKeys(c.o.home, c.of-len(c.with))
 	if err != nil {
 		return next, nil, err
 	}
-	var keys []identity.PrivateKey[identity.Root]
-	for range names {
-		keys = append(keys, identity.NewKey[identity.Root]())
-	}
-	if next, err = c.sign(before, documents, c.needs, keys, signed); err != nil {
+	keys := newRootKeys(len(names))
+	r, err := c.draft(before, documents, c.needs, keys, signed)
+	if err != nil {
 		return next, nil, err
 	}
+	older, newer, err := r.Missing(before)
+	if err != nil {
+		return next, nil, faultf("%w", err)
+	}
+	if signed && newer > 0 {
+		return next, nil, usagef("%d of the new keys must sign too, and their holders have them: %w", newer, identity.ErrTooFewKeys).with("to have them sign: " + c.e.again() + " --" + flagPropose + " FILE")
+	}
+	if signed && older > 0 {
+		return next, nil, faultf("%d more of the root keys so far must sign, and are not in %s: %w", older, c.o.home, identity.ErrTooFewKeys).
+			with("to have their holders sign: "+c.e.again()+" --"+flagPropose+" FILE", "or put their files there (root.key, root-2.key, ...), and run the command again",
+				"if they are lost: fleet root replace --help says what is left to do")
+	}
+	if next, err = r.Root(before); err != nil {
+		return next, nil, faultf("%w", err)
+	}
+	paths, err = c.writeKeys(names, keys)
+	return next, paths, err
+}
+
+func newRootKeys(n int) (keys []identity.PrivateKey[identity.Root]) {
+	for range n {
+		keys = append(keys, identity.NewKey[identity.Root]())
+	}
+	return keys
+}
+
+func (c rootChange) writeKeys(names []string, keys []identity.PrivateKey[identity.Root]) (paths []string, err error) {
 	for i, name := range names {
 		path := filepath.Join(c.o.home, name)
 		if err := writeKey(path, keys[i], c.passphrase); err != nil {
-			return next, nil, faultf("%w; nothing was handed in", err)
+			return nil, faultf("%w; nothing was handed in", err)
 		}
 		paths = append(paths, path)
 	}
-	return next, paths, nil
+	return paths, nil
 }
 
-// sign makes the root of these keys that follows before, signed by those of before that are here unless they are lost.
-func (c rootChange) sign(before identity.Authority, documents [][]byte, needs int, keys []identity.PrivateKey[identity.Root], signed bool) (identity.Authority, error) {
-	var public []identity.RootKey
+// draft is the root of these keys that follows before, signed by them and by those of before that are here, unless they are lost.
+func (c rootChange) draft(before identity.Authority, documents [][]byte, needs int, keys []identity.PrivateKey[identity.Root], signed bool) (identity.Replacement, error) {
+	public := slices.Clone(c.with)
 	var holders []identity.RootSigner
 	for _, k := range keys {
 		holders = append(holders, identity.FileRoot(k))
@@ -189,25 +270,21 @@ func (c rootChange) sign(before identity.Authority, documents [][]byte, needs in
 	}
 	r, err := before.Replace(needs, public, hashes, time.Now())
 	if err != nil {
-		return identity.Authority{}, faultf("%w", err)
+		return r, faultf("%w", err)
 	}
 	if signed {
-		holders = append(holders, identity.Quorum{Authority: before, Holders: c.root}.Own()...)
+		for _, h := range c.root {
+			if slices.ContainsFunc(before.Keys(), h.Key().Equal) || slices.ContainsFunc(c.with, h.Key().Equal) {
+				holders = append(holders, h)
+			}
+		}
 	}
 	for _, h := range holders {
 		if err := r.Sign(before, h); err != nil {
-			return identity.Authority{}, faultf("%w", err)
+			return r, faultf("%w", err)
 		}
 	}
-	if older, _, err := r.Missing(before); err != nil || signed && older > 0 {
-		return identity.Authority{}, faultf("%d more of the root keys so far must sign, and are not in %s: %w", older, c.o.home, errors.Join(err, identity.ErrTooFewKeys)).
-			with("put their files there (root.key, root-2.key, ...), and run the command again", "if they are lost: fleet root replace --help says what is left to do")
-	}
-	next, err := r.Root(before)
-	if err != nil {
-		return next, faultf("%w", err)
-	}
-	return next, nil
+	return r, nil
 }
 
 // connectEdit is startEdit that may do without root keys.

@@ -3,8 +3,8 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"fleet/identity"
 )
@@ -31,21 +31,42 @@ func freeRootKeys(home string, n int) (names []string, err error) {
 	return names, nil
 }
 
-// root returns the root keys that are in the home directory. None at all is an error.
+var errNoRootKey = errors.New("there is none")
+
+// root returns the root keys that are in the home directory, and those that --root-key names. None at all is an error.
 func (k *keyring) root(home string) (holders []identity.RootSigner, err error) {
 	for _, name := range rootKeyFiles() {
 		path := filepath.Join(home, name)
-		key, err := identity.UnlockKey[identity.Root](path, k.passphrase(path))
-		if errors.Is(err, fs.ErrNotExist) {
+		if !exists(path) {
 			continue
 		}
+		if holders, err = k.addRoot(holders, path); err != nil {
+			return nil, err
+		}
+	}
+	for _, where := range k.roots {
+		if holders, err = k.addRoot(holders, where); err != nil {
+			return nil, err
+		}
+	}
+	if len(holders) == 0 {
+		return nil, faultf("changing the roster needs the root key, and %w: %s", errNoRootKey, filepath.Join(home, rootKeyFile))
+	}
+	return holders, nil
+}
+
+// addRoot adds the root key that where names: a file, or agent:COMMENT.
+func (k *keyring) addRoot(holders []identity.RootSigner, where string) ([]identity.RootSigner, error) {
+	if comment, ok := strings.CutPrefix(where, agentLead); ok {
+		s, err := identity.DialAgentRoot(k.socket, comment)
 		if err != nil {
 			return nil, k.problem("the root key", err)
 		}
-		holders = append(holders, identity.FileRoot(key))
+		return append(holders, s), nil
 	}
-	if len(holders) == 0 {
-		return nil, faultf("changing the roster needs the root key, and there is no %s", filepath.Join(home, rootKeyFile))
+	key, err := identity.UnlockKey[identity.Root](where, k.passphrase(where))
+	if err != nil {
+		return nil, k.problem("the root key", err)
 	}
-	return holders, nil
+	return append(holders, identity.FileRoot(key)), nil
 }

@@ -18,7 +18,7 @@ func sizeVerb() verb {
 			"State it again when the fleet grows. 0 takes the statement back.",
 		},
 		examples: []example{{"fleet root size 40", "the fleet has about 40 hosts"}},
-		flags:    rosterFlags(), endings: []ending{endFault, endSilent},
+		flags:    changeFlags(), endings: []ending{endFault, endSilent},
 		do: func(e *env, in *ucli.Context) error { return e.rootSize(in) },
 	}
 }

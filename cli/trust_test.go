@@ -269,29 +269,7 @@ func TestWhoLetWhomIn(t *testing.T) {
 
 func TestAKeyInSSHAgentRunsJobs(t *testing.T) {
 	_, ann := fleetWithServices(t)
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring := agent.NewKeyring()
-	if err := ring.Add(agent.AddedKey{PrivateKey: key, Comment: "bob@laptop"}); err != nil {
-		t.Fatal(err)
-	}
-	socket := filepath.Join(t.TempDir(), "agent")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { defer c.Close(); agent.ServeAgent(ring, c) }()
-		}
-	}()
+	socket, ring := serveAgent(t, "bob@laptop")
 	bob := person{t: t, home: filepath.Join(t.TempDir(), "bob"), env: map[string]string{envAgent: socket}}
 	const where = "agent:bob@laptop"
 	_, line, errs := bob.run("admin", "keygen", "bob", "--key", where, "--role", "all")
@@ -420,4 +398,33 @@ func TestAcceptKeepsFleetsApart(t *testing.T) {
 	expect(t, bob.must(2, "admin", "keygen", "a b"), `name: "a b" must be`)
 	expect(t, bob.must(2, "admin", "keygen", "--passphrase-file", "x"), "has no effect without --passphrase")
 	expect(t, bob.must(2, "admin", "add", "eve", identity.NewKey[identity.Admin]().Secret(), "--role", "all"), "that is a private key")
+}
+
+// serveAgent is an ssh-agent with one key of that comment.
+func serveAgent(t *testing.T, comment string) (socket string, ring agent.Agent) {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring = agent.NewKeyring()
+	if err := ring.Add(agent.AddedKey{PrivateKey: key, Comment: comment}); err != nil {
+		t.Fatal(err)
+	}
+	socket = filepath.Join(t.TempDir(), "agent")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { defer c.Close(); agent.ServeAgent(ring, c) }()
+		}
+	}()
+	return socket, ring
 }

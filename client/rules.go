@@ -96,6 +96,13 @@ func (c *Client) Authority() identity.Authority {
 	return c.root
 }
 
+// Rules are the newest root, roster and revocations that were seen, as they were signed. They must not be changed.
+func (c *Client) Rules() Rules {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rules
+}
+
 // judging is the roster by which brokers are let through the handshake: the one that is known, but until one was met the issuing key
 // may have been replaced since then.
 func (c *Client) judging() identity.Roster {

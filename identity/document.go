@@ -125,15 +125,20 @@ func SignDocument(admin Signer, d Document, now time.Time) ([]byte, error) {
 
 // signDocument makes a document that the root signs. Issued is filled in.
 func signDocument(root Quorum, d Document, body any, now time.Time) (signed []byte, err error) {
+	raw, err := d.toSign(body, now)
+	if err != nil {
+		return nil, err
+	}
+	return root.Sign(raw)
+}
+
+// toSign is what the root's keys sign of a document with this body. Issued is filled in.
+func (d Document) toSign(body any, now time.Time) (raw []byte, err error) {
 	if d.Body, err = wire.Marshal(body); err != nil {
 		return nil, err
 	}
 	d.Issued = now.Truncate(time.Second)
-	raw, err := d.encode()
-	if err != nil {
-		return nil, err
-	}
-	return root.sign(raw)
+	return d.encode()
 }
 
 func (d Document) encode() ([]byte, error) {
@@ -158,12 +163,17 @@ func openDocument(root Authority, known Signers, raw []byte) (Document, error) {
 			return d, byAdmin
 		}
 	}
-	var d Document
-	if err == nil {
-		err = wire.Unmarshal(body, &d)
+	if err != nil {
+		return Document{}, err
 	}
+	return decodeRooted(body)
+}
+
+// decodeRooted reads what the root's keys sign, whether or not they did.
+func decodeRooted(body []byte) (d Document, err error) {
+	err = wire.Unmarshal(body, &d)
 	if err == nil && d.Signer != "" {
-		err = fmt.Errorf("the root key signed it, and it names %s", d.Signer)
+		err = fmt.Errorf("it is for the root to sign, and names %s", d.Signer)
 	}
 	if err == nil {
 		err = d.check()

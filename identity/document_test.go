@@ -279,17 +279,23 @@ func fixed[K Kind](t testing.TB, b byte) PrivateKey[K] {
 }
 
 // fixedRoot is the vectors' root: one key, whose seed is 32 times 01.
-func fixedRoot(t testing.TB) Quorum {
+func fixedRoot(t testing.TB) Quorum { return fixedRootOf(t, 1, fixed[Root](t, 1)) }
+
+// fixedRootOf is the same root in every process, as fuzzing needs it.
+func fixedRootOf(t testing.TB, threshold int, keys ...PrivateKey[Root]) Quorum {
 	t.Helper()
-	key := FileRoot(fixed[Root](t, 1))
-	record, err1 := wire.Marshal(rootRecord{Version: 1, Threshold: 1, Keys: []RootKey{key.Key()}, Issued: now, Salt: bytes.Repeat([]byte{7}, saltSize)})
+	record, err1 := wire.Marshal(rootRecord{Version: 1, Threshold: threshold, Keys: publicOf(keys...), Issued: now, Salt: bytes.Repeat([]byte{7}, saltSize)})
 	signed, err2 := wire.Marshal(signedRecord{Record: record})
 	raw, err3 := rootChain{Records: [][]byte{signed}}.encode()
 	root, err4 := OpenRoot(Anchor{hashOfRecord(signed), hashOfRecord(signed)}, raw)
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
-	return Quorum{Authority: root, Holders: []RootSigner{key}}
+	q := Quorum{Authority: root}
+	for _, k := range keys {
+		q.Holders = append(q.Holders, FileRoot(k))
+	}
+	return q
 }
 
 // The vectors in testdata are documents as release 1 signs them, with keys whose seeds are 32 times 01 (root) and 02

@@ -334,7 +334,7 @@ func quorumOf(threshold int, keys ...PrivateKey[Root]) (q Quorum, err error) {
 // bytes signs whatever is given.
 func (q Quorum) bytes(t testing.TB, body []byte) []byte {
 	t.Helper()
-	raw, err := q.sign(body)
+	raw, err := q.Sign(body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,8 @@ const (
 	maxOlder      = 16        // issuing keys in the middle of rotations: each one that was started and not finished
 	MaxRootKeys   = 9         // of a root, with as many signatures in each document
 	maxRoots      = 64        // root records, from the first; each has some 300 bytes
+	maxProposed   = 16        // documents that are signed together: a roster, and a revocation for each of an admin's tokens
+	maxChange     = 512 << 10 // a change on its way between holders of root keys: roots, a roster, and what is proposed
 	maxSignatures = 1 << 10   // bytes: MaxRootKeys of 64, or 69 by security keys, and what is between them
 	MaxBackup     = 16 << 20  // an admin's home directory: the roster, revocations, and the list of tokens, which may have 4 MiB
 

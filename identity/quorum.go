@@ -35,8 +35,9 @@ var errNotRooted = errors.New("no root key signed it")
 // ErrTooFewKeys is wrapped when more root keys must sign than are at hand.
 var ErrTooFewKeys = errors.New("more root keys must sign")
 
-// sign makes the document with this body. It asks no more keys than must sign, and none that are not the root's.
-func (q Quorum) sign(body []byte) ([]byte, error) {
+// Sign makes the document with this body, which Roster.Propose or ProposeRevocations made. It asks no more keys than must sign, and
+// none that are not the root's. Where too few are at hand the error is ErrTooFewKeys.
+func (q Quorum) Sign(body []byte) ([]byte, error) {
 	p := Proposal{Body: body}
 	for _, h := range q.Own() {
 		if len(p.Signatures) == q.record.Threshold {

@@ -88,6 +88,15 @@ func RevokeAdmin(key PublicKey[Admin]) Revocation {
 // SignRevocations makes a document of revocations, made by the admin of that name. It ends with the last of them. Two of one
 // key become one.
 func SignRevocations(root Quorum, by string, now time.Time, list ...Revocation) ([]byte, error) {
+	body, err := ProposeRevocations(by, now, list...)
+	if err != nil {
+		return nil, err
+	}
+	return root.Sign(body)
+}
+
+// ProposeRevocations makes what the root's keys sign of a document of revocations, see Proposal.
+func ProposeRevocations(by string, now time.Time, list ...Revocation) ([]byte, error) {
 	all := map[ID]Revocation{}
 	for _, r := range list {
 		if !r.Until.IsZero() {
@@ -115,7 +124,7 @@ func SignRevocations(root Quorum, by string, now time.Time, list ...Revocation) 
 		return nil, err
 	}
 	d := Document{Kind: RevocationKind, Name: revocationsName(raw), Version: 1, By: by, Until: lastOf(slices.Collect(maps.Values(all)))}
-	return signDocument(root, d, body, now)
+	return d.toSign(body, now)
 }
 
 // revocationsName is the name of the document with this body.
@@ -154,6 +163,11 @@ func openRevocations(root Authority, raw []byte) ([]Revocation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("revocation: %w", err)
 	}
+	return revocationsIn(doc, HashOf(raw))
+}
+
+// revocationsIn reads the revocations in a document with this hash.
+func revocationsIn(doc Document, hash Hash) ([]Revocation, error) {
 	if doc.Kind != RevocationKind {
 		return nil, fmt.Errorf("document is a %s/%s, not a revocation", doc.Kind, doc.Name)
 	}
@@ -163,7 +177,7 @@ func openRevocations(root Authority, raw []byte) ([]Revocation, error) {
 	}
 	list := make([]Revocation, 0, len(body.List))
 	for i, e := range body.List {
-		r := Revocation{ID: ID(strings.ToLower(idEncoding.EncodeToString(e.ID))), What: e.What, Key: e.Key, Hosts: e.Hosts, Until: e.Until, Document: HashOf(raw)}
+		r := Revocation{ID: ID(strings.ToLower(idEncoding.EncodeToString(e.ID))), What: e.What, Key: e.Key, Hosts: e.Hosts, Until: e.Until, Document: hash}
 		if err := r.check(); err != nil {
 			return nil, err
 		}

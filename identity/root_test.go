@@ -80,7 +80,7 @@ func TestThreshold(t *testing.T) {
 		t.Error("a root that is nobody's opens something")
 	}
 	few := Quorum{root.Authority, root.Holders[:1]}
-	if _, err := few.sign(body); !errors.Is(err, ErrTooFewKeys) {
+	if _, err := few.Sign(body); !errors.Is(err, ErrTooFewKeys) {
 		t.Errorf("with one key of two: %v", err)
 	}
 }
@@ -282,7 +282,7 @@ func FuzzRooted(f *testing.F) {
 		f.Fatal(err)
 	}
 	root.first = Hash{1} // as in every other process
-	want, err := root.sign([]byte("body"))
+	want, err := root.Sign([]byte("body"))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -196,26 +196,44 @@ func (r Roster) Admin(id ID) (AdminEntry, bool) {
 
 // SignRoster makes the document. The version must be one higher than the last, see Next; nodes never go back.
 func SignRoster(root Quorum, r Roster, now time.Time) ([]byte, error) {
+	body, err := r.Propose(now)
+	if err != nil {
+		return nil, err
+	}
+	return root.Sign(body)
+}
+
+// Propose makes what the root's keys sign of a roster, see Proposal.
+func (r Roster) Propose(now time.Time) ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	return signDocument(root, Document{Kind: RosterKind, Name: RosterKind, Version: r.Version, History: r.History, By: r.By}, r, now)
+	return Document{Kind: RosterKind, Name: RosterKind, Version: r.Version, History: r.History, By: r.By}.toSign(r, now)
 }
 
 // OpenRoster verifies a roster document with the root's keys. What was revoked is in other documents, see Revoking.
 func OpenRoster(root Authority, raw []byte) (Roster, error) {
-	var r Roster
 	doc, err := openDocument(root, nil, raw)
 	if err != nil {
-		return r, fmt.Errorf("roster: %w", err)
+		return Roster{}, fmt.Errorf("roster: %w", err)
 	}
+	r, err := rosterIn(doc)
+	if err != nil {
+		return Roster{}, err
+	}
+	r.Hash = HashOf(raw)
+	return r, nil
+}
+
+// rosterIn reads the roster in a document.
+func rosterIn(doc Document) (r Roster, err error) {
 	if doc.Kind != RosterKind || doc.Name != RosterKind || !doc.Until.IsZero() {
 		return r, fmt.Errorf("document is a %s/%s, not the roster, or it ends", doc.Kind, doc.Name)
 	}
 	if err := wire.Unmarshal(doc.Body, &r); err != nil {
 		return Roster{}, fmt.Errorf("roster: %w", err)
 	}
-	r.Version, r.History, r.By, r.Issued, r.Hash = doc.Version, doc.History, doc.By, doc.Issued, HashOf(raw)
+	r.Version, r.History, r.By, r.Issued = doc.Version, doc.History, doc.By, doc.Issued
 	if err := r.check(); err != nil {
 		return Roster{}, err
 	}
