@@ -22,7 +22,7 @@ const (
 	flagDropHosts = "drop-hosts"
 )
 
-func (e *env) adminRemove(in *ucli.Context) error {
+func (e *env) adminRemove(in *ucli.Context) (err error) {
 	name, ctx := in.Args().First(), in.Context
 	if in.Bool(flagKeepHosts) && in.Bool(flagDropHosts) {
 		return usagef("--%s and --%s contradict each other", flagKeepHosts, flagDropHosts)
@@ -31,6 +31,11 @@ func (e *env) adminRemove(in *ucli.Context) error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil && !isProposed(err) {
+			o.propose.drop() // part of it may be there
+		}
+	}()
 	x, err := e.startEdit(ctx, o)
 	if err != nil {
 		return err
@@ -186,10 +191,12 @@ func tokens(n int) string {
 // dropHosts shuts out the hosts of these tokens by name, before the admin goes whose word they rest on: nobody could tell afterwards
 // why they do not answer.
 func (x rosterEdit) dropHosts(ctx context.Context, g guests) error {
-	for _, id := range slices.Sorted(maps.Keys(g.tokens)) {
-		if err := x.revoke(ctx, identity.RevokeTokenHosts(id, time.Now())); err != nil && asProblem(err).ending != endSilent && !isProposed(err) {
-			return err
-		}
+	var list []identity.Revocation
+	for id := range g.tokens {
+		list = append(list, identity.RevokeTokenHosts(id, time.Now()))
+	}
+	if err := x.revoke(ctx, list...); err != nil && asProblem(err).ending != endSilent && !isProposed(err) {
+		return err
 	}
 	return nil
 }

@@ -47,6 +47,13 @@ func parsePropose(in *ucli.Context) (*proposal, error) {
 	return &proposal{file: file}, nil
 }
 
+// drop removes a file in which the change is not whole.
+func (p *proposal) drop() {
+	if p != nil && p.change != nil {
+		os.Remove(p.file)
+	}
+}
+
 // isProposed reports whether the command ended because it wrote the change to a file: all went well, and nothing has changed yet.
 func isProposed(err error) bool { return err != nil && asProblem(err).ending == endFine }
 

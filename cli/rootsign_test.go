@@ -147,6 +147,41 @@ func TestHoldersRevoke(t *testing.T) {
 	expect(t, h.bob.must(0, "root", "send", file), "is in force on all 2 hosts")
 }
 
+// An admin goes with the hosts that came with his tokens: all of it is in one file, or none.
+func TestHoldersRemoveAnAdminWithHosts(t *testing.T) {
+	h := newHolders(t)
+	for _, name := range []string{"web8", "web9"} { // each with a token of its own
+		line := h.bob.must(0, "token", "create")
+		token, err := identity.ParseToken(strings.Fields(line[strings.Index(line, "fleet1."):])[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.f.Join(name, token)
+	}
+	h.f.Await(h.f.Client(), 4)
+	said := h.ann.must(0, "admin", "remove", "bob", "--drop-hosts", "-y", "--propose", h.file)
+	expect(t, said, "2 hosts joined with 2 tokens that bob made", "1 more of the root keys must sign")
+	seen := h.carl.must(0, "root", "sign", h.file, "-y", "--offline")
+	if got := strings.Count(seen, "with every host that joined with it"); got != 2 {
+		t.Errorf("%d tokens are revoked:\n%s", got, seen)
+	}
+	expect(t, seen, `who is "bob"`)
+	expect(t, h.ann.must(0, "root", "send", h.file), "is in force on all 2 hosts")
+
+	half, other := filepath.Join(t.TempDir(), "half"), filepath.Join(t.TempDir(), "other")
+	for _, file := range []string{half, other} {
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	(&proposal{file: half, change: &identity.Change{}}).drop()
+	(&proposal{file: other}).drop() // not ours
+	(*proposal)(nil).drop()
+	if exists(half) || !exists(other) {
+		t.Error("the file of half a change stays, or another's goes")
+	}
+}
+
 // No machine ever has two root keys: the holders make their own, one of them with ssh-agent, and sign the new root and what comes after.
 func TestHoldersMakeTheirOwnKeys(t *testing.T) {
 	f, _ := fleettest.Up(t, 2)

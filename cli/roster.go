@@ -178,13 +178,16 @@ func versionBy(r identity.Roster) string {
 	return fmt.Sprintf("version %d%s (%s)", r.Version, by, r.Hash.Short())
 }
 
-// revoke signs a revocation, hands it in, and makes sure that it is in force.
-func (x rosterEdit) revoke(ctx context.Context, v identity.Revocation) error {
+// revoke signs revocations, hands them in as one document, and makes sure that they are in force.
+func (x rosterEdit) revoke(ctx context.Context, list ...identity.Revocation) error {
+	if len(list) == 0 {
+		return nil
+	}
 	roster, err := x.c.Roster(ctx)
 	if err != nil {
 		return faultf("%w", err)
 	}
-	together, err := roster.Together(v, time.Now())
+	together, err := roster.Together(time.Now(), list...)
 	if err != nil {
 		return faultf("%w", err)
 	}

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Together returns the revocations for one document that adds v to those of r: v alone, or, once there are many documents,
+// Together returns the revocations for one document that adds some to those of r: these alone, or, once there are many documents,
 // with what the small ones say, which nodes then drop. So the number of documents stays small however many revocations there
 // are, and none is written again more than a few times. It fails where there are MaxRevoked.
-func (r Roster) Together(v Revocation, now time.Time) ([]Revocation, error) {
+func (r Roster) Together(now time.Time, added ...Revocation) ([]Revocation, error) {
 	documents, next, count := map[Hash][]Revocation{}, time.Time{}, 0
 	for _, o := range r.Revoked {
 		if o.Over(now) {
@@ -23,12 +23,12 @@ func (r Roster) Together(v Revocation, now time.Time) ([]Revocation, error) {
 			next = o.Until
 		}
 	}
-	if count >= MaxRevoked {
+	if count+len(added) > MaxRevoked {
 		return nil, fmt.Errorf("the fleet has %d revocations, as many as it can have; the next one ends on %s, and hosts that came with one token need one revocation together (fleet token revoke ID --with-hosts)",
 			count, next.UTC().Format(time.DateOnly))
 	}
 	small := slices.DeleteFunc(slices.Collect(maps.Values(documents)), func(list []Revocation) bool { return len(list) > maxPacked/2 })
-	together := []Revocation{v}
+	together := slices.Clone(added)
 	if len(small) < packFrom {
 		return together, nil
 	}

@@ -52,7 +52,7 @@ func TestTogether(t *testing.T) {
 	w := newWorld(t)
 	r, raws := w.roster, [][]byte(nil)
 	for range 200 {
-		list, err := r.Together(RevokeNode(NewKey[Node]().Public().ID(), now), now)
+		list, err := r.Together(now, RevokeNode(NewKey[Node]().Public().ID(), now))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,9 +74,9 @@ func TestTogether(t *testing.T) {
 		v := RevokeNode(NewKey[Node]().Public().ID(), now)
 		r.Revoked[v.ID] = v
 	}
-	_, err := r.Together(RevokeNode(NewKey[Node]().Public().ID(), now), now)
+	_, err := r.Together(now, RevokeNode(NewKey[Node]().Public().ID(), now))
 	wantError(t, err, "the fleet has 16384 revocations, as many as it can have; the next one ends on")
-	if _, err := r.Together(RevokeNode(NewKey[Node]().Public().ID(), now), now.Add(2*revokedNodeLife)); err != nil {
+	if _, err := r.Together(now.Add(2*revokedNodeLife), RevokeNode(NewKey[Node]().Public().ID(), now)); err != nil {
 		t.Errorf("when they have ended: %v", err)
 	}
 }

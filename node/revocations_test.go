@@ -13,7 +13,7 @@ import (
 // revokeOne does what fleet node revoke does, without the network.
 func (k keeper) revokeOne(r *identity.Roster, v identity.Revocation) {
 	k.t.Helper()
-	list, err := r.Together(v, time.Now())
+	list, err := r.Together(time.Now(), v)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestRevocationsHaveNoWall(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := r.Together(identity.RevokeNode(newID(), time.Now()), time.Now()); err == nil {
+	if _, err := r.Together(time.Now(), identity.RevokeNode(newID(), time.Now())); err == nil {
 		t.Error("there is no end")
 	}
 	began := time.Now()
