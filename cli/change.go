@@ -42,21 +42,31 @@ func (w work) bar(label string) *report.Bar {
 }
 
 // ask is one round with a bar over it.
-func (w work) ask(ctx context.Context, r client.Request, more string) (client.Run, error) {
-	bar := w.bar(w.o.plugin.Name + " " + w.o.action.Name + more)
+func (w work) ask(ctx context.Context, r client.Request) (client.Run, error) {
+	bar := w.bar(w.o.plugin.Name + " " + w.o.action.Name)
 	defer bar.Clear()
-	return w.conn.Run(ctx, r, func(p client.Progress) {
+	return w.conn.Run(ctx, r, w.progress(bar))
+}
+
+// progress shows how far a run is, and with --follow what actions print.
+func (w work) progress(bar *report.Bar) func(client.Progress) {
+	return func(p client.Progress) {
 		if p.Says != nil && w.o.follow {
 			bar.Clear()
 			fmt.Fprint(w.env.stderr, report.Said(*p.Says))
 		}
 		bar.Update(p.Done, p.Total)
-	})
+	}
+}
+
+// tells reports whether people are told what happens; programs get nothing but errors on stderr.
+func (w work) tells() bool {
+	return !w.o.print.quiet && (w.o.print.format == report.Table || w.env.stderrTerminal)
 }
 
 // atOnce is a read: one round, the filter decides on the hosts.
 func (w work) atOnce(ctx context.Context) error {
-	run, err := w.ask(ctx, w.request(), "")
+	run, err := w.ask(ctx, w.request())
 	if err != nil && (run.JobID == "" || ctx.Err() == nil) {
 		return err
 	}
@@ -110,7 +120,7 @@ func (w work) planned(ctx context.Context) error {
 		return w.env.show(r, w.o, false, w.filter)
 	}
 	if w.o.action.Kind != plugin.Read {
-		if !w.o.print.quiet && (w.o.print.format == report.Table || w.env.stderrTerminal) { // programs get nothing but errors there
+		if w.tells() {
 			w.tell(answers, plan)
 		}
 		if err := w.confirm(ctx, plan, r.NoMatch); err != nil {
@@ -134,7 +144,11 @@ func (w work) tell(answers client.Plan, plan rollout.Plan) {
 		text += fmt.Sprintf(" (chosen out of %d; --limit-seed %d chooses them again)", plan.Matching, w.o.scope.Seed)
 	}
 	if len(plan.Batches) > 1 {
-		text += fmt.Sprintf(", %d at a time", len(plan.Batches[0]))
+		at := min(len(plan.Targets), plan.Window)
+		if plan.Sleep > 0 {
+			at = len(plan.Batches[0])
+		}
+		text += fmt.Sprintf(", %d at a time", at)
 		if plan.Sleep > 0 {
 			text += fmt.Sprintf(" with %s between", plan.Sleep)
 		}
@@ -217,13 +231,16 @@ func (e *env) question(ctx context.Context, text string) (bool, error) {
 
 // sendAll sends the plan's batches and shows how they ended.
 func (w work) sendAll(ctx context.Context, r report.Run, plan rollout.Plan, answers client.Plan) (err error) {
-	r.Results, err = client.Rollout(ctx, plan, answers, w.request(), r.Results, func(ctx context.Context, request client.Request, batch int) (client.Run, error) {
-		label := ""
-		if len(plan.Batches) > 1 {
-			label = fmt.Sprintf(", batch %d of %d", batch+1, len(plan.Batches))
+	request := w.request()
+	if len(plan.Batches) > 1 {
+		request.Plan.ID = w.env.planID()
+		if w.tells() {
+			w.env.note("plan %s, in %d jobs (fleet job show|wait|cancel %s)", request.Plan.ID, len(plan.Batches), request.Plan.ID)
 		}
-		return w.ask(ctx, request, label)
-	})
+	}
+	bar := w.bar(w.o.plugin.Name + " " + w.o.action.Name)
+	r.Results, err = client.Rollout(ctx, plan, answers, request, r.Results, w.conn.Run, w.progress(bar))
+	bar.Clear()
 	if err == nil || ctx.Err() != nil {
 		return w.env.show(r, w.o, err != nil, w.filter)
 	}

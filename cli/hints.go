@@ -127,9 +127,9 @@ func hintsFor(r report.Run, f filter.Filter) []string {
 	return hints
 }
 
-// interruptedError names the jobs: hosts go on with what they have accepted.
-func interruptedError(jobs []string) error {
-	return errors.New("interrupted; hosts that accepted the job finish it; job id " + strings.Join(jobs, ", "))
+// interruptedError names the job, or the plan: hosts go on with what they have accepted.
+func interruptedError(id string) error {
+	return errors.New("interrupted; hosts that accepted the job finish it; job id " + id)
 }
 
 func hintGoesOn(id string) string {

@@ -28,6 +28,8 @@ const (
 
 	// waitEvery is how often fleet job wait asks.
 	waitEvery = time.Second
+	// nextPortion is how long it waits for the next portion of a plan: whoever sends it may have been stopped.
+	nextPortion = 30 * time.Second
 )
 
 func jobVerb() verb {
@@ -36,7 +38,7 @@ func jobVerb() verb {
 		about: []string{
 			"Hosts remember changes and how they ended for seven days, and their answers as long as there is room (64 MiB per host). For reads they keep only the newest answers, until the node stops. " +
 				"So any admin can look at, wait for or cancel a run from any machine, also one that was interrupted or that another admin started.",
-			"A change for more than 500 hosts, or with --batch, becomes several jobs, each with its own id.",
+			"A change for more than 500 hosts, or with --batch, goes out in several jobs. It has one id, that of its plan, which fleet prints when it sends the change and which all of these commands take.",
 		},
 		examples: []example{
 			{"fleet job list", "recent changes and how they ended"},
@@ -100,7 +102,8 @@ func jobShowVerb() verb {
 func jobWaitVerb() verb {
 	return verb{
 		name: "wait", brief: "wait until a job has ended on every host", takes: "ID", atLeast: 1, atMost: 1,
-		about:    []string{"Asks every second, like fleet job show, until the job is running on no host that answers, and then shows how it ended."},
+		about: []string{"Asks every second, like fleet job show, until the job is running on no host that answers, and then shows how it ended. Of a change that goes out in several jobs it waits for all of them, " +
+			"but no longer than 30 s for the next one."},
 		examples: []example{{"fleet job wait 01KANSNYG0XJ5B4V0D3F6A7C8E", "a long upgrade whose client was interrupted"}},
 		flags:    append(quietly("every output of every host"), connectionFlags()...), endings: askEndings,
 		do: func(e *env, in *ucli.Context) error {
@@ -108,12 +111,16 @@ func jobWaitVerb() verb {
 			if err != nil {
 				return err
 			}
+			missing, since := -1, time.Now()
 			for {
 				past, err := e.pastJob(in.Context, o)
 				if err != nil {
 					return err
 				}
-				if past.Running() == 0 {
+				if n := past.Missing(); n != missing {
+					missing, since = n, time.Now()
+				}
+				if past.Running() == 0 && (missing == 0 || time.Since(since) > nextPortion) {
 					return e.showPast(past, o, in.Context.Err() != nil)
 				}
 				if wait.For(in.Context, waitEvery) != nil {

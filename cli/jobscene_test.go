@@ -50,6 +50,27 @@ func unnamedScene() *scene {
 	return &scene{hosts: []sceneHost{{name: "web1", does: map[string]client.Outcome{"jobs show": says(job.OK, "ok", answers.Data(j))}}}}
 }
 
+// planID is the id of whatever goes out in several jobs.
+const planID = "01M8FCYHY3CMGEQK924NP89PAN"
+
+// plannedScene is hosts that tell of a change in two jobs; web5 was told not to run what is not for it. Of a half of it only the first job
+// was sent.
+func plannedScene(whole bool) *scene {
+	host := func(name string, part int64, targets ...string) sceneHost {
+		j := answers.Job{ID: "01M8FCYHY3CMGEQK924NP89P0" + string(rune('0'+part)), Plan: planID, Part: part, Parts: 2, State: "ok", Signer: "ann", Plugin: "service", Action: "restart",
+			Kept: true, Message: "restarted nginx: running", Data: map[string]any{"state": "running"}, Targets: targets, Total: 4}
+		return sceneHost{name: name, does: map[string]client.Outcome{"jobs show": says(job.OK, "ok", answers.Data(j)), "jobs list": says(job.OK, "", answers.Data(answers.Jobs{Jobs: []answers.Job{j}}))}}
+	}
+	barred := answers.Job{ID: planID, State: "cancelled"}
+	unknown := map[string]client.Outcome{"jobs show": says(job.Skipped, "this job is not known here", nil), "jobs list": says(job.OK, "", answers.Data(answers.Jobs{}))}
+	hosts := []sceneHost{host("web1", 0, "node0", "node1"), host("web2", 0, "node0", "node1"), {name: "web3", does: unknown}, {name: "web4", does: unknown}, {name: "web5", does: unknown}}
+	if whole {
+		hosts[2], hosts[3] = host("web3", 1, "node2", "node3"), host("web4", 1, "node2", "node3")
+		hosts[4].does = map[string]client.Outcome{"jobs show": says(job.OK, "cancelled", answers.Data(barred)), "jobs list": says(job.OK, "", answers.Data(answers.Jobs{Jobs: []answers.Job{barred}}))}
+	}
+	return &scene{hosts: hosts}
+}
+
 // forgottenScene is hosts that know of no job.
 func forgottenScene() *scene {
 	unknown := map[string]client.Outcome{"jobs show": says(job.Skipped, "this job is not known here", nil), "jobs list": says(job.OK, "0 changes", nil)}

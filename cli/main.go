@@ -45,6 +45,7 @@ type env struct {
 	connect        func(ctx context.Context, o connection) (asker, error)
 	secret         func(ctx context.Context, prompt string) (string, error) // asks without echo; nil: nobody to ask
 	seed           func() int64                                             // for --limit without --limit-seed
+	planID         func() string                                            // of a change in several jobs
 	patience       time.Duration
 	line           []string // the whole command line, for telling how to repeat it
 }
@@ -76,6 +77,7 @@ func processEnv() *env {
 		declarations:   declarations(),
 		connect:        connect,
 		seed:           func() int64 { return time.Now().UnixNano() },
+		planID:         func() string { return job.NewID(time.Now()) },
 		patience:       stdinPatience,
 	}
 	if canAskSecret() {

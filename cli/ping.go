@@ -166,7 +166,7 @@ func (e *env) told(out []byte, err error, r report.Run, f filter.Filter) error {
 	end := endingOf(r.Results)
 	p := &problem{ending: end, hints: hintsFor(r, f)}
 	if r.Exit == endInterrupted.code() {
-		p.ending, p.err = endInterrupted, interruptedError(r.Jobs)
+		p.ending, p.err = endInterrupted, interruptedError(r.ID())
 	}
 	if p.ending == endFine {
 		return nil

@@ -44,7 +44,7 @@ func typed(t *testing.T, home string, args ...string) (code int, out, errs strin
 	var o, e bytes.Buffer
 	code = run(t.Context(), &env{
 		stdin: strings.NewReader(""), stdout: &o, stderr: &e, getenv: homeless,
-		declarations: plugins.BuiltinDeclarations(), connect: connect, seed: func() int64 { return 7 }, patience: time.Minute,
+		declarations: plugins.BuiltinDeclarations(), connect: connect, seed: func() int64 { return 7 }, planID: func() string { return planID }, patience: time.Minute,
 	}, append([]string{"fleet"}, append(args, "--home", home)...))
 	return code, o.String(), e.String()
 }

@@ -20,7 +20,7 @@ func onHost(t *testing.T, args ...string) (code int, errs string) {
 	var out, e bytes.Buffer
 	code = run(t.Context(), &env{
 		stdin: strings.NewReader(""), stdout: &out, stderr: &e, getenv: homeless,
-		declarations: plugins.BuiltinDeclarations(), connect: connect, seed: func() int64 { return 7 }, patience: time.Minute,
+		declarations: plugins.BuiltinDeclarations(), connect: connect, seed: func() int64 { return 7 }, planID: func() string { return planID }, patience: time.Minute,
 	}, append([]string{"fleet"}, args...))
 	return code, e.String()
 }

@@ -225,9 +225,9 @@ func (e *env) show(r report.Run, o runOptions, interrupted bool, f filter.Filter
 	}
 	p := &problem{ending: end, hints: hintsFor(r, f)}
 	if interrupted && len(r.Jobs) > 0 {
-		p.err = interruptedError(r.Jobs)
+		p.err = interruptedError(r.ID())
 		if r.Action.Kind == plugin.Change {
-			p.hints = append(p.hints, hintGoesOn(r.Jobs[len(r.Jobs)-1]))
+			p.hints = append(p.hints, hintGoesOn(r.ID()))
 		}
 	}
 	if end == endFine && len(p.hints) == 0 {

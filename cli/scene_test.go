@@ -194,5 +194,5 @@ func scenes() map[string]*scene {
 		{name: "web1", does: map[string]client.Outcome{"*": says(job.OK, "\x1b[2J\x1b[1;1Hall fine\r\nweb2: ok\u202egnp.exe\x00\u009b31m", map[string]any{
 			"state": "\x1b]0;owned\x07", "enabled": "a\nb", "\x1b[31mkey": "v\u2066"})}},
 	}
-	return map[string]*scene{"four": four, "nine": nine, "typo": typo, "mixed": mixed, "hostile": hostile, "audited": auditedScene(), "jobs": jobsScene(), "forgotten": forgottenScene(), "unnamed": unnamedScene(), "unwell": unwellScene(), "lone": loneScene(), "cloned": cloned, "missing": missing, "inventoried": inventoriedScene(), "nobody": {}}
+	return map[string]*scene{"four": four, "nine": nine, "typo": typo, "mixed": mixed, "hostile": hostile, "audited": auditedScene(), "jobs": jobsScene(), "forgotten": forgottenScene(), "unnamed": unnamedScene(), "planned": plannedScene(true), "half-planned": plannedScene(false), "unwell": unwellScene(), "lone": loneScene(), "cloned": cloned, "missing": missing, "inventoried": inventoriedScene(), "nobody": {}}
 }

@@ -110,6 +110,7 @@ func (s *scriptState) run(ts *testscript.TestScript, neg bool, e *env, args []st
 	var out, errs bytes.Buffer
 	e.stdout, e.stderr, e.getenv = &out, &errs, ts.Getenv
 	e.declarations, e.seed, e.patience = plugins.BuiltinDeclarations(), func() int64 { return 7 }, time.Minute
+	e.planID = func() string { return planID }
 	e.connect = connect
 	if s.scene != nil {
 		s.scene.cancel, s.scene.cancelAt = cancel, s.interrupt

@@ -95,7 +95,7 @@ func (e *env) status(ctx context.Context, o lookOptions) error {
 		return err
 	}
 	if err != nil {
-		return &problem{ending: endInterrupted, err: interruptedError([]string{s.run.JobID})}
+		return &problem{ending: endInterrupted, err: interruptedError(s.run.JobID)}
 	}
 	return ended(end)
 }

@@ -36,7 +36,7 @@ func (p person) run(args ...string) (code int, out, errs string) {
 	var o, e bytes.Buffer
 	code = run(p.t.Context(), &env{
 		stdout: &o, stderr: &e, getenv: func(name string) string { return p.env[name] }, secret: p.secret,
-		declarations: plugins.BuiltinDeclarations(), connect: connect, seed: func() int64 { return 7 }, patience: time.Minute,
+		declarations: plugins.BuiltinDeclarations(), connect: connect, seed: func() int64 { return 7 }, planID: func() string { return planID }, patience: time.Minute,
 	}, append([]string{"fleet"}, append(args, "--home", p.home)...))
 	return code, o.String(), e.String()
 }

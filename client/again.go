@@ -41,8 +41,16 @@ type again struct {
 	copies map[identity.ID]int // how often each
 }
 
-// stream reports whether replies are still coming in one after another.
-func (g *gathering) stream() bool { return len(g.raw) > 0 || time.Since(g.heard) < streaming }
+// stream reports whether replies are still coming in one after another, also those to other portions of the same change: all come over
+// one line.
+func (g *gathering) stream() bool { return len(g.raw) > 0 || g.sinceHeard() < streaming }
+
+func (g *gathering) sinceHeard() time.Duration {
+	if last := g.c.heard.Load(); last != nil {
+		return time.Since(*last)
+	}
+	return time.Since(g.sent)
+}
 
 // askAgain is what each tick does: it sends the job again to those missing and has membership asked anew, less of both while
 // replies come in.

@@ -71,7 +71,8 @@ type Client struct {
 	took   time.Duration   // how long the last question took that was answered
 	lag    time.Duration   // the shortest time in which a broker's node has answered; 0: none has
 
-	met      atomic.Bool // a broker that a roster admits
+	heard    atomic.Pointer[time.Time] // when a reply of any run was looked at last
+	met      atomic.Bool               // a broker that a roster admits
 	reminded bool        // the fleet, of signed documents that it has not
 }
 

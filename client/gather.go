@@ -45,7 +45,6 @@ type gathering struct {
 	signed []byte
 	seal   identity.SealKey // one-time: opens the replies
 	sent   time.Time
-	heard  time.Time // when the last reply was looked at
 	again  again
 
 	ruled  chan struct{}   // closed when roster is known
@@ -224,7 +223,7 @@ func (g *gathering) collect(ctx context.Context, ask func()) (Run, error) {
 	for !g.done() || g.looked < g.came.Load() { // what has come counts, also if nobody owes an answer
 		select {
 		case v := <-g.replies:
-			g.heard = v.arrived
+			g.c.heard.Store(&v.arrived)
 			g.looked++
 			g.take(v)
 		case <-ruled:

@@ -67,7 +67,7 @@ type sign struct {
 func (g *gathering) probe() {
 	slow := g.c.slowness()
 	quiet, every := quiet+2*slow, probeEvery+slow
-	if g.members == nil || g.stream() || g.looked < g.came.Load() || time.Since(g.sent) < quiet || time.Since(g.heard) < quiet || time.Since(g.probes.round) < every {
+	if g.members == nil || g.stream() || g.looked < g.came.Load() || time.Since(g.sent) < quiet || g.sinceHeard() < quiet || time.Since(g.probes.round) < every {
 		return
 	}
 	g.probes.round, g.probes.rounds = time.Now(), g.probes.rounds+1

@@ -7,6 +7,7 @@ import (
 
 // Results is all that is known of a run when it has ended or was interrupted, in however many jobs it went out.
 type Results struct {
+	Plan       string         // the id of what went out in several jobs
 	Jobs       []string       // ids, one a batch
 	Outcomes   []Outcome      // one for each target, and for each host that did not say whether it is one
 	NotStarted []string       // names of targets that nothing was sent to
@@ -14,7 +15,15 @@ type Results struct {
 	Rejected   int            // replies that did not verify; they are ignored
 	Expected   int            // hosts that membership named, at the most
 	Duplicates []DuplicateKey // hosts whose key two machines use
-	Took       time.Duration  // of all jobs together, without pauses
+	Took       time.Duration  // of all jobs, without pauses
+}
+
+// ID is what people call the run by: the id of its plan, or of its one job; "" if nothing was sent.
+func (r Results) ID() string {
+	if r.Plan != "" || len(r.Jobs) == 0 {
+		return r.Plan
+	}
+	return r.Jobs[0]
 }
 
 // Add takes in how one job ended.

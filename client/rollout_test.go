@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,12 +36,12 @@ func hashOf(p client.Plan) job.Hash {
 // What goes out in one job has no plan: the job alone says all.
 func TestOneJobIsNoPlan(t *testing.T) {
 	answers := answersOf(5)
-	_, err := client.Rollout(t.Context(), rollout.Build(rollout.Spec{}, answers.Matched()), answers, client.Request{}, client.OfPlan(answers), func(_ context.Context, r client.Request, _ int) (client.Run, error) {
+	_, err := client.Rollout(t.Context(), rollout.Build(rollout.Spec{}, answers.Matched()), answers, client.Request{}, client.OfPlan(answers), func(_ context.Context, r client.Request, _ func(client.Progress)) (client.Run, error) {
 		if !r.Plan.IsZero() || len(r.Targets) != 5 {
 			t.Errorf("%+v", r)
 		}
 		return client.Run{JobID: "job"}, nil
-	})
+	}, nil)
 	if err != nil {
 		t.Error(err)
 	}
@@ -75,7 +76,8 @@ func TestARolloutAddsUp(t *testing.T) {
 				plan := rollout.Build(rollout.Spec{Batch: two, Sleep: time.Hour}, answers.Matched())
 				var order []string
 				var whole job.Plan
-				got, err := client.Rollout(ctx, plan, answers, client.Request{Plugin: "service"}, client.OfPlan(answers), func(_ context.Context, r client.Request, batch int) (client.Run, error) {
+				got, err := client.Rollout(ctx, plan, answers, client.Request{Plugin: "service"}, client.OfPlan(answers), func(_ context.Context, r client.Request, _ func(client.Progress)) (client.Run, error) {
+					batch := int(r.Plan.Part)
 					if at := time.Since(began); at != time.Duration(batch)*time.Hour || r.Fleet != 6 {
 						t.Errorf("batch %d of a fleet of %d is sent after %s", batch, r.Fleet, at)
 					}
@@ -104,7 +106,7 @@ func TestARolloutAddsUp(t *testing.T) {
 						return run, broken
 					}
 					return run, nil
-				})
+				}, nil)
 				if !errors.Is(err, tt.err) || len(got.Jobs) != tt.jobs || !slices.Equal(got.NotStarted, tt.notStarted) {
 					t.Errorf("%d jobs, not started %v, %v", len(got.Jobs), got.NotStarted, err)
 				}
@@ -116,5 +118,98 @@ func TestARolloutAddsUp(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// portions is a fleet that is sent a change in portions, and answers when the test says so.
+type portions struct {
+	mu   sync.Mutex
+	sent []uint32
+	more chan uint32 // which was sent
+	end  map[uint32]chan struct{}
+}
+
+func (p *portions) send(hosts map[uint32]func(client.Target) client.Outcome) client.Send {
+	return func(ctx context.Context, r client.Request, progress func(client.Progress)) (client.Run, error) {
+		part := r.Plan.Part
+		p.mu.Lock()
+		p.sent = append(p.sent, part)
+		end := p.end[part]
+		p.mu.Unlock()
+		run := client.Run{JobID: fmt.Sprint("job", part), Took: time.Second}
+		for i, target := range r.Targets {
+			o := client.Outcome{Node: target.Node, Name: target.Name, State: job.OK}
+			if f := hosts[part]; f != nil {
+				o = f(target)
+			}
+			if i+1 == len(r.Targets) && end != nil { // one slow host
+				p.more <- part
+				<-end
+			}
+			run.Outcomes = append(run.Outcomes, o)
+			progress(client.Progress{Done: i + 1, Total: len(r.Targets), Last: &o})
+		}
+		return run, nil
+	}
+}
+
+// A slow host of the first portions holds up none of the others, and all of them are one plan.
+func TestPortionsDoNotWaitForTheSlowestHost(t *testing.T) {
+	const parts = 20
+	answers := answersOf(parts * job.MaxTargets)
+	p := &portions{more: make(chan uint32), end: map[uint32]chan struct{}{0: make(chan struct{}), 1: make(chan struct{})}}
+	var got client.Results
+	var last client.Progress
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		got, err = client.Rollout(t.Context(), rollout.Build(rollout.Spec{}, answers.Matched()), answers, client.Request{}, client.OfPlan(answers), p.send(nil), func(p client.Progress) { last = p })
+		done <- err
+	}()
+	<-p.more
+	<-p.more
+	for sent := 0; sent < parts; { // all the others, while two hosts have not ended
+		p.mu.Lock()
+		sent = len(p.sent)
+		p.mu.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+	close(p.end[0])
+	close(p.end[1])
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Jobs) != parts || got.Jobs[0] != "job0" || got.Jobs[parts-1] != fmt.Sprint("job", parts-1) || !job.ValidID(got.Plan) || got.ID() != got.Plan {
+		t.Errorf("jobs %v of plan %q", got.Jobs, got.Plan)
+	}
+	if n := parts * job.MaxTargets; len(got.Outcomes) != n+1 || last.Done != n || last.Total != n {
+		t.Errorf("%d outcomes, and at last %d of %d", len(got.Outcomes), last.Done, last.Total)
+	}
+}
+
+// When hosts say that the change was cancelled nothing more of it is sent; what one host alone says stops nothing.
+func TestACancelledPlanIsNotSentOn(t *testing.T) {
+	for liars, want := range map[int]bool{1: false, 3: true} {
+		answers := answersOf(6 * 10)
+		ten, err := filter.ParseLimit("10")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, said := &portions{}, 0
+		got, err := client.Rollout(t.Context(), rollout.Build(rollout.Spec{Batch: ten}, answers.Matched()), answers, client.Request{}, client.OfPlan(answers), p.send(map[uint32]func(client.Target) client.Outcome{
+			2: func(target client.Target) client.Outcome {
+				o := client.Outcome{Node: target.Node, Name: target.Name, State: job.OK}
+				if said++; said <= liars {
+					o.State, o.Reason = job.Denied, job.ReasonCancelled
+				}
+				return o
+			},
+		}), nil)
+		if err != nil {
+			t.Error(err)
+		}
+		if stopped := len(got.Jobs) == 3 && len(got.NotStarted) == 30; stopped != want || !stopped && len(got.Jobs) != 6 {
+			t.Errorf("%d hosts say that it was cancelled: %d jobs, %d not started", liars, len(got.Jobs), len(got.NotStarted))
+		}
 	}
 }

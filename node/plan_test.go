@@ -1,9 +1,12 @@
 package node_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"fleet/client"
 	"fleet/identity"
@@ -78,5 +81,65 @@ func TestAPlanAndItsRun(t *testing.T) {
 	r.Targets, r.Action = nil, "tell"
 	if run, err = c.Run(t.Context(), r, nil); err != nil || len(run.Outcomes) != 1 || run.NoMatch != 2 || run.Expected != 3 {
 		t.Errorf("%+v, %v", run, err)
+	}
+}
+
+// A host knows the portion that came to it by the id of its plan, and when the plan is cancelled there, it stops that portion and refuses
+// every other, whether it came yet or not.
+func TestAPlanIsCancelled(t *testing.T) {
+	p := &probe{began: make(chan struct{}, 1), release: make(chan struct{})}
+	_, c := one(t, p)
+	portion := func(id, action string, part uint32) <-chan client.Run {
+		r := planned(t, c, client.Request{Plugin: "probe", Action: action, Timeout: patience})
+		r.Plan = job.Plan{ID: id, Hash: job.HashOf([]byte("both")), Total: 2, Part: part, Parts: 2, Position: part}
+		pending, err := c.Prepare(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sent(t, c, pending, nil)
+	}
+	plan := job.NewID(time.Now())
+	first := portion(plan, "hold", 0)
+	<-p.began
+	if o := aboutJob(t, c, "show", plan); o.Data["state"] != "running" || o.Data["plan"] != plan || o.Data["parts"] != int64(2) || o.Data["total"] != int64(2) || o.Data["id"] == plan {
+		t.Errorf("%+v", o.Data)
+	}
+	wantOutcome(t, aboutJob(t, c, "cancel", plan), job.OK, "told to stop")
+	o := only(t, <-first)
+	wantOutcome(t, o, job.Failed, "told to stop: stopped: context canceled")
+	if o.Reason != job.ReasonCancelled {
+		t.Errorf("why it ended: %q", o.Reason)
+	}
+	wantOutcome(t, only(t, <-portion(plan, "count", 1)), job.Denied, "was cancelled before it came here")
+	if n := runs(t, p.dir, "web1"); n != 1 {
+		t.Errorf("%d portions ran", n)
+	}
+	if o := aboutJob(t, c, "show", plan); o.Data["state"] != "failed" {
+		t.Errorf("%+v", o.Data)
+	}
+	list, _ := aboutJob(t, c, "list", "").Data["jobs"].([]any)
+	of := 0
+	for _, j := range list {
+		if told, _ := j.(map[string]any); told["plan"] == plan || told["id"] == plan {
+			of++
+		}
+	}
+	if of != 1 {
+		t.Errorf("%d lines of the plan in %v", of, list)
+	}
+	run, err := c.Run(t.Context(), client.Request{Plugin: "node", Action: "audit", Args: map[string]any{"job": plan}, Timeout: patience}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, _ := only(t, run).Data["lines"].([]any)
+	if text := fmt.Sprint(lines); !strings.Contains(text, `"plan":"`+plan+`"`) || !strings.Contains(text, `"decision":"run"`) {
+		t.Errorf("the audit says of the plan: %v", lines)
+	}
+
+	early := job.NewID(time.Now())
+	wantOutcome(t, aboutJob(t, c, "cancel", early), job.OK, "will not run")
+	wantOutcome(t, only(t, <-portion(early, "count", 0)), job.Denied, "was cancelled before it came here")
+	if n := runs(t, p.dir, "web1"); n != 1 {
+		t.Errorf("%d portions ran", n)
 	}
 }

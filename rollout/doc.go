@@ -6,13 +6,17 @@
 // batches that one job can name. Plan.Begin returns the State of a plan under way. The driver asks Next for the next Step,
 // does it, and reports the event:
 //
-//	Send   send a job to this batch and wait for it       -> Ended, or Failed
+//	Send   send a job to this batch                       -> Sending; later Owing, and Ended or Failed
+//	Wait   until something becomes of a batch under way   -> Owing, Ended, Failed, or Interrupted
 //	Sleep  wait this long before the next batch           -> Slept, or Interrupted
 //	End    nothing more to do; NotStarted says what is left
 //
-// What must hold, whatever the events: each target is in exactly one batch; a batch is sent at most once, one after another
-// and in the plan's order; after a failure or an interrupt nothing is sent any more; what was sent and what NotStarted names
-// are together the plan.
+// Batches go out in a sliding window: the next one as soon as it and the hosts that have not ended yet are no more than
+// Plan.Window, so that one slow host holds up nothing but itself. With a pause between them they go one after another.
+//
+// What must hold, whatever the events: each target is in exactly one batch; a batch is sent at most once and in the plan's
+// order; the change is never at more hosts than the window; after a failure or an interrupt nothing is sent any more; what
+// was sent and what NotStarted names are together the plan.
 //
 // Stages will be a level above batches in the Plan, built from the targets' facts; a budget for failed hosts, gates and
 // retries will be further events that decide in Next whether another batch may start.

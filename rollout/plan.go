@@ -28,14 +28,22 @@ type Plan struct {
 	Matching int // hosts that it was built from
 	Targets  []Target
 	Batches  [][]Target // the targets in their order, at most job.MaxTargets each; none if there is no target
+	Window   int        // at how many hosts it is at a time, without a pause
 	Sleep    time.Duration
 }
+
+// window is at how many hosts a change is at a time where nobody says: enough for brokers and the admin's machine to be busy, and
+// few enough for what is left to be stopped when the first have failed.
+const window = 4 * job.MaxTargets
 
 // Build makes the plan. The targets keep the order of matching.
 func Build(s Spec, matching []Target) Plan {
 	p := Plan{Matching: len(matching), Targets: choose(s, matching), Sleep: s.Sleep}
 	if len(p.Targets) > 0 {
-		p.Batches = slices.Collect(slices.Chunk(p.Targets, min(s.Batch.Of(len(p.Targets)), job.MaxTargets)))
+		if p.Window = window; !s.Batch.IsZero() {
+			p.Window = s.Batch.Of(len(p.Targets))
+		}
+		p.Batches = slices.Collect(slices.Chunk(p.Targets, min(p.Window, job.MaxTargets)))
 	}
 	return p
 }

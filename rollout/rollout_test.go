@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -122,33 +123,62 @@ func TestWhateverHappens(t *testing.T) {
 // drive plays a driver to which things happen at random, and checks each step.
 func drive(t *testing.T, seed uint64, r *rand.Rand, spec Spec, p Plan) {
 	t.Helper()
-	s, sent, sends, slept, over := p.Begin(), []Target(nil), 0, true, false
-	for range 3*len(p.Batches) + 2 {
+	s, sends, slept, over := p.Begin(), 0, true, false
+	under, lost := map[int]int{}, map[int]bool{} // hosts that batches under way owe; batches that never left
+	for range 8*len(p.Batches) + 8 {
 		step := s.Next()
 		if again := s.Next(); again.Do != step.Do || again.Batch != step.Batch {
 			t.Fatalf("seed %d: %+v, and asked again %+v", seed, step, again)
+		}
+		at := 0
+		for _, n := range under {
+			at += n
 		}
 		switch step.Do {
 		case Send:
 			if over || !slept && spec.Sleep > 0 || step.Batch != sends || len(step.Targets) == 0 || len(step.Targets) > job.MaxTargets {
 				t.Fatalf("seed %d: sends batch %d of %d hosts (over %t, slept %t, %d sent before)", seed, step.Batch, len(step.Targets), over, slept, sends)
 			}
+			if at+len(step.Targets) > p.Window || spec.Sleep > 0 && len(under) > 0 {
+				t.Fatalf("seed %d: sends %d hosts beside %d that have not ended, with a window of %d", seed, len(step.Targets), at, p.Window)
+			}
+			under[sends] = len(step.Targets)
 			slept = false
 			sends++
-			switch r.IntN(12) {
-			case 0: // never left
-				s.Failed(false)
-				over = true
-			case 1: // left, and then the network or the admin ended it
-				sent, over = append(sent, step.Targets...), true
-				s.Failed(true)
-			default:
-				sent = append(sent, step.Targets...)
-				s.Ended()
+			s.Sending()
+		case Wait:
+			if len(under) == 0 {
+				t.Fatalf("seed %d: waits for nothing", seed)
 			}
+			if !over && spec.Sleep == 0 && sends < len(p.Batches) && at+len(p.Batches[sends]) <= p.Window {
+				t.Fatalf("seed %d: waits although there is room", seed)
+			}
+			batch := slices.Sorted(maps.Keys(under))[r.IntN(len(under))]
+			switch r.IntN(16) {
+			case 0, 1, 2, 3, 4, 5:
+				if under[batch] > 0 {
+					under[batch] = r.IntN(under[batch])
+					s.Owing(batch, under[batch])
+					continue
+				}
+				s.Ended(batch)
+			case 6: // never left
+				lost[batch], over = true, true
+				s.Failed(batch, false)
+			case 7: // left, and then the network or the admin ended it
+				over = true
+				s.Failed(batch, true)
+			case 8:
+				over = true
+				s.Interrupted()
+				continue
+			default:
+				s.Ended(batch)
+			}
+			delete(under, batch)
 		case Sleep:
-			if over || slept || step.Pause != spec.Sleep || sends == 0 || sends == len(p.Batches) {
-				t.Fatalf("seed %d: sleeps %s after %d of %d batches", seed, step.Pause, sends, len(p.Batches))
+			if over || slept || step.Pause != spec.Sleep || sends == 0 || sends == len(p.Batches) || len(under) > 0 {
+				t.Fatalf("seed %d: sleeps %s after %d of %d batches, with %d under way", seed, step.Pause, sends, len(p.Batches), len(under))
 			}
 			if slept = true; r.IntN(8) == 0 {
 				s.Interrupted()
@@ -157,11 +187,17 @@ func drive(t *testing.T, seed uint64, r *rand.Rand, spec Spec, p Plan) {
 			}
 			s.Slept()
 		case End:
-			if !over && sends != len(p.Batches) {
-				t.Fatalf("seed %d: ends after %d of %d batches", seed, sends, len(p.Batches))
+			if !over && sends != len(p.Batches) || len(under) > 0 {
+				t.Fatalf("seed %d: ends after %d of %d batches, with %d under way", seed, sends, len(p.Batches), len(under))
 			}
-			if whole := slices.Concat(sent, s.NotStarted()); !slices.Equal(whole, p.Targets) {
-				t.Fatalf("seed %d: %d sent and %d not started are not the %d targets", seed, len(sent), len(s.NotStarted()), len(p.Targets))
+			var left []Target
+			for i, batch := range p.Batches {
+				if i >= sends || lost[i] {
+					left = append(left, batch...)
+				}
+			}
+			if !slices.Equal(left, s.NotStarted()) {
+				t.Fatalf("seed %d: %d not started, and %d are told", seed, len(left), len(s.NotStarted()))
 			}
 			return
 		}
@@ -169,14 +205,35 @@ func drive(t *testing.T, seed uint64, r *rand.Rand, spec Spec, p Plan) {
 	t.Fatalf("seed %d: does not end", seed)
 }
 
+// One slow host holds up no other: the next portion goes as soon as there is room for it.
+func TestTheWindowSlides(t *testing.T) {
+	p := Build(Spec{}, hosts(10*job.MaxTargets))
+	s := p.Begin()
+	for range 4 {
+		s.Sending()
+	}
+	if s.Next().Do != Wait {
+		t.Fatalf("%+v beside %d hosts", s.Next(), p.Window)
+	}
+	for batch := range 3 {
+		s.Owing(batch, 100)
+	}
+	if step := s.Next(); step.Do != Send || step.Batch != 4 {
+		t.Errorf("%+v, with 700 hosts left of those under way", step)
+	}
+}
+
 // An event that does not belong to the step would make the driver send a batch twice: it stops there.
 func TestAWrongDriverIsStopped(t *testing.T) {
 	p := Build(Spec{Batch: limit(t, "1"), Sleep: time.Second}, hosts(2))
 	for name, wrong := range map[string]func(*State){
 		"slept before anything was sent": func(s *State) { s.Slept() },
-		"ended twice":                    func(s *State) { s.Ended(); s.Ended() },
-		"ended after a failure":          func(s *State) { s.Failed(true); s.Ended() },
-		"sent after an interrupt":        func(s *State) { s.Interrupted(); s.Ended() },
+		"ended before it was sent":       func(s *State) { s.Ended(0) },
+		"sent twice":                     func(s *State) { s.Sending(); s.Sending() },
+		"ended twice":                    func(s *State) { s.Sending(); s.Ended(0); s.Ended(0) },
+		"ended after a failure":          func(s *State) { s.Sending(); s.Failed(0, true); s.Ended(0) },
+		"owes after it ended":            func(s *State) { s.Sending(); s.Ended(0); s.Owing(0, 1) },
+		"sent after an interrupt":        func(s *State) { s.Interrupted(); s.Sending() },
 	} {
 		func() {
 			defer func() {

@@ -22,8 +22,9 @@ type Jobs struct {
 
 type listedJob struct {
 	Schema string         `json:"schema,omitempty"` // fleet.job/v1, in JSON lines
-	ID     string         `json:"id"`
-	Came   string         `json:"came,omitempty"` // to the first host
+	ID     string         `json:"id"`               // the job's, or its plan's
+	Parts  int64          `json:"jobs,omitempty"`   // in how many jobs the plan goes out
+	Came   string         `json:"came,omitempty"`   // to the first host
 	Signer string         `json:"signer,omitempty"`
 	Reason string         `json:"reason,omitempty"` // why, in the signer's words
 	Plugin string         `json:"plugin,omitempty"`
@@ -41,14 +42,17 @@ func JobList(asked Run, lists []answers.Jobs) Jobs {
 			x.others = append(x.others, o)
 			continue
 		}
+		seen := map[string]bool{}
 		for _, told := range lists[i].Jobs {
-			if !job.ValidID(told.ID) {
+			id := cmp.Or(told.Plan, told.ID)
+			if !job.ValidID(id) || seen[id] { // each host counts once: by the newest portion that came to it
 				continue
 			}
-			j := byID[told.ID]
+			seen[id] = true
+			j := byID[id]
 			if j == nil {
-				j = &listedJob{ID: told.ID, Tally: map[string]int{}}
-				byID[told.ID] = j
+				j = &listedJob{ID: id, Tally: map[string]int{}}
+				byID[id] = j
 				x.list = append(x.list, j)
 			}
 			j.add(told)
@@ -60,6 +64,7 @@ func JobList(asked Run, lists []answers.Jobs) Jobs {
 
 func (j *listedJob) add(told answers.Job) {
 	j.Tally[told.State]++
+	j.Parts = max(j.Parts, told.Parts)
 	if came := told.Came.String(); j.Came == "" || came != "" && came < j.Came {
 		j.Came = came
 	}

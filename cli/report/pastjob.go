@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,7 @@ type Past struct {
 	Came   time.Time // to the first of them
 	Total  int       // how many hosts the job named; 0: none, or no host says
 	Named  int       // how many of them the hosts that answered could name
+	Parts  int       // of a plan: in how many jobs it goes out; Run.Jobs are those that came to a host that answered
 	Run    Run       // as its own run would have been reported
 }
 
@@ -39,10 +42,17 @@ func PastJob(id string, asked Run, jobs []answers.Job, declarations []plugin.Dec
 		}
 	}
 	p.Named = len(named)
+	if p.Parts > 0 {
+		p.Run.Plan, p.Run.Jobs = id, slices.Sorted(maps.Keys(portions(id, jobs)))
+	}
 	for i, o := range asked.Outcomes {
 		target := named[string(o.Node)]
 		switch o.State {
 		case job.OK:
+			if jobs[i].State == stateCancelled && !target && p.Total > 0 && p.Unnamed() == 0 {
+				p.Run.NoMatch++ // it was told not to run what was never for it
+				continue
+			}
 			p.Run.Outcomes = append(p.Run.Outcomes, pastOutcome(o, jobs[i]))
 		case job.Skipped:
 			if !target {
@@ -61,6 +71,25 @@ func PastJob(id string, asked Run, jobs []answers.Job, declarations []plugin.Dec
 	return p
 }
 
+// portions are the jobs of a plan.
+func portions(plan string, jobs []answers.Job) map[string]bool {
+	ids := map[string]bool{}
+	for _, j := range jobs {
+		if j.Plan == plan && job.ValidID(j.ID) {
+			ids[j.ID] = true
+		}
+	}
+	return ids
+}
+
+// Missing is how many jobs of a plan have come to no host that answered: they may still be sent. Of one that was cancelled none will.
+func (p Past) Missing() int {
+	if slices.ContainsFunc(p.Run.Outcomes, func(o client.Outcome) bool { return o.Reason == job.ReasonCancelled }) {
+		return 0
+	}
+	return max(0, p.Parts-len(p.Run.Jobs))
+}
+
 // silentOr keeps a refusal; whoever else did not tell is silent about this job.
 func silentOr(s job.State) job.State {
 	if s == job.Denied {
@@ -76,6 +105,9 @@ func (p *Past) learn(j answers.Job, declarations []plugin.Declaration) {
 		p.Came = j.Came.Time
 	}
 	p.Total = max(p.Total, int(j.Total))
+	if j.Plan == p.ID {
+		p.Parts = max(p.Parts, int(j.Parts))
+	}
 	if p.Run.Plugin != "" || j.Plugin == "" {
 		return
 	}
@@ -85,10 +117,13 @@ func (p *Past) learn(j answers.Job, declarations []plugin.Declaration) {
 	}
 }
 
+// stateCancelled is what a host says of what was cancelled before it came.
+const stateCancelled = "cancelled"
+
 func pastOutcome(o client.Outcome, j answers.Job) client.Outcome {
 	past := client.Outcome{Node: o.Node, Name: o.Name, State: job.State(j.State), Message: j.Message, Data: j.Data}
 	switch {
-	case past.State == "cancelled":
+	case past.State == stateCancelled:
 		past.State, past.Reason, past.Message = job.Denied, job.ReasonCancelled, "cancelled before it came"
 	case past.State == job.Lost:
 		past.Message = "the node stopped before the action ended; check what it left"
@@ -137,6 +172,12 @@ func (p Past) Title() string {
 		return "job " + p.ID + ", which no host that answered knows"
 	}
 	parts := []string{"job " + p.ID}
+	if p.Parts > 0 {
+		parts[0] = fmt.Sprintf("plan %s, in %d jobs", p.ID, p.Parts)
+	}
+	if n := p.Missing(); n > 0 {
+		parts[0] += fmt.Sprintf(" (%d of them have come to no host that answered)", n)
+	}
 	if p.Run.Plugin != "" {
 		parts = append(parts, p.Signer+": "+typed(p.Run.Plugin, p.Run.Action.Name, p.Run.Args)+withReason(p.Run.Reason))
 	}

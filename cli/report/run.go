@@ -97,6 +97,7 @@ type (
 		Action     string                    `json:"action"`
 		Args       map[string]any            `json:"args"`
 		Reason     string                    `json:"reason,omitempty"` // why, in the signer's words
+		Plan       string                    `json:"plan,omitempty"`   // what the jobs are portions of
 		Jobs       []string                  `json:"jobs"`
 		Hosts      []hostDocument            `json:"hosts"`
 		Tally      map[job.State]int         `json:"tally"`
@@ -181,7 +182,7 @@ func (d runDocument) around() (head, tail []byte, err error) {
 // withoutHosts is the document with all but its hosts and what is counted of them.
 func (r Run) withoutHosts() runDocument {
 	d := runDocument{
-		Schema: "fleet.run/v1", Plugin: r.Plugin, Action: r.Action.Name, Args: portableData(r.Args), Reason: r.Reason, Jobs: r.Jobs,
+		Schema: "fleet.run/v1", Plugin: r.Plugin, Action: r.Action.Name, Args: portableData(r.Args), Reason: r.Reason, Plan: r.Plan, Jobs: r.Jobs,
 		Hosts: []hostDocument{}, Tally: map[job.State]int{}, Counts: map[string]map[string]int{},
 		NotStarted: r.NotStarted, NoMatch: r.NoMatch, Rejected: r.Rejected, Expected: r.Expected,
 		TookMS: milliseconds(r.Took), Exit: r.Exit,

@@ -49,6 +49,7 @@ const (
 	// Jobs.
 	Job       = "job"        // the job's id
 	JobReason = "job_reason" // why its signer sends it
+	Plan      = "plan"       // the id of the change that the job is a portion of
 	Signer    = "signer"
 	Plugin    = "plugin"
 	Action    = "action"

@@ -51,6 +51,7 @@ type Entry struct {
 	Time     time.Time      `json:"time"` // UTC, microseconds
 	Event    Event          `json:"event"`
 	Job      string         `json:"job,omitempty"`
+	Plan     string         `json:"plan,omitempty"`       // of which the job is a portion
 	Why      string         `json:"job_reason,omitempty"` // the reason that the job gives
 	Hash     string         `json:"hash,omitempty"`       // SHA-256 of the signed job
 	Signer   string         `json:"signer,omitempty"`     // the admin's name in the roster; for admissions the host's

@@ -84,7 +84,7 @@ func (q Query) fits(line []byte) (fits, older bool) {
 	if err != nil {
 		return q.Job == "", false
 	}
-	return (q.Job == "" || e.Job == q.Job) && (q.Event == "" || string(e.Event) == q.Event), e.Time.Before(q.Since)
+	return (q.Job == "" || e.Job == q.Job || e.Plan == q.Job) && (q.Event == "" || string(e.Event) == q.Event), e.Time.Before(q.Since)
 }
 
 // snapshot is one file as it is now; what is written later is behind size.

@@ -133,7 +133,7 @@ func (g *Gate) write(d Decision, decision string) error {
 // Entry is what each line about the job has: who signed what, and what was decided.
 func (d Decision) Entry(event audit.Event) audit.Entry {
 	e := audit.Entry{
-		Event: event, Job: d.Job.ID, Why: d.Job.Reason, Hash: hex.EncodeToString(d.Hash[:]), Signer: d.Signer.Name, Plugin: d.Job.Plugin, Action: d.Job.Action,
+		Event: event, Job: d.Job.ID, Plan: d.Job.Plan.ID, Why: d.Job.Reason, Hash: hex.EncodeToString(d.Hash[:]), Signer: d.Signer.Name, Plugin: d.Job.Plugin, Action: d.Job.Action,
 		Args: d.Shown, Reason: string(d.Reason), By: d.By, Second: strings.Join(d.CoSigners, ", "),
 	}
 	if !d.Signer.Key.IsZero() {

@@ -347,7 +347,7 @@ func (g *Gate) known(roster identity.Roster, u job.Unverified, j job.Job, exists
 	slices.SortFunc(parts[1:], bytes.Compare)
 	action, _ := g.Plugins.Action(j.Plugin, j.Action)
 	return journal.Job{
-		ID: j.ID, Signer: journal.MarkOf(j.Signer.Bytes()), Bytes: journal.MarkOf(parts...),
+		ID: j.ID, Plan: j.Plan.ID, Signer: journal.MarkOf(j.Signer.Bytes()), Bytes: journal.MarkOf(parts...),
 		Change: j.Mode == job.Run && (!exists || action.Kind == plugin.Change), Issued: j.IssuedAt(), Expires: j.ExpiresAt(),
 	}
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,10 @@ type Entry struct {
 	Action    string         `json:"action,omitempty"`
 	Args      map[string]any `json:"args,omitempty"`    // as they may be shown
 	Targets   []string       `json:"targets,omitempty"` // some of the node ids that the job names; see Nearest
-	Total     int            `json:"total,omitempty"`   // how many it names; 0: it was for whoever matched
+	Total     int            `json:"total,omitempty"`   // how many the job names, or its plan
+	Plan      string         `json:"plan,omitempty"`    // of which the job is a portion
+	Part      int            `json:"part,omitempty"`    // which, from 0
+	Parts     int            `json:"parts,omitempty"`   // of how many
 	Came      time.Time      `json:"came,omitzero"`
 	Ended     time.Time      `json:"ended,omitzero"`     // zero: it runs, or the node ended before it did
 	State     string         `json:"state,omitempty"`    // how it ended
@@ -63,19 +67,56 @@ func readRecord(raw []byte) (until time.Duration, expires time.Time, e Entry, er
 	return until, expires, e, err
 }
 
-// Change returns what is known of one change.
+// Change returns what is known of one change. The id of a plan stands for the newest portion of it that came here.
 func (j *Journal) Change(id string) (k Known, found bool, err error) {
 	err = j.store.view(func(tx *bbolt.Tx) error {
 		raw := get(tx, claims, id)
-		if raw == nil {
-			k = Known{ID: id, Running: j.isRunning(id)} // it is being judged
-			return nil
+		if found = raw != nil; found {
+			k, _, err = j.known(tx, id, raw)
 		}
-		found = true
-		k, _, err = j.known(tx, id, raw)
+		if err != nil || found && !k.Cancelled {
+			return err
+		}
+		if part, raw := portion(tx, id); raw != nil {
+			found = true
+			k, _, err = j.known(tx, part, raw)
+		} else if part := j.held(id); part != "" {
+			k, found = Known{ID: part, Running: true}, false // it is being judged
+		} else if !found {
+			k = Known{ID: id, Running: j.isRunning(id)} // the same
+		}
 		return err
 	})
 	return k, found, err
+}
+
+// portion is the claim of the newest portion of a plan that came here, or nil. It looks at all claims: people ask so, and seldom.
+func portion(tx *bbolt.Tx, plan string) (id string, raw []byte) {
+	if tx.Bucket(claims) == nil {
+		return "", nil
+	}
+	c := tx.Bucket(claims).Cursor()
+	for id, raw := c.Last(); id != nil; id, raw = c.Prev() {
+		if !bytes.Contains(raw, []byte(plan)) { // most are not read
+			continue
+		}
+		if _, _, e, err := readRecord(raw); err == nil && e.Plan == plan {
+			return string(id), raw
+		}
+	}
+	return "", nil
+}
+
+// held is the job under way that is a portion of a plan, or "".
+func (j *Journal) held(plan string) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id, of := range j.running {
+		if of == plan && plan != "" {
+			return id
+		}
+	}
+	return ""
 }
 
 // Changes returns those that ran here, or were cancelled, the newest first, at most limit, without their results.
@@ -97,7 +138,11 @@ func (j *Journal) Changes(limit int) ([]Known, error) {
 		}
 		return nil
 	})
-	return list, err
+	plans := map[string]bool{}
+	for _, k := range list {
+		plans[k.Plan] = true
+	}
+	return slices.DeleteFunc(list, func(k Known) bool { return k.Cancelled && plans[k.ID] }), err // that a plan was cancelled is no job beside its portion
 }
 
 // known reads one claim; ran says whether there is something to tell: one that was not for this host, or was refused, has no entry.
@@ -196,10 +241,10 @@ func (c *change) note(id string, change func(*Entry)) error {
 }
 
 // Resume says that this process takes a change up that an earlier one began.
-func (j *Journal) Resume(id string) { j.begin(id) }
+func (j *Journal) Resume(id string) { j.begin(Job{ID: id}) }
 
 // Cancel claims a change that has not come, so that it never runs here; Claim.Entry says so to who brings it. It reports false where
-// the change is here already.
+// the change is here already. With the id of a plan it does so for all portions that have not come.
 func (j *Journal) Cancel(id string, now time.Time) (bool, error) {
 	err := j.store.update(func(c *change) error {
 		if c.get(id) != nil || j.isRunning(id) {

@@ -54,8 +54,8 @@ type Journal struct {
 	refusals *refusals
 
 	mu      sync.Mutex
-	running map[string]bool // held or claimed in this process, and not ended
-	trouble []string        // as it was last told
+	running map[string]string // held or claimed in this process, and not ended, each with its plan
+	trouble []string          // as it was last told
 }
 
 // Create makes an empty journal for a host that never had one. One that is there stays.
@@ -91,7 +91,7 @@ func newStore(c Config) *store {
 // Open opens the journal of a host. It waits a second for another process to let go of it, and then fails with ErrLocked. It
 // fails for nothing else: what is damaged is begun anew, what cannot be written is read, and Trouble says so.
 func Open(c Config) (*Journal, error) {
-	j := &Journal{config: c, store: newStore(c), running: map[string]bool{}}
+	j := &Journal{config: c, store: newStore(c), running: map[string]string{}}
 	if err := j.store.open(); err != nil {
 		return nil, err
 	}
@@ -135,7 +135,8 @@ func (j *Journal) Begin(job Job, now time.Time) (Claim, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.reads.has(job.ID) {
-		return Claim{Running: j.running[job.ID]}, nil
+		_, running := j.running[job.ID]
+		return Claim{Running: running}, nil
 	}
 	if why, refused := j.refusals.find(job); refused {
 		return Claim{Refused: &why}, nil
@@ -148,7 +149,7 @@ func (j *Journal) Begin(job Job, now time.Time) (Claim, error) {
 		return Claim{}, err
 	}
 	if first {
-		j.running[job.ID] = true
+		j.running[job.ID] = job.Plan
 	}
 	return Claim{First: first}, nil
 }
@@ -166,7 +167,7 @@ func (j *Journal) beginChange(job Job, now time.Time) (c Claim, err error) {
 			return err
 		}
 		c.First = true
-		j.begin(job.ID)
+		j.begin(job)
 		return nil
 	})
 	switch {
@@ -250,7 +251,8 @@ func (j *Journal) Find(job Job) (c Claim, known bool) {
 	return c, refused || c.Running || j.reads.has(job.ID)
 }
 
-// find says how a job stands. Of one that can be both, that it was claimed counts, then that it is held, then that it was refused.
+// find says how a job stands. Of one that can be several, that it was claimed counts, then that it is held, then that its plan was
+// cancelled, then that it was refused.
 // All is looked at in one transaction: between two a job could end, and a copy would be told that it was lost.
 func (j *Journal) find(tx *bbolt.Tx, job Job) (Claim, bool) {
 	if raw := get(tx, claims, job.ID); raw != nil {
@@ -259,6 +261,11 @@ func (j *Journal) find(tx *bbolt.Tx, job Job) (Claim, bool) {
 	}
 	if running := j.isRunning(job.ID); running || j.reads.has(job.ID) {
 		return Claim{Running: running}, true
+	}
+	if job.Plan != "" {
+		if _, _, e, err := readRecord(get(tx, claims, job.Plan)); err == nil && e.Cancelled {
+			return Claim{Entry: e}, true
+		}
 	}
 	if why, refused := j.refusals.find(job); refused {
 		return Claim{Refused: &why}, true
@@ -269,13 +276,14 @@ func (j *Journal) find(tx *bbolt.Tx, job Job) (Claim, bool) {
 func (j *Journal) isRunning(id string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.running[id]
+	_, running := j.running[id]
+	return running
 }
 
-func (j *Journal) begin(id string) {
+func (j *Journal) begin(job Job) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.running[id] = true
+	j.running[job.ID] = job.Plan
 }
 
 // EndRead says that a read has ended.

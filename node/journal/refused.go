@@ -198,6 +198,7 @@ type Job struct {
 	Signer          Mark // of who signed it
 	Bytes           Mark // of what came: what was signed, and who approved it
 	Change          bool
+	Plan            string // of which it is a portion; "" of none
 	Issued, Expires time.Time
 	Alone           *Alone   // nil: it does not count for a share of the fleet
 	Targets         []string // where Alone is set: see Nearest

@@ -26,6 +26,9 @@ type answer struct {
 func (r *Runner) answerTo(d gate.Decision, signed []byte, start time.Time) *answer {
 	j := d.Job
 	log := r.config.Log.With(logkey.Job, j.ID, logkey.Signer, d.Signer.Name, logkey.Plugin, j.Plugin, logkey.Action, j.Action)
+	if !j.Plan.IsZero() {
+		log = log.With(logkey.Plan, j.Plan.ID)
+	}
 	return &answer{r: r, decision: d, signed: signed, start: start, log: log}
 }
 

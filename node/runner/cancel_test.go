@@ -67,3 +67,30 @@ func TestCancelledWhileItIsJudged(t *testing.T) {
 		})
 	}
 }
+
+// ofPlan is a journal in which a portion of a plan is being judged.
+type ofPlan struct{ barred []string }
+
+func (p *ofPlan) Cancel(id string, _ time.Time) (bool, error) {
+	p.barred = append(p.barred, id)
+	return id == "plan", nil
+}
+func (p *ofPlan) Change(string) (journal.Known, bool, error) {
+	return journal.Known{ID: "portion", Running: true}, false, nil
+}
+func (p *ofPlan) Changes(int) ([]journal.Known, error) { return nil, nil }
+
+// Cancelling a plan bars what has not come of it, and stops the portion that is here as soon as it begins.
+func TestCancelledWhileAPortionIsJudged(t *testing.T) {
+	r, history := New(Config{Log: slog.New(slog.DiscardHandler)}), &ofPlan{}
+	stop, _, err := r.Records(history).Cancel("plan")
+	if err != nil || stop != jobs.Told || len(history.barred) == 0 || history.barred[0] != "plan" {
+		t.Errorf("%v, %v, barred %v", stop, err, history.barred)
+	}
+	if ctx := r.running.begin(t.Context(), "portion"); context.Cause(ctx) != errCancelled {
+		t.Error("it runs")
+	}
+	if r.running.end("portion"); len(r.running.stop) != 0 {
+		t.Errorf("%d entries stay", len(r.running.stop))
+	}
+}

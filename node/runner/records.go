@@ -14,7 +14,8 @@ import (
 type History interface {
 	Change(id string) (k journal.Known, found bool, err error)
 	Changes(limit int) ([]journal.Known, error)
-	// Cancel sees to it that a change which has not come never runs; false where it is here already.
+	// Cancel sees to it that a change which has not come never runs; false where it is here already. Of a plan, it keeps what has not
+	// come of it from running.
 	Cancel(id string, now time.Time) (bool, error)
 }
 
@@ -56,8 +57,7 @@ func (r Records) Job(id string) (j answers.Job, known bool, err error) {
 			return j, false, nil
 		}
 	}
-	j = jobOf(k)
-	if k.Result == nil {
+	if j = jobOf(k); k.Result == nil {
 		return j, true, nil
 	}
 	reply, err := job.KnownReply(k.Result)
@@ -74,7 +74,7 @@ func (r Records) Job(id string) (j answers.Job, known bool, err error) {
 // jobOf is what the journal alone tells.
 func jobOf(k journal.Known) answers.Job {
 	j := answers.Job{
-		ID: k.ID, Signer: k.Signer, Reason: k.Reason, Plugin: k.Plugin, Action: k.Action, Args: k.Args, Targets: k.Targets, Total: int64(k.Total),
+		ID: k.ID, Plan: k.Plan, Part: int64(k.Part), Parts: int64(k.Parts), Signer: k.Signer, Reason: k.Reason, Plugin: k.Plugin, Action: k.Action, Args: k.Args, Targets: k.Targets, Total: int64(k.Total),
 		Came: answers.At(k.Came), Ended: answers.At(k.Ended), State: k.State,
 	}
 	switch {
@@ -88,17 +88,25 @@ func jobOf(k journal.Known) answers.Job {
 	return j
 }
 
-// Cancel stops a job that runs, or sees to it that one that has not come never runs.
+// Cancel stops a job that runs, or sees to it that one that has not come never runs. Of a plan it does both.
 func (r Records) Cancel(id string) (jobs.Stop, answers.Job, error) {
 	if r.r.running.cancel(id) {
 		return jobs.Told, answers.Job{}, nil
 	}
 	barred, err := r.history.Cancel(id, time.Now())
-	if barred || err != nil {
+	if err != nil {
 		r.r.running.drop(id)
 		return jobs.Barred, answers.Job{}, err
 	}
 	k, _, err := r.history.Change(id)
+	if err == nil && k.ID != id { // a plan, of which a portion is here
+		r.r.running.drop(id)
+		return r.Cancel(k.ID)
+	}
+	if barred {
+		r.r.running.drop(id)
+		return jobs.Barred, answers.Job{}, err
+	}
 	if err == nil && k.Running { // it is being judged, and will end after this: that takes the entry out
 		return jobs.Told, answers.Job{}, nil
 	}
@@ -110,6 +118,9 @@ func (r Records) Cancel(id string) (jobs.Stop, answers.Job, error) {
 func (r Records) Output(id string, offset int64, limit int) (answers.Output, bool, error) {
 	if r.r.config.Outputs == nil {
 		return answers.Output{}, false, nil
+	}
+	if k, found, err := r.history.Change(id); err == nil && found {
+		id = k.ID // of a plan, its portion here
 	}
 	o, known, err := r.r.config.Outputs.Output(id, offset, limit)
 	return answers.Output{Text: plugin.Readable(o.Text), Next: o.Next, Size: o.Size, Running: r.r.running.has(id)}, known, err

@@ -44,7 +44,8 @@ func (r *Runner) noteStart(a *answer) {
 	j := a.decision.Job
 	e := journal.Entry{
 		Signer: a.decision.Signer.Name, Reason: j.Reason, Plugin: j.Plugin, Action: j.Action, Args: a.decision.Shown, Came: a.start.UTC(),
-		Targets: journal.Nearest(j.Targets, r.config.Node), Total: len(j.Targets),
+		Targets: journal.Nearest(j.Targets, r.config.Node), Total: j.Hosts(),
+		Plan: j.Plan.ID, Part: int(j.Plan.Part), Parts: int(j.Plan.Parts),
 	}
 	if err := r.config.Journal.Start(j.ID, e); err != nil {
 		r.counts.add(JournalErrors, "")
@@ -70,7 +71,7 @@ func (r *Runner) finish(a *answer, limit time.Duration, end detached.End) {
 		reply.State = job.TimedOut
 		reply.Message = fmt.Sprintf("took longer than %s: %s", limit, reply.Message)
 	case failed && end.Stopped:
-		reply.Message = "told to stop: " + reply.Message
+		reply.Reason, reply.Message = job.ReasonCancelled, "told to stop: "+reply.Message
 	}
 	if a.decision.Change {
 		a.log.Info("job ended", logkey.State, reply.State, logkey.Message, reply.Message, logkey.Took, time.Since(a.start))

@@ -126,6 +126,9 @@ type AuditPage struct {
 // Job is what a host knows of a job. Of a read only the answer is kept.
 type Job struct {
 	ID      string         `output:"id" label:"Job" says:"The job's id"`
+	Plan    string         `output:"plan,optional" label:"Plan" says:"Of which change it is a portion, if of one in several jobs"`
+	Part    int64          `output:"part,optional" label:"Portion" says:"Which portion, from 0"`
+	Parts   int64          `output:"parts,optional" label:"Portions" says:"Of how many"`
 	State   string         `output:"state" label:"State" says:"How it ended; running; lost, where the node ended before it did; cancelled, where it was stopped before it came"`
 	Signer  string         `output:"signer,optional" label:"Signer" says:"Who signed it, by name; not known of reads"`
 	Reason  string         `output:"reason,optional" label:"Reason" says:"Why, in the signer's words"`
@@ -138,7 +141,7 @@ type Job struct {
 	Data    map[string]any `output:"data,optional" label:"Data" says:"Its outputs"`
 	Kept    bool           `output:"kept,optional" label:"Kept" says:"Whether the answer is still there; how it ended is known for longer"`
 	Targets []string       `output:"targets,optional" label:"Targets" says:"The ids of some of the hosts that the job names, others on each host; none where it was for all that matched"`
-	Total   int64          `output:"total,optional" label:"Total" says:"How many hosts the job names"`
+	Total   int64          `output:"total,optional" label:"Total" says:"How many hosts the job names, or its plan"`
 }
 
 // Jobs are the newest changes of a host.

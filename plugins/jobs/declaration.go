@@ -20,7 +20,7 @@ const (
 // Declaration is what the plugin "jobs" says of itself, on every host the same.
 func Declaration() plugin.Declaration {
 	id := plugin.Input{
-		Name: "id", Prompt: "Job", Description: "the job's id, as a run prints it", Type: plugin.String, Positional: true,
+		Name: "id", Prompt: "Job", Description: "the job's id, or that of a plan in several jobs, as a run prints it", Type: plugin.String, Positional: true,
 		Pattern: "[0-9A-Z]{26}", MaxLength: 26,
 	}
 	return plugin.Declaration{
