@@ -100,11 +100,12 @@ func (g *gathering) sendAgain(limit int) {
 			missing = append(missing, id)
 		}
 	}
-	if len(missing) > limit {
-		slices.SortFunc(missing, func(x, y identity.ID) int { return cmp.Compare(a.copies[x], a.copies[y]) })
-		missing = missing[:limit]
-	}
+	slices.SortFunc(missing, func(x, y identity.ID) int { return cmp.Compare(a.copies[x], a.copies[y]) })
+	missing = missing[:min(len(missing), limit)]
 	for _, id := range missing {
+		if !g.c.pace.try(len(g.signed)) {
+			return // the others come first the next time
+		}
 		a.copies[id]++
 		g.c.conn.Publish(job.NodeSubject(id), g.signed) // a connection that is lost is noticed elsewhere
 	}

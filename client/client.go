@@ -71,9 +71,10 @@ type Client struct {
 	took   time.Duration   // how long the last question took that was answered
 	lag    time.Duration   // the shortest time in which a broker's node has answered; 0: none has
 
+	pace     pace
 	heard    atomic.Pointer[time.Time] // when a reply of any run was looked at last
 	met      atomic.Bool               // a broker that a roster admits
-	reminded bool        // the fleet, of signed documents that it has not
+	reminded bool                      // the fleet, of signed documents that it has not
 }
 
 // Connect connects to the first of the brokers that answers. It blocks for at most five seconds and another third of one for

@@ -190,7 +190,11 @@ func (g *gathering) gather(ctx context.Context) (Run, error) {
 	workers.Go(func() { g.askRoster(work) })
 	g.sent = time.Now()
 	for i, s := range g.subjects() {
-		if err := nc.Publish(s, g.signed); err != nil && i == 0 {
+		err := g.c.pace.wait(ctx, len(g.signed))
+		if err == nil {
+			err = nc.Publish(s, g.signed)
+		}
+		if err != nil && i == 0 {
 			return Run{}, fmt.Errorf("send the job: %w", err)
 		} else if err != nil { // some may have it
 			return g.account(nil), fmt.Errorf("send the job to all of its targets: %w", err)

@@ -80,7 +80,11 @@ func (g *gathering) probe() {
 		g.c.config.Log.Warn("cannot probe hosts that do not answer", logkey.Error, err)
 		return
 	}
-	for _, id := range ids {
+	for i, id := range ids {
+		if !g.c.pace.try(0) {
+			ids = ids[:i] // whoever is not asked is not silent
+			break
+		}
 		p := g.probes.hosts[id]
 		if p == nil || p.rounds == 0 {
 			p = &probed{since: time.Now()}
@@ -88,6 +92,9 @@ func (g *gathering) probe() {
 		}
 		p.rounds++
 		g.c.conn.Publish(job.NodeProbeSubject(id), []byte(g.c.id)) // a connection that is lost is noticed elsewhere
+	}
+	if len(ids) == 0 {
+		return
 	}
 	question, err := job.Probe{Nodes: ids}.Encode()
 	if err == nil {
