@@ -2,15 +2,13 @@ package broker
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -42,12 +40,14 @@ type Broker struct {
 	config Config
 	routes []string
 	judged identity.Roster // by which the routes were judged last
+	closed time.Time       // when routes were closed because somebody is not welcome any more
 	server *server.Server
 
 	presence *presence
 	guests   *guests
 	quota    *quota
 	room     room
+	accepted accepted
 
 	endWatch context.CancelFunc
 	watching sync.WaitGroup
@@ -109,70 +109,6 @@ func (b *Broker) Clients() int { return b.server.NumClients() }
 // Nodes is the number of nodes with a connection. It may lag behind by a connection that is being closed.
 func (b *Broker) Nodes() int { return b.presence.count() }
 
-// SetRoutes replaces the list of other brokers (host:port of their routes). Clients are not disturbed.
-func (b *Broker) SetRoutes(routes []string) error {
-	if slices.Equal(b.routes, routes) {
-		return nil
-	}
-	if err := b.reload(routes); err != nil {
-		return err
-	}
-	b.routes = slices.Clone(routes)
-	return nil
-}
-
-// Reload makes the server judge all its connections again: call it when the roster changed. Nodes and admins who are
-// still welcome notice nothing, but that an answer under way may get lost. After a node was revoked or the keys were
-// replaced, routes are formed anew: nats-server judges again only those that others asked for.
-func (b *Broker) Reload() error {
-	now := b.config.Roster()
-	if !b.judged.RevokesSame(now) || !b.judged.Keys.Same(now.Keys) {
-		if err := b.closeRoutes(); err != nil {
-			return err
-		}
-		b.judged = now
-	}
-	return b.reload(b.routes)
-}
-
-// closeRoutes ends the routes that this broker asked for. Those of which another broker told it are not in its list: nats-server asks for
-// such a route by itself, under another kind of URL, and closes it only as one that was in the list and is not any more.
-func (b *Broker) closeRoutes() error {
-	z, err := b.server.Routez(nil)
-	if err != nil {
-		return fmt.Errorf("broker: list routes: %w", err)
-	}
-	opts, err := b.options(b.routes)
-	if err != nil {
-		return err
-	}
-	for _, r := range z.Routes {
-		if r.DidSolicit {
-			opts.Routes = append(opts.Routes, &url.URL{Scheme: "nats-route", Host: net.JoinHostPort(r.IP, strconv.Itoa(r.Port)), Path: "/"})
-		}
-	}
-	if err := b.reloadWith(opts); err != nil {
-		return err
-	}
-	return b.reload(nil)
-}
-
-func (b *Broker) reload(routes []string) error {
-	opts, err := b.options(routes)
-	if err != nil {
-		return err
-	}
-	return b.reloadWith(opts)
-}
-
-func (b *Broker) reloadWith(opts *server.Options) error {
-	opts.Port, opts.Cluster.Port = int(b.ClientAddr().Port()), int(b.RouteAddr().Port()) // ports cannot be reloaded
-	if err := b.server.ReloadOptions(opts); err != nil {
-		return fmt.Errorf("broker: reload: %w", err)
-	}
-	return nil
-}
-
 // options makes fresh options each time: nats-server keeps and changes those that it was given.
 func (b *Broker) options(routes []string) (*server.Options, error) {
 	c := b.config
@@ -201,7 +137,7 @@ func (b *Broker) options(routes []string) (*server.Options, error) {
 		Cluster: server.ClusterOpts{
 			Name: "fleet-" + string(c.Root.ID()),
 			Host: c.Route.Addr().String(), Port: port(c.Route),
-			TLSConfig: identity.RouteTLS(c.Root, c.Credentials, c.Roster), TLSTimeout: stormTimeout,
+			TLSConfig: b.accepted.note(identity.RouteTLS(c.Root, c.Credentials, c.Roster)), TLSTimeout: stormTimeout,
 			NoAdvertise:    true, // clients learn brokers from gossip, with addresses that they can reach
 			ConnectRetries: 30,   // with 0 a mesh of 50 never completed, and messages were lost in silence
 			PoolSize:       1,
@@ -234,7 +170,7 @@ type door struct{ *Broker }
 
 // Check implements nats-server's Authentication.
 func (d *door) Check(conn server.ClientAuthentication) bool {
-	p, err := d.config.principal(conn)
+	p, err := d.config.principal(shownBy(conn))
 	if err == nil && p.Token != nil {
 		err = p.Token.UsableFrom(addrPort(conn.RemoteAddress()).Addr())
 	}
@@ -253,26 +189,14 @@ func (d *door) Check(conn server.ClientAuthentication) bool {
 	return true
 }
 
-func (c *Config) principal(conn server.ClientAuthentication) (identity.Principal, error) {
-	var state tls.ConnectionState
-	if s := conn.GetTLSConnectionState(); s != nil {
-		state = *s
-	}
-	return identity.Authenticate(c.Root, c.Roster(), state.PeerCertificates, time.Now())
+func (c *Config) principal(shown []*x509.Certificate) (identity.Principal, error) {
+	return identity.Authenticate(c.Root, c.Roster(), shown, time.Now())
 }
 
-// routeDoor admits other brokers that ask for a route. The handshake has judged them already (identity.RouteTLS, both
-// ways); this one is asked again at a reload.
-type routeDoor struct{ *Broker }
-
-// Check implements nats-server's Authentication.
-func (d *routeDoor) Check(conn server.ClientAuthentication) bool {
-	p, err := d.config.principal(conn)
-	if err == nil && (p.Node == nil || p.Node.Role != identity.Peer) {
-		err = errors.New("only peers run brokers")
+// shownBy are the certificates of whoever connected.
+func shownBy(conn server.ClientAuthentication) []*x509.Certificate {
+	if s := conn.GetTLSConnectionState(); s != nil {
+		return s.PeerCertificates
 	}
-	if err != nil {
-		d.quota.warn(d.config.Log, topic{}, "route refused", logkey.Addr, conn.RemoteAddress(), logkey.Error, err)
-	}
-	return err == nil
+	return nil
 }

@@ -86,6 +86,7 @@ func (b *Broker) lookThrough() {
 	for _, d := range b.guests.look(z.Conns, b.room, began) {
 		b.close(d)
 	}
+	b.forgetRoutes()
 }
 
 // close closes a connection without a word of refusal, which hosts take for final: they come back after a while.

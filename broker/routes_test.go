@@ -1,9 +1,13 @@
 package broker_test
 
 import (
+	"crypto/tls"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,16 +56,24 @@ func TestABadRouteChangesNothing(t *testing.T) {
 // rogue is a nats-server of its own that shows these credentials and lets anybody in.
 func rogue(t *testing.T, fleet identity.FleetID, c identity.Credentials, routes ...string) *server.Server {
 	t.Helper()
+	return rogueWith(t, fleet, c, func(*server.Options) {}, routes...)
+}
+
+// rogueWith is a rogue with other settings.
+func rogueWith(t *testing.T, fleet identity.FleetID, c identity.Credentials, change func(*server.Options), routes ...string) *server.Server {
+	t.Helper()
 	shown := identity.RouteTLS(identity.Anchor{}, func() identity.Credentials { return c }, nil)
 	shown.VerifyConnection = nil
 	urls := make([]*url.URL, len(routes))
 	for i, r := range routes {
 		urls[i] = &url.URL{Scheme: "nats", Host: r}
 	}
-	s, err := server.NewServer(&server.Options{
+	o := server.Options{
 		ServerName: "rogue", Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, NoSystemAccount: true, Routes: urls,
 		Cluster: server.ClusterOpts{Name: "fleet-" + string(fleet), Host: "127.0.0.1", Port: server.RANDOM_PORT, TLSConfig: shown, TLSTimeout: 60, PoolSize: 1, ConnectRetries: 100},
-	})
+	}
+	change(&o)
+	s, err := server.NewServer(&o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,16 +164,106 @@ func TestReloadEndsTheRoutesOfARevokedPeer(t *testing.T) {
 				}
 			}
 			until(t, "all routes, also the one that nobody was told to form", func() bool { return ours.Routes() == 2 && honest.Routes() == 2 })
-			r := w.roster.Load().Revoking([]identity.Revocation{{ID: taken.Key.Public().ID()}})
-			w.roster.Store(&r)
-			for _, b := range []*broker.Broker{ours, honest} {
-				if err := b.Reload(); err != nil {
-					t.Fatal(err)
-				}
-			}
+			revoke(t, w, taken, ours, honest)
 			until(t, "the end of the revoked peer's routes", func() bool { return theirs.NumRoutes() == 0 && ours.Routes() == 1 && honest.Routes() == 1 })
 			w.works(ours, honest)
 		})
+	}
+}
+
+// Two brokers that ask each other for a route at once keep one connection. nats-server counts it as asked for by both, and judges again
+// only what others asked for: the revoked peer's connection goes all the same.
+func TestReloadEndsARouteThatBothAskedFor(t *testing.T) {
+	w := newWorld(t)
+	taken := w.node(identity.Peer)
+	ours, _ := w.start()
+	honest, _ := w.start(ours.RouteAddr().String())
+	until(t, "the honest route", func() bool { return ours.Routes() == 1 && honest.Routes() == 1 })
+	asked, formed := make(chan struct{}, 8), make(chan struct{})
+	theirs := rogueWith(t, w.root.Anchor().ID(), taken, func(o *server.Options) {
+		o.Cluster.TLSConfig.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { // honest, which ours told of the rogue
+			asked <- struct{}{}
+			<-formed
+			return nil, nil
+		}
+	}, ours.RouteAddr().String(), delayed(t, asked, honest.RouteAddr().String()))
+	until(t, "the route that the rogue asked for", func() bool { return theirs.NumRoutes() == 2 })
+	close(formed)
+	until(t, "a route that both asked for", func() bool { return broker.AskedFor(honest) == 2 })
+	revoke(t, w, taken, ours, honest)
+	until(t, "the end of the revoked peer's routes", func() bool { return theirs.NumRoutes() == 0 && ours.Routes() == 1 && honest.Routes() == 1 })
+	w.works(ours, honest)
+	if honest.Outlived() {
+		t.Error("a route has outlived the reload")
+	}
+}
+
+// A captured peer may say that its route is elsewhere than where it is reached. nats-server remembers such a route under what was said,
+// and nobody can have it closed: the broker says so, and whoever runs it stops it.
+func TestARouteThatOutlivesAReloadIsTold(t *testing.T) {
+	w := newWorld(t)
+	taken := w.node(identity.Peer)
+	ours, _ := w.start()
+	honest, _ := w.start(ours.RouteAddr().String())
+	until(t, "the honest route", func() bool { return ours.Routes() == 1 && honest.Routes() == 1 })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	theirs := rogueWith(t, w.root.Anchor().ID(), taken, func(o *server.Options) {
+		o.Cluster.Port, o.Cluster.Advertise = port, net.JoinHostPort("::ffff:127.0.0.1", strconv.Itoa(port))
+		o.Cluster.TLSConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return nil, errors.New("it lets others ask")
+		}
+	})
+	if err := ours.SetRoutes([]string{theirs.ClusterAddr().String()}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the route that ours told of", func() bool { return theirs.NumRoutes() == 2 && honest.Routes() == 2 })
+	revoke(t, w, taken, ours, honest)
+	until(t, "that it is told", honest.Outlived)
+	until(t, "the end of the other one", func() bool { return theirs.NumRoutes() == 1 && !ours.Outlived() })
+}
+
+// delayed is an address that leads to another one as soon as start lets it.
+func delayed(t *testing.T, start <-chan struct{}, addr string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		near, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer near.Close()
+		<-start
+		far, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		go func() {
+			io.Copy(far, near)
+			far.Close()
+		}()
+		io.Copy(near, far)
+	}()
+	return l.Addr().String()
+}
+
+// revoke has the brokers learn that a node is revoked.
+func revoke(t *testing.T, w *world, who identity.Credentials, brokers ...*broker.Broker) {
+	t.Helper()
+	r := w.roster.Load().Revoking([]identity.Revocation{{ID: who.Key.Public().ID()}})
+	w.roster.Store(&r)
+	for _, b := range brokers {
+		if err := b.Reload(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -3,9 +3,11 @@ package attack
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +18,8 @@ import (
 
 	"fleet/client"
 	"fleet/identity"
+	"fleet/internal/captured"
+	"fleet/internal/identitytest"
 	"fleet/job"
 )
 
@@ -151,5 +155,44 @@ func TestCapturedPeerKeepsTheNews(t *testing.T) {
 		if err := shared.fleet("ping", "-I", h.name); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The broker of a captured peer that let others dial it, at an address that they cannot find again: none of its routes outlives its
+// revocation, if an honest broker has to stop for that.
+func TestRoutesOfARevokedPeer(t *testing.T) {
+	thief := identitytest.Fleet{Root: shared.root.Anchor(), Admin: shared.admin, Issuer: shared.stolen(t).Issuer}.Host(t, "web9", identity.Record{Role: identity.Peer}, time.Now())
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := captured.Serve(shared.root.Anchor().ID(), thief, captured.Place{
+		Name: "web9", Host: "127.0.0.1", RoutePort: number, Routes: []string{shared.hosts[0].routes}, Advertise: net.JoinHostPort("::ffff:127.0.0.1", port)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Stop()
+	honest := func() (n int) {
+		z, err := b.Server.Routez(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range z.Routes {
+			if r.RemoteName != "captured" { // that one lets everybody in
+				n++
+			}
+		}
+		return n
+	}
+	until(t, "web1 has told web2 and web3", func() bool { return honest() == 3 })
+	shared.revoke(t, identity.RevokeNode(thief.Key.Public().ID(), time.Now()))
+	until(t, "no route stands any more", func() bool { return honest() == 0 })
+	shared.stats(t)
+	if n := honest(); n != 0 {
+		t.Errorf("it has %d routes again", n)
 	}
 }

@@ -2,9 +2,11 @@ package captured
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -31,6 +33,7 @@ type Place struct {
 	ClientPort int      // 0: any that is free, and without TLS
 	RoutePort  int      // 0: any that is free
 	Routes     []string // host:port of other brokers' routes
+	Advertise  string   // host:port that other brokers are told to dial; then it dials no others than those of Routes, once each
 }
 
 // Serve starts a Broker of that fleet. It has no route yet when Serve returns; see Connected.
@@ -38,6 +41,16 @@ func Serve(fleet identity.FleetID, c identity.Credentials, p Place) (*Broker, er
 	shown := func() identity.Credentials { return c }
 	routes := identity.RouteTLS(identity.Anchor{}, shown, nil)
 	routes.VerifyConnection = nil
+	if p.Advertise != "" {
+		var shownTo atomic.Int64
+		show := routes.GetClientCertificate
+		routes.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			if shownTo.Add(1) > int64(len(p.Routes)) {
+				return nil, errors.New("others have to dial this one")
+			}
+			return show(r)
+		}
+	}
 	urls := make([]*url.URL, len(p.Routes))
 	for i, r := range p.Routes {
 		urls[i] = &url.URL{Scheme: "nats", Host: r}
@@ -50,7 +63,7 @@ func Serve(fleet identity.FleetID, c identity.Credentials, p Place) (*Broker, er
 	}
 	options := &server.Options{
 		ServerName: p.Name, Host: p.Host, Port: free(p.ClientPort), NoSigs: true, NoLog: true, NoSystemAccount: true, MaxPayload: job.MaxPayload, Routes: urls,
-		Cluster: server.ClusterOpts{Name: "fleet-" + string(fleet), Host: p.Host, Port: free(p.RoutePort), TLSConfig: routes, TLSTimeout: 60, PoolSize: 1, ConnectRetries: 100},
+		Cluster: server.ClusterOpts{Name: "fleet-" + string(fleet), Host: p.Host, Port: free(p.RoutePort), TLSConfig: routes, TLSTimeout: 60, PoolSize: 1, ConnectRetries: 100, Advertise: p.Advertise},
 	}
 	if p.ClientPort != 0 {
 		options.TLS, options.TLSHandshakeFirst = true, true

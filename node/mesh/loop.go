@@ -64,6 +64,10 @@ func (l *loop) turn(ctx context.Context) {
 	}
 	if l.broker != nil {
 		l.reconcileRoutes(members)
+		if l.broker.Outlived() {
+			l.m.log.Warn("a route of a host that is not welcome any more cannot be closed; stopping the broker to end it")
+			l.stepDown(ctx)
+		}
 	}
 	l.follow(l.servers(members))
 	l.tellMesh()
@@ -80,7 +84,11 @@ func (l *loop) reconcileRoutes(members []gossip.Member) {
 	}
 	err := l.broker.SetRoutes(l.routes(members))
 	if judge {
-		err = errors.Join(err, l.broker.Reload()) // who is not welcome any more is disconnected
+		failed := l.broker.Reload() // who is not welcome any more is disconnected
+		if failed != nil {
+			l.m.judge.Store(true)
+		}
+		err = errors.Join(err, failed)
 	}
 	if err != nil {
 		l.m.log.Error("cannot reconfigure this node's broker; retrying", logkey.Error, err)
