@@ -64,7 +64,7 @@ const (
 	maxJoining, maxJoiningFrom = 1024, 128
 	// maxPending bounds what waits for one connection to read it, in bytes, at any moment: nats-server closes it then.
 	maxPending = 256 << 20
-	// handshakeFor is how long a connection may take to say who it is, when too many others do not either.
+	// handshakeFor is how long a connection may take to say who it is, when too many others do not either, or a reload waits for it.
 	handshakeFor = 2 * time.Second
 )
 

@@ -23,6 +23,9 @@ import (
 // back at once after a broker dies: with the default of two seconds most are thrown out in the queue and try again.
 const stormTimeout = 60 // seconds
 
+// routeTimeout is the same for a route. It is short because a handshake holds up every reload; see reloadWith.
+const routeTimeout = 5 // seconds
+
 // Config is what a broker needs. All fields but Routes are required.
 type Config struct {
 	Name        identity.ID    // the node that runs it
@@ -137,7 +140,7 @@ func (b *Broker) options(routes []string) (*server.Options, error) {
 		Cluster: server.ClusterOpts{
 			Name: "fleet-" + string(c.Root.ID()),
 			Host: c.Route.Addr().String(), Port: port(c.Route),
-			TLSConfig: b.accepted.note(identity.RouteTLS(c.Root, c.Credentials, c.Roster)), TLSTimeout: stormTimeout,
+			TLSConfig: b.accepted.note(identity.RouteTLS(c.Root, c.Credentials, c.Roster)), TLSTimeout: routeTimeout,
 			NoAdvertise:    true, // clients learn brokers from gossip, with addresses that they can reach
 			ConnectRetries: 30,   // with 0 a mesh of 50 never completed, and messages were lost in silence
 			PoolSize:       1,

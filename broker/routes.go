@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -96,12 +97,40 @@ func (b *Broker) reload(routes []string) error {
 	return b.reloadWith(opts)
 }
 
+// reloadWith has nats-server take other options. It does that between two handshakes: it waits until none is under way, and begins none
+// meanwhile. So whoever connects and says nothing would hold up a revocation for as long as a handshake may take. Those that take long
+// then are ended; on the routes' port, where nobody can end them alone, routeTimeout bounds them. It blocks that long at most.
 func (b *Broker) reloadWith(opts *server.Options) error {
 	opts.Port, opts.Cluster.Port = int(b.ClientAddr().Port()), int(b.RouteAddr().Port()) // ports cannot be reloaded
-	if err := b.server.ReloadOptions(opts); err != nil {
-		return fmt.Errorf("broker: reload: %w", err)
+	done := make(chan error, 1)
+	go func() { done <- b.server.ReloadOptions(opts) }()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				return fmt.Errorf("broker: reload: %w", err)
+			}
+			return nil
+		case <-tick.C:
+			b.endHandshakes()
+		}
 	}
-	return nil
+}
+
+// endHandshakes closes the connections of nodes and admins that have not said who they are in handshakeFor.
+func (b *Broker) endHandshakes() {
+	now := time.Now()
+	z, err := b.server.Connz(&server.ConnzOptions{Limit: math.MaxInt32})
+	if err != nil {
+		return // there is no server any more
+	}
+	for _, c := range z.Conns {
+		if _, known := b.guests.who(c.Cid); !known && now.Sub(c.Start) > handshakeFor {
+			b.close(drop{c.Cid, guest{}, c.IP, excess{why: tooLongStranger}})
+		}
+	}
 }
 
 // routeDoor admits other brokers that ask for a route. The handshake has judged them already (identity.RouteTLS, both
@@ -205,7 +234,7 @@ func (b *Broker) forgetRoutes() {
 // someEnded is how many connections that have ended are remembered.
 const someEnded = 16
 
-// forget drops connections on which none of these routes is. A new one becomes a route within stormTimeout.
+// forget drops connections on which none of these routes is. A new one becomes a route within routeTimeout.
 func (a *accepted) forget(routes []*server.RouteInfo) {
 	standing := map[string]bool{}
 	for _, r := range routes {
@@ -214,7 +243,7 @@ func (a *accepted) forget(routes []*server.RouteInfo) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for conn, s := range a.conns {
-		if !standing[from(conn)] && time.Since(s.since) > 2*stormTimeout*time.Second {
+		if !standing[from(conn)] && time.Since(s.since) > 2*routeTimeout*time.Second {
 			delete(a.conns, conn)
 		}
 	}

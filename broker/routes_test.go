@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -225,6 +226,30 @@ func TestARouteThatOutlivesAReloadIsTold(t *testing.T) {
 	revoke(t, w, taken, ours, honest)
 	until(t, "that it is told", honest.Outlived)
 	until(t, "the end of the other one", func() bool { return theirs.NumRoutes() == 1 && !ours.Outlived() })
+}
+
+// Whoever connects and says nothing does not hold up a reload, and so a revocation, for as long as he likes.
+func TestReloadDoesNotWaitForTheSilent(t *testing.T) {
+	w := newWorld(t)
+	ours, _ := w.start()
+	for _, addr := range []netip.AddrPort{ours.ClientAddr(), ours.RouteAddr()} {
+		silent, err := net.Dial("tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+	}
+	w.works(ours, ours) // so the silent are accepted: they came before
+	done := make(chan error, 1)
+	go func() { done <- ours.Reload() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the reload waits for those who say nothing")
+	}
 }
 
 // delayed is an address that leads to another one as soon as start lets it.

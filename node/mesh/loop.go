@@ -64,9 +64,9 @@ func (l *loop) turn(ctx context.Context) {
 	}
 	if l.broker != nil {
 		l.reconcileRoutes(members)
-		if l.broker.Outlived() {
+		if l.speaks() && l.broker.Outlived() {
 			l.m.log.Warn("a route of a host that is not welcome any more cannot be closed; stopping the broker to end it")
-			l.stepDown(ctx)
+			l.stepDown()
 		}
 	}
 	l.follow(l.servers(members))
