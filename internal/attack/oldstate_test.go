@@ -191,6 +191,16 @@ func TestRoutesOfARevokedPeer(t *testing.T) {
 	until(t, "web1 has told web2 and web3", func() bool { return honest() == 3 })
 	shared.revoke(t, identity.RevokeNode(thief.Key.Public().ID(), time.Now()))
 	until(t, "no route stands any more", func() bool { return honest() == 0 })
+	until(t, "the brokers that stopped are back, for the next test", func() bool {
+		for _, h := range shared.hosts[:3] {
+			conn, err := net.Dial("tcp", h.broker)
+			if err != nil {
+				return false
+			}
+			conn.Close()
+		}
+		return shared.captured.Server.NumRoutes() >= 3+1 // the thief's is one
+	})
 	shared.stats(t)
 	if n := honest(); n != 0 {
 		t.Errorf("it has %d routes again", n)
