@@ -48,6 +48,9 @@ func (n *Node) trouble() []string {
 	if n.outdated() {
 		list = append(list, "its certificate is by an issuing key that was replaced")
 	}
+	if n.mesh.Unheard() {
+		list = append(list, "gossip does not reach the hosts that run a broker, so it is known by its connection alone and runs no broker")
+	}
 	list = append(list, n.documentTrouble()...)
 	list = append(list, n.journal.Trouble()...)
 	for _, p := range n.facts.Current().Problems {

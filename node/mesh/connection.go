@@ -23,28 +23,46 @@ import (
 	"fleet/job"
 )
 
-// servers are the brokers to connect to, the preferred first: its own, if it runs one; else those that gossip names, or without
-// gossip a broker's node; else, while none is known, those that were told at admission.
+// servers are the brokers to connect to, the preferred first: its own, if it runs one; else those that gossip names; else, where it
+// names none, those that this node knows of.
 func (l *loop) servers(members []gossip.Member) []string {
-	if l.broker != nil && l.role.ending.IsZero() {
-		addr := l.broker.ClientAddr()
-		if addr.Addr().IsUnspecified() {
-			addr = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addr.Port())
-		}
-		return []string{job.BrokerURL(addr.String())}
+	if l.speaks() {
+		return []string{l.own()}
 	}
-	told, urls := urlsOf(l.m.config.Brokers), others(members, l.m.self)
-	if l.m.gossip == nil {
-		urls = urlsOf(l.m.outbound.brokers())
-		if l.line == nil { // all of them may have been replaced while it was away
-			urls = append(urls, told...)
-		}
-	}
+	urls := others(members, l.m.self)
 	if len(urls) == 0 {
-		urls = told
+		urls = l.known()
 	}
 	slices.Sort(urls)
 	return ranked(l.m.self, slices.Compact(urls))
+}
+
+// own is this node's own broker, which it runs.
+func (l *loop) own() string {
+	addr := l.broker.ClientAddr()
+	if addr.Addr().IsUnspecified() {
+		addr = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), addr.Port())
+	}
+	return job.BrokerURL(addr.String())
+}
+
+// known are brokers of which gossip says nothing now: those that were told last, and as long as none of them is reached also those of
+// the admission, since all of them may have been replaced. None on the first host, until there are others.
+func (l *loop) known() []string {
+	urls := urlsOf(l.m.outbound.brokers())
+	if l.line == nil || l.broker != nil || len(urls) == 0 {
+		urls = append(urls, urlsOf(l.m.config.Brokers)...)
+	}
+	return urls
+}
+
+// addrsOf is what urlsOf was given.
+func addrsOf(urls []string) []string {
+	addrs := make([]string, len(urls))
+	for i, u := range urls {
+		_, addrs[i], _ = strings.Cut(u, "://")
+	}
+	return addrs
 }
 
 func urlsOf(addrs []string) []string {
@@ -66,7 +84,8 @@ func ranked(self identity.ID, urls []string) []string {
 
 // line is a connection to one broker, with what this node hears by it.
 type line struct {
-	url    string // of the broker
+	url    string      // of the broker
+	server identity.ID // whose it says it is
 	nc     *nats.Conn
 	jobs   []*nats.Subscription
 	taken  chan struct{} // closed when the loop has taken it: until then what comes waits
@@ -114,7 +133,15 @@ func (l *loop) follow(urls []string) {
 		l.line.ask(l.m.look) // somebody has no answer from here; its broker may hang, which nats.go knows only after 10 to 15 s
 	}
 	n, failed := l.dialer.turn(l.wish())
+	outside := n != nil && slices.Contains(l.beyond, n.url)
 	switch {
+	case outside && n.server == l.m.self: // its own broker, at an address by which others know it
+		n.close()
+		l.waitForPreferred(maxMoveWait)
+	case outside:
+		l.m.log.Info("a broker is there of which gossip says nothing; this host becomes a client of it, and stops its own", logkey.Broker, n.url)
+		l.take(n)
+		l.stepDown()
 	case n != nil:
 		l.take(n)
 	case failed && l.line != nil:
@@ -134,6 +161,8 @@ func (l *loop) wish() []string {
 		return slices.DeleteFunc(slices.Clone(urls), func(url string) bool { return url == l.line.url })
 	case l.outdated:
 		return append([]string{l.line.url}, urls...)
+	case len(l.beyond) > 0 && !time.Now().Before(l.moveAfter):
+		return l.beyond
 	case l.line.url != urls[0] && !time.Now().Before(l.moveAfter):
 		return urls[:1]
 	}
@@ -219,6 +248,7 @@ func (m *Mesh) open(ctx context.Context, url string) (*line, error) {
 	if err != nil {
 		return nil, cmp.Or(context.Cause(ctx), d.err, err)
 	}
+	n.server = identity.ID(n.nc.ConnectedServerName())
 	if n.jobs, err = m.listen(ctx, n); err == nil && !d.keep() {
 		err = context.Cause(ctx)
 	}

@@ -122,6 +122,9 @@ func (d *dialer) abandon() <-chan struct{} {
 // stop ends the dialing for good, and waits for it.
 func (d *dialer) stop() { <-d.abandon() }
 
+// inVain reports whether enough was tried to say that no broker takes this node: all of them, or where there are many, a good number.
+func (d *dialer) inVain() bool { return d.rounds > 0 || len(d.tried) >= enoughTried }
+
 // tell says that no broker took the connection: the first time, and then more and more seldom.
 func (d *dialer) tell(wish []string) {
 	level := slog.LevelDebug

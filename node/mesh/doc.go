@@ -9,7 +9,7 @@
 //	probe.go        is a host there at this moment? asked of this node, and by it of others
 //	members.go      who is there, by gossip and by connections
 //	connections.go  who is connected to a broker: watched on this node's own, told to and heard from the other peers
-//	outbound.go     a host that does not gossip asks how the mesh stands
+//	outbound.go     where the brokers are, beside what gossip says now; a host that it says nothing to asks how the mesh stands
 //	duplicate.go    one key on two machines
 //	link.go         a connection for one question, of somebody who is no node
 //

@@ -22,6 +22,8 @@ const (
 	redialWait, redialJitter = 200 * time.Millisecond, 2 * time.Second
 	// maxMoveWait bounds the wait between two attempts to move to the preferred broker, which may hang, while another one serves.
 	maxMoveWait = 5 * time.Minute
+	// enoughTried is how many brokers that do not take a node are enough to say so: somebody may have invented thousands.
+	enoughTried = 8
 	// strandedFor is how long a peer looks for a broker that gossip names before it runs one itself.
 	strandedFor = 15 * time.Second
 	// drainFor bounds how long a broker that stops waits for the nodes on it to go elsewhere. They do when gossip tells them,

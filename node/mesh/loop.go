@@ -25,6 +25,7 @@ type loop struct {
 	dialer dialer
 
 	following []string             // brokers, the preferred first
+	beyond    []string             // brokers of which gossip says nothing, while this node runs one and hears nobody; else none
 	moveAfter time.Time            // to the preferred one, if it is on another then
 	moveWait  time.Duration        // after an attempt that failed; 0: none has
 	wasLost   bool                 // there was a connection
@@ -69,6 +70,7 @@ func (l *loop) turn(ctx context.Context) {
 			l.stepDown()
 		}
 	}
+	l.beyond = l.unheard(members)
 	l.follow(l.servers(members))
 	l.tellMesh()
 	if l.line != nil && l.serving == nil && l.speaks() && l.knowsAll(members) {

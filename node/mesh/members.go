@@ -40,7 +40,7 @@ func (s *Members) Hosts() []job.Member {
 	}
 	for i, m := range list {
 		h, known := connected[m.Node]
-		if known && m.Presence != job.Alive && connectionCounts(h, time.UnixMilli(m.Since), now) {
+		if known && m.Presence != job.Alive && connectionCounts(h, m, now) {
 			broker := m.Broker
 			list[i] = byConnection(h, now)
 			list[i].Broker = broker
@@ -153,11 +153,13 @@ func listed(members []gossip.Member) []job.Member {
 	return list
 }
 
-// connectionCounts says whether what is known of a host's connection counts for more than that gossip knows it as failed
-// since then: it connected later, as a host does that gossips no more; or the connection stands for so long that it would
-// have been noticed if nobody were at its other end.
-func connectionCounts(h presence.Host, failed, now time.Time) bool {
-	return h.Came.After(failed) || h.State == presence.Connected && now.Sub(failed) > outlives
+// connectionCounts says whether what is known of a host's connection counts for more than that gossip knows it as gone: it connected
+// later, as a host does that gossips no more; or the connection stands for so long that it would have been noticed if nobody were at
+// its other end. Whoever leaves says so over the connection before gossip does: one that stands is of a host that is back. (Each node hears
+// of the leaving in its own time, so that host may have connected before.)
+func connectionCounts(h presence.Host, gone job.Member, now time.Time) bool {
+	since := time.UnixMilli(gone.Since)
+	return h.Came.After(since) || h.State == presence.Connected && (gone.Presence == job.Left || now.Sub(since) > outlives)
 }
 
 func byConnection(h presence.Host, now time.Time) job.Member {

@@ -73,7 +73,7 @@ type Mesh struct {
 	config      Config
 	log         *slog.Logger
 	connections *connections // nil but on peers
-	outbound    outbound     // of a node that does not gossip
+	outbound    outbound
 	shown       shown
 
 	kick    chan struct{}   // has the loop look again
@@ -107,10 +107,13 @@ func New(c Config) (*Mesh, error) {
 		m.connections = newConnections(self.ID, filepath.Join(c.Dir, presenceFile), m.Publish, c.Log)
 		m.Members.connected = m.connections.Table
 	}
-	if c.Outbound {
-		return m, m.openOutbound()
+	err := m.openOutbound()
+	if c.Outbound && self.Role == identity.Peer {
+		err = errors.New("a peer must gossip, because it may have to run a broker; admit this host as a member, or remove gossip = false from its config")
 	}
-	var err error
+	if err != nil || c.Outbound {
+		return m, err
+	}
 	m.Members.gossip, err = gossip.New(gossip.Config{
 		Self: gossip.Member{
 			ID: string(self.ID), Host: self.Name, Started: c.Started, Protocol: job.Protocol,
@@ -148,6 +151,7 @@ func (m *Mesh) Run(ctx context.Context, drain func()) error {
 	defer stop()
 	gossiping, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
+	l := m.newLoop()
 	var others sync.WaitGroup
 	var ended error
 	if m.gossip != nil {
@@ -158,13 +162,11 @@ func (m *Mesh) Run(ctx context.Context, drain func()) error {
 			}
 		})
 		m.join(ctx)
-	} else {
-		others.Go(func() { m.askLoop(ctx) })
 	}
+	others.Go(func() { m.askLoop(ctx) })
 	if m.connections != nil { // as long as this node answers who is there
 		others.Go(func() { m.connections.run(m.living) })
 	}
-	l := m.newLoop()
 	l.run(ctx)
 	l.stopListening()
 	drain()
@@ -262,6 +264,11 @@ func (m *Mesh) Ready() error {
 
 // RunsBroker reports whether this node runs a broker now.
 func (m *Mesh) RunsBroker() bool { return m.shown.broker.Load() != nil }
+
+// Unheard reports whether this node, which gossips, hears nobody, and is connected to a broker of others all the same.
+func (m *Mesh) Unheard() bool {
+	return m.gossip != nil && !m.RunsBroker() && m.Connected() != "" && len(others(m.welcome(), m.self)) == 0
+}
 
 // Traffic is what goes over this node's connections.
 type Traffic struct {

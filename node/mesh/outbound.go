@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"fleet/gossip"
-	"fleet/identity"
 	"fleet/internal/atomicfile"
 	"fleet/internal/logkey"
 	"fleet/internal/wire"
@@ -22,12 +21,13 @@ import (
 )
 
 const (
-	// brokersFile is where such a host keeps the brokers for its next start, in the data directory.
+	// brokersFile is where a host keeps the brokers for its next start, in the data directory.
 	brokersFile   = "brokers.json"
 	brokersSchema = "fleet.brokers/v1"
 )
 
-// outbound is what a node knows that does not gossip: what nodes with a broker tell it. The zero value is that of a node that does.
+// outbound is what a node knows of brokers beside what gossip says at this moment: where they were when it was told last, by gossip, or
+// where that says nothing, by a node with a broker.
 type outbound struct {
 	mu    sync.Mutex
 	addrs []string
@@ -43,16 +43,13 @@ func (o *outbound) brokers() []string {
 // lookAgain asks for another look at the mesh, soon. It never blocks.
 func (o *outbound) lookAgain() {
 	select {
-	case o.again <- struct{}{}: // nil where the node gossips
+	case o.again <- struct{}{}:
 	default:
 	}
 }
 
 // openOutbound takes up what was known when the node stopped.
 func (m *Mesh) openOutbound() error {
-	if m.config.Self().Role == identity.Peer {
-		return errors.New("a peer must gossip, because it may have to run a broker; admit this host as a member, or remove gossip = false from its config")
-	}
 	m.outbound.again = make(chan struct{}, 1)
 	path := filepath.Join(m.config.Dir, brokersFile)
 	raw, err := os.ReadFile(path)
@@ -92,11 +89,16 @@ func decodeBrokersFile(raw []byte) ([]string, error) {
 	return m.Brokers, err
 }
 
-// askLoop asks how the mesh stands, again and again, as others gossip.
+// askLoop keeps where the brokers are, again and again: as gossip says, or if it names none, as a node with a broker does. That one says
+// how the mesh stands as gossip would.
 func (m *Mesh) askLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := askEvery + rand.N(askEvery/2)
-		if raw, err := m.askMesh(ctx); err != nil {
+		if named := addrsOf(others(m.welcome(), m.self)); len(named) > 0 || m.RunsBroker() {
+			if err := m.keepBrokers(named); err != nil {
+				m.log.Warn("cannot save the list of brokers; after a restart this node may look for them where they were", logkey.Error, err)
+			}
+		} else if raw, err := m.askMesh(ctx); err != nil {
 			wait = askSoon
 			if !errors.Is(err, ErrNoBroker) && ctx.Err() == nil {
 				m.log.Warn("cannot update the state of the mesh; retrying", logkey.Error, err)
@@ -139,7 +141,8 @@ func (m *Mesh) takeMesh(ctx context.Context, raw []byte) {
 	m.config.Differ(ctx, missing, ahead)
 }
 
-// keepBrokers takes over the list, also for the next start. An empty one is of a broker that does not know itself yet.
+// keepBrokers takes over the list, also for the next start. An empty one is of a broker that does not know itself yet, or of gossip that
+// reaches nobody.
 func (m *Mesh) keepBrokers(addrs []string) error {
 	slices.Sort(addrs)
 	o := &m.outbound

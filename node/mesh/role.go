@@ -27,7 +27,8 @@ type role struct {
 // reconcileRole has this peer run a broker where it should, and none where it should not.
 func (l *loop) reconcileRole(ctx context.Context, members []gossip.Member) {
 	chosen, least := l.chosen(members)
-	wanted := slices.Contains(chosen, string(l.m.self)) || l.stranded()
+	stranded := l.stranded()
+	wanted := stranded || slices.Contains(chosen, string(l.m.self)) && l.mayBegin(members)
 	if wanted || l.broker == nil {
 		l.role.surplus = time.Time{}
 	} else if l.role.surplus.IsZero() {
@@ -61,14 +62,39 @@ func (l *loop) chosen(members []gossip.Member) (ids []string, wanted int) {
 	return broker.Choose(live, wanted, time.Now(), c.Settle), wanted
 }
 
-// stranded says that this peer has been without any broker for a while. Then it runs one itself, whatever gossip says of others: a
-// broker too many does no harm, and phantoms must not leave the fleet without one.
+// mayBegin reports whether what gossip says is enough for this peer to begin to run a broker. Where gossip names nobody who runs one, and
+// this peer knows of brokers all the same, it may be its gossip that is cut off, and not they: with a broker of its own it would answer
+// nobody but itself. So it stays a client of them. While they are not reached those who hear each other may begin: they were all restarted.
+func (l *loop) mayBegin(members []gossip.Member) bool {
+	if l.broker != nil || len(others(members, l.m.self)) > 0 || len(l.known()) == 0 {
+		return true
+	}
+	return l.line == nil && !l.hearsNobody(members) && (l.dialer.inVain() || time.Since(l.role.connected) > reachTimeout)
+}
+
+// unheard are the brokers that this node knows of, while it runs one itself and hears nobody by gossip. If one of them is reached, the
+// fleet is there, and not here.
+func (l *loop) unheard(members []gossip.Member) []string {
+	if !l.speaks() || !l.hearsNobody(members) {
+		return nil
+	}
+	own := l.own()
+	return slices.DeleteFunc(l.known(), func(url string) bool { return url == own })
+}
+
+// hearsNobody reports whether gossip knows no other host as alive.
+func (l *loop) hearsNobody(members []gossip.Member) bool {
+	return !slices.ContainsFunc(members, func(m gossip.Member) bool { return m.State == gossip.Alive && m.ID != string(l.m.self) })
+}
+
+// stranded says that this peer has been without any broker for a while, and that none took it. Then it runs one itself, whatever gossip
+// says of others: a broker too many does no harm, and phantoms must not leave the fleet without one.
 func (l *loop) stranded() bool {
 	if l.broker != nil || l.line != nil {
 		l.role.connected = time.Now()
 		return false
 	}
-	return time.Since(l.role.connected) > strandedFor
+	return time.Since(l.role.connected) > strandedFor && l.dialer.inVain()
 }
 
 func (l *loop) takeRole(ctx context.Context) {
