@@ -66,7 +66,8 @@ type met struct {
 // a partition has healed, for a few seconds such brokers call everybody on the other side failed.
 type accepted struct {
 	name   string
-	failed int // how many lists in a row, since it accepted and up to the newest, call it failed
+	at     time.Time // when it said so last
+	failed int       // how many lists in a row, since it accepted and up to the newest, call it failed
 }
 
 // forgotten is how many lists in a row have to lack a host that was in an earlier one, or call one failed that has accepted,
@@ -114,7 +115,8 @@ func (g *gathering) shouldEnd() map[identity.ID]string {
 // accept notes that a host that has not ended has accepted the job, also one that no list has. It was alive then: what brokers said
 // before counts for nothing any more.
 func (g *gathering) accept(id identity.ID, name string) {
-	g.accepted[id] = accepted{name: name}
+	g.accepted[id] = accepted{name: name, at: time.Now()}
+	delete(g.probes.gaveUp, id)
 	if h, known := g.met[id]; known {
 		h.lacking = 0
 		g.met[id] = h
@@ -152,7 +154,7 @@ func (g *gathering) waitsFor(id identity.ID) bool {
 	}
 	a, accepts := g.accepted[id]
 	m, listed := g.members[id]
-	if _, gaveUp := g.probes.gaveUp[id]; gaveUp && !accepts {
+	if _, gaveUp := g.probes.gaveUp[id]; gaveUp {
 		return false
 	}
 	if listed && !accepts && !job.Understands(m.Protocol) {

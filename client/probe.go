@@ -17,7 +17,8 @@ import (
 // A host that has just died, hangs or is cut off counts as alive for seconds: gossip and its broker notice later. So once
 // nothing more comes, those that owe a word are probed: each is asked directly whether it is there, which a node answers
 // however busy it is, and a broker's node sends it a packet. Whoever gives no sign of life in several rounds is not waited
-// for. A host that does is waited for as long as the request allows, however slow its action is.
+// for. A host that does is waited for as long as the request allows, however slow its action is. One that has accepted is probed
+// more seldom, and waited for longer: its agent may be restarted, and what it runs goes on.
 const (
 	// quiet is for how long nothing has come when probing begins, and probeEvery the time between two rounds; on a slow line both
 	// are longer, by how long a broker's node takes to answer. What a round asks may be answered during the next ones as well.
@@ -32,8 +33,9 @@ const (
 	// unwitnessed is after how long a host is not waited for that no broker's node can send packets to, since it does not
 	// gossip. It leaves a broker that hangs after 5 to 15 s, but one that goes at once.
 	unwitnessed = 8 * time.Second
-	// aliveFor is how long a sign of life counts.
-	aliveFor = time.Second
+	// aliveFor is how long a sign of life counts, and acceptedFor that of a host that has accepted.
+	aliveFor    = time.Second
+	acceptedFor = 5 * time.Second
 )
 
 // probing is what is known of the hosts that were probed. The owner of the gathering has it to itself, but for signs.
@@ -87,7 +89,7 @@ func (g *gathering) probe() {
 		}
 		p := g.probes.hosts[id]
 		if p == nil || p.rounds == 0 {
-			p = &probed{since: time.Now()}
+			p = &probed{since: time.Now(), alive: g.lastSign(id)}
 			g.probes.hosts[id] = p
 		}
 		p.rounds++
@@ -111,8 +113,11 @@ func (g *gathering) quietOnes() []identity.ID {
 	for id := range g.owing {
 		_, accepts := g.accepted[id]
 		m, listed := g.members[id]
-		p := g.probes.hosts[id]
-		if !accepts && listed && m.Presence == job.Alive && (p == nil || time.Since(p.alive) >= aliveFor) {
+		counts := aliveFor
+		if accepts {
+			counts = acceptedFor
+		}
+		if listed && (accepts || m.Presence == job.Alive) && time.Since(g.lastSign(id)) >= counts {
 			ids = append(ids, id)
 		}
 	}
@@ -131,6 +136,15 @@ func (g *gathering) quietOnes() []identity.ID {
 	return ids[:min(len(ids), job.MaxProbe)]
 }
 
+// lastSign is when a host gave a sign of life, or accepted; zero: it has done neither.
+func (g *gathering) lastSign(id identity.ID) time.Time {
+	at := g.accepted[id].at
+	if p := g.probes.hosts[id]; p != nil && p.alive.After(at) {
+		at = p.alive
+	}
+	return at
+}
+
 // giveUp ends the wait for hosts that gave no sign of life in rounds that were so far apart.
 func (g *gathering) giveUp(every time.Duration) {
 	for id, p := range g.probes.hosts {
@@ -138,12 +152,17 @@ func (g *gathering) giveUp(every time.Duration) {
 			continue
 		}
 		took := time.Since(p.since)
-		switch {
-		case p.silent >= witnesses:
-			g.probes.gaveUp[id] = fmt.Sprintf("does not answer: neither the job nor %d probes in %s; gossip has not noticed yet", p.rounds, took.Round(100*time.Millisecond))
-		case p.heard >= witnesses && took >= unwitnessed:
-			g.probes.gaveUp[id] = fmt.Sprintf("does not answer: neither the job nor %d probes in %s; its broker has not noticed yet", p.rounds, took.Round(100*time.Millisecond))
-		default:
+		who := "gossip"
+		if p.silent < witnesses {
+			if who = "its broker"; p.heard < witnesses || took < unwitnessed {
+				continue
+			}
+		}
+		if _, accepts := g.accepted[id]; !accepts {
+			g.probes.gaveUp[id] = fmt.Sprintf("does not answer: neither the job nor %d probes in %s; %s has not noticed yet", p.rounds, took.Round(100*time.Millisecond), who)
+		} else if quiet := time.Since(g.lastSign(id)); quiet >= returning {
+			g.probes.gaveUp[id] = fmt.Sprintf("no sign of life for %s, in %d probes", quiet.Round(time.Second), p.rounds)
+		} else {
 			continue
 		}
 		delete(g.owing, id)
@@ -202,10 +221,13 @@ func (g *gathering) takeSign(s sign) {
 	}
 }
 
-// lives notes a sign of life.
+// lives notes a sign of life. Whoever was silent for a while may be so again, so it is asked for its answer at once.
 func (g *gathering) lives(id identity.ID) {
-	if g.probes.hosts[id] != nil {
+	if p := g.probes.hosts[id]; p != nil {
 		g.probes.hosts[id] = &probed{alive: time.Now()}
+		if _, ended := g.ended[id]; !ended && p.rounds > probeRounds {
+			g.c.conn.Publish(job.NodeSubject(id), g.signed) // a connection that is lost is noticed elsewhere
+		}
 	}
 	if _, before := g.probes.gaveUp[id]; before {
 		delete(g.probes.gaveUp, id)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +94,67 @@ func TestASlowHostIsWaitedFor(t *testing.T) {
 	}
 	if s := states(run); s["by-itself"] != job.OK || s["by-a-peer"] != job.OK {
 		t.Errorf("%v", s)
+	}
+}
+
+// One that has accepted and gives no sign of life any more is lost, long before the time limit is over; one that does is waited for.
+func TestAHostThatAcceptedAndGivesNoSignOfLife(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	accepts := func(a asked) {
+		if a.copy == 1 {
+			a.reply(job.Accepted, "")
+		}
+	}
+	w.host("died", accepts)
+	w.host("works", func(a asked) {
+		accepts(a)
+		if a.copy == 1 {
+			time.AfterFunc(20*time.Second, func() { a.reply(job.Result, job.OK) })
+		}
+	}).answersProbes()
+	w.witness(none())
+	r := request()
+	r.Timeout = 10 * time.Minute // the test would not end
+	run, err := w.run(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := states(run); s["works"] != job.OK || s["died"] != job.Lost {
+		t.Errorf("%v", s)
+	}
+	if o := outcome(t, run, "died"); !strings.HasPrefix(o.Message, "accepted the job, but sent no result: no sign of life for ") {
+		t.Errorf("%q", o.Message)
+	}
+}
+
+// One that comes back for a moment after it was silent is asked for its answer at once, not when the next copy is due.
+func TestAHostThatComesBackForAMoment(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var here atomic.Bool
+	h := w.host("flaps", func(a asked) {
+		switch {
+		case a.copy == 1:
+			a.reply(job.Accepted, "")
+			time.AfterFunc(7*time.Second, func() { here.Store(true) })
+			time.AfterFunc(8500*time.Millisecond, func() { here.Store(false) }) // copies to those that accepted come every 5 s
+		case here.Load():
+			a.reply(job.Result, job.OK)
+		}
+	})
+	w.subscribe(h.conn, job.NodeProbeSubject(h.id()), func(m *nats.Msg) {
+		if here.Load() {
+			h.conn.Publish(job.ProbedSubject(h.id(), identity.ID(m.Data)), nil)
+		}
+	})
+	w.witness(none())
+	run, err := w.run(t.Context(), request())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := states(run); s["flaps"] != job.OK {
+		t.Errorf("%v: %s", s, outcome(t, run, "flaps").Message)
 	}
 }
 

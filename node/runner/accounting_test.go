@@ -228,6 +228,14 @@ func (s *story) checkOutcome(h *lossyHost, o client.Outcome, run client.Run, err
 	if o.State == job.Silent && len(came) > 0 && came[0].Before(end) {
 		wrong("it is silent and something came from it")
 	}
+	waited := strings.Contains(o.Message, "no answer within")
+	if waited && h.cut && h.died && end.Sub(h.since) > 40*time.Second && mode == job.Run {
+		wrong("it was waited for until the time limit, and has given no sign of life since %s", h.since)
+	}
+	lives := h.dies == nowhere && h.later == 0 && h.leaves == 0 && h.history[0].is == job.Alive
+	if lives && strings.Contains(o.Message, "does not answer") {
+		wrong("it is alive, however slow")
+	}
 	if h.sound() && err == nil && o.State != ends {
 		wrong("nothing befell it, and yet it did not end as it should")
 	}
@@ -235,5 +243,5 @@ func (s *story) checkOutcome(h *lossyHost, o client.Outcome, run client.Run, err
 
 // story is what befalls the host, for who has to read a failure.
 func (h *lossyHost) story() string {
-	return fmt.Sprintf("loss %.2f, skew %s, lasts %s, dies %d in %s, at %s, back after %s, reboots %t, leaves %s", h.loss, h.skew, h.lasts, h.dies, h.diesIn, h.later, h.back, h.reboots, h.leaves)
+	return fmt.Sprintf("loss %.2f, skew %s, lasts %s, dies %d in %s, at %s, back after %s, reboots %t, leaves %s, unheard %t", h.loss, h.skew, h.lasts, h.dies, h.diesIn, h.later, h.back, h.reboots, h.leaves, h.unheard)
 }

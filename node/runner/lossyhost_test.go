@@ -55,11 +55,13 @@ type lossyHost struct {
 	back    time.Duration // so long after its death it starts again; 0: never
 	reboots bool          // and all of the machine with it
 	leaves  time.Duration // stops in order then; 0: not
+	unheard bool          // nobody else notices that it has died: brokers call it alive
 
 	mu      sync.Mutex
-	cut     bool // dead, or cut off: nothing gets out any more
-	died    bool // once is enough
-	gone    bool // has left
+	cut     bool      // dead, or cut off: nothing gets out any more
+	died    bool      // once is enough
+	since   time.Time // when
+	gone    bool      // has left
 	booted  time.Time
 	history []standing // how it stood since when
 	claims  map[string]int
@@ -121,6 +123,7 @@ func newLossyHost(w *lossyWorld, i int) *lossyHost {
 		h.back = upTo(20 * time.Second)
 	}
 	h.reboots = r.Float64() < 0.3
+	h.unheard = r.Float64() < 0.4
 	return h
 }
 
@@ -234,10 +237,12 @@ func (h *lossyHost) die(dead chan struct{}) {
 	if h.process.dead != dead || h.cut || h.gone || h.w.ending.Load() {
 		return
 	}
-	h.cut, h.died = true, true
+	h.cut, h.died, h.since = true, true, time.Now()
 	close(dead)
 	r := h.w.rand(h.name + " dies")
-	h.stands(job.MemberFailed, 2*time.Second+time.Duration(r.Int64N(int64(8*time.Second))))
+	if !h.unheard {
+		h.stands(job.MemberFailed, 2*time.Second+time.Duration(r.Int64N(int64(8*time.Second))))
+	}
 	p := h.process
 	h.w.later(func() {
 		p.end()
