@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net"
 	"runtime"
 	"slices"
@@ -125,6 +124,38 @@ func (w *dialWorld) run(d time.Duration, urls ...string) {
 	}
 }
 
+func (w *dialWorld) set(url, is string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.is[url] = is
+}
+
+// dials are when dials to a broker began.
+func (w *dialWorld) dials(url string) []time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.began[url])
+}
+
+func (w *dialWorld) dialing(url string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.under[url] != nil
+}
+
+func (w *dialWorld) newest(url string) *line {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lines[url]
+}
+
+// hung says whether what is connected to a broker hangs, and makes it.
+func (w *dialWorld) hung(url string) *atomic.Bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hangs[url]
+}
+
 func (w *dialWorld) at() string {
 	if w.l.line == nil {
 		return ""
@@ -160,18 +191,18 @@ func TestAPreferredBrokerThatHangs(t *testing.T) {
 			began := time.Now()
 			w := newDialWorld(t, 20*time.Second, map[string]string{"a": "hangs", "b": "up"})
 			w.run(time.Hour, "a", "b")
-			tries := w.began["a"]
-			if len(tries) < 8 || len(tries) > 30 || len(w.began["b"]) != 1 || w.at() != "b" {
-				t.Fatalf("%d attempts in an hour, %d with the other, connected to %q", len(tries), len(w.began["b"]), w.at())
+			tries := w.dials("a")
+			if len(tries) < 8 || len(tries) > 30 || len(w.dials("b")) != 1 || w.at() != "b" {
+				t.Fatalf("%d attempts in an hour, %d with the other, connected to %q", len(tries), len(w.dials("b")), w.at())
 			}
 			seconds[tries[1].Sub(began)] = true
 			if w.l.moveWait != maxMoveWait {
 				t.Errorf("it waits for %s", w.l.moveWait)
 			}
-			w.is["a"] = "up"
+			w.set("a", "up")
 			w.run(2*maxMoveWait, "a", "b")
-			if w.at() != "a" || !w.lines["b"].closed.Load() {
-				t.Errorf("it is on %q, the former connection closed: %t", w.at(), w.lines["b"].closed.Load())
+			if w.at() != "a" || !w.newest("b").closed.Load() {
+				t.Errorf("it is on %q, the former connection closed: %t", w.at(), w.newest("b").closed.Load())
 			}
 		})
 	}
@@ -185,18 +216,18 @@ func TestADialEndsWithTheWish(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		w := newDialWorld(t, 20*time.Second, map[string]string{"a": "hangs", "b": "up"})
 		w.run(time.Second, "a")
-		if w.under["a"] == nil {
-			t.Fatalf("under way: %v", w.under)
+		if !w.dialing("a") {
+			t.Fatalf("under way")
 		}
 		began := time.Now()
 		w.l.follow([]string{"b"})
 		synctest.Wait()
-		if w.under["a"] != nil {
-			t.Errorf("it dials on: %v", w.under)
+		if w.dialing("a") {
+			t.Errorf("it dials on")
 		}
 		w.run(0, "b")
 		w.run(time.Millisecond, "b")
-		if w.at() != "b" || !w.began["b"][0].Equal(began) {
+		if w.at() != "b" || !w.dials("b")[0].Equal(began) {
 			t.Errorf("on %q", w.at())
 		}
 	})
@@ -209,8 +240,8 @@ func TestAConnectionThatComesTooLate(t *testing.T) {
 		w.l.follow([]string{"a"})
 		synctest.Wait() // it stands, and the loop has not looked
 		w.run(time.Second, "b")
-		if w.at() != "b" || !w.lines["a"].closed.Load() {
-			t.Errorf("on %q; the other one is closed: %t", w.at(), w.lines["a"].closed.Load())
+		if w.at() != "b" || !w.newest("a").closed.Load() {
+			t.Errorf("on %q; the other one is closed: %t", w.at(), w.newest("a").closed.Load())
 		}
 	})
 }
@@ -222,25 +253,25 @@ func TestNoBrokerTakesIt(t *testing.T) {
 		w := newDialWorld(t, 20*time.Second, map[string]string{})
 		w.run(10*time.Minute, "a", "b", "c")
 		waits := map[time.Duration]bool{}
-		for i, at := range w.began["a"][1:] {
-			wait := at.Sub(w.began["a"][i])
+		for i, at := range w.dials("a")[1:] {
+			wait := at.Sub(w.dials("a")[i])
 			if wait < redialWait || wait >= redialWait+redialJitter {
 				t.Fatalf("it waits for %s", wait)
 			}
 			waits[wait] = true
 		}
-		if len(waits) < 100 || len(w.began["b"]) < 300 || len(w.began["c"]) < 300 {
-			t.Errorf("%d different waits, %d and %d attempts with the others", len(waits), len(w.began["b"]), len(w.began["c"]))
+		if len(waits) < 100 || len(w.dials("b")) < 300 || len(w.dials("c")) < 300 {
+			t.Errorf("%d different waits, %d and %d attempts with the others", len(waits), len(w.dials("b")), len(w.dials("c")))
 		}
 		if n := w.log.said["WARN no broker reached yet"]; n < 5 || n > 12 {
 			t.Errorf("it says so %d times", n)
 		}
-		w.is["c"] = "up"
+		w.set("c", "up")
 		w.run(redialWait+redialJitter, "a", "b", "c")
 		if w.at() != "c" {
-			t.Errorf("on %q: %v", w.at(), slices.Sorted(maps.Keys(w.began)))
+			t.Errorf("on %q", w.at())
 		}
-		w.lines["c"].close() // as a lost connection
+		w.newest("c").close() // as a lost connection
 		w.run(time.Second, "a", "b", "c")
 		if w.l.m.shown.reconnects.Load() != 1 || w.at() != "c" {
 			t.Errorf("on %q, counted as %d", w.at(), w.l.m.shown.reconnects.Load())
@@ -253,17 +284,17 @@ func TestNewCredentialsAreShown(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		w := newDialWorld(t, 20*time.Second, map[string]string{"a": "up"})
 		w.run(time.Second, "a")
-		former := w.lines["a"]
-		w.is["a"] = "hangs"
+		former := w.newest("a")
+		w.set("a", "hangs")
 		w.l.m.Reconnect()
 		w.run(time.Minute, "a")
 		if former.closed.Load() || w.at() != "a" {
 			t.Error("it gave up the former connection for nothing")
 		}
-		w.is["a"] = "up"
+		w.set("a", "up")
 		w.run(time.Minute, "a")
-		if w.lines["a"] == former || !former.closed.Load() || len(w.began["a"]) > 12 {
-			t.Errorf("former one closed: %t, %d attempts", former.closed.Load(), len(w.began["a"]))
+		if w.newest("a") == former || !former.closed.Load() || len(w.dials("a")) > 12 {
+			t.Errorf("former one closed: %t, %d attempts", former.closed.Load(), len(w.dials("a")))
 		}
 	})
 }
@@ -312,25 +343,26 @@ func TestABrokerThatHangsIsLeft(t *testing.T) {
 				w := newDialWorld(t, 20*time.Second, map[string]string{"a": "up", "b": tt.other})
 				w.run(time.Second, "a", "b")
 				if tt.hangs > 0 {
-					w.hangs["a"].Store(true)
-					time.AfterFunc(tt.hangs, func() { w.hangs["a"].Store(false) })
+					hangs := w.hung("a")
+					hangs.Store(true)
+					time.AfterFunc(tt.hangs, func() { hangs.Store(false) })
 				}
 				w.run(5*time.Second, "a", "b")
-				if w.at() != "a" || len(w.began["b"]) > 0 {
+				if w.at() != "a" || len(w.dials("b")) > 0 {
 					t.Fatalf("it is on %q before anybody misses it", w.at())
 				}
-				w.is["a"] = "hangs" // for whoever comes anew
+				w.set("a", "hangs") // for whoever comes anew
 				w.l.m.missed.Store(true)
 				w.run(2*brokerPatience, "a", "b")
 				if got := w.at(); got != tt.want {
 					t.Errorf("it is on %q, not %q", got, tt.want)
 				}
-				if dials := len(w.began["b"]); (dials > 0) != (tt.hangs > 0) {
+				if dials := len(w.dials("b")); (dials > 0) != (tt.hangs > 0) {
 					t.Errorf("%d dials to another one", dials)
 				}
-				tries := len(w.began["a"])
+				tries := len(w.dials("a"))
 				w.run(9*time.Second, "a", "b")
-				if got := len(w.began["a"]) - tries; got > 0 {
+				if got := len(w.dials("a")) - tries; got > 0 {
 					t.Errorf("%d attempts to come back within seconds", got)
 				}
 			})
