@@ -44,6 +44,11 @@ func TestSilence(t *testing.T) {
 				t.Errorf("it was waited for until the time limit")
 			}
 			t.Logf("%s: the run ended after %s", trouble.what, took.Round(10*time.Millisecond))
+			for _, h := range []string{"web4", "web5"} {
+				if h != trouble.host && strings.Contains(a.l.Must(h, "journalctl", "-u", "fleet-node"), "left a broker that does not answer") {
+					t.Logf("%s has left a broker that does not answer", h)
+				}
+			}
 			trouble.mend()
 			if trouble.what != "it has just died" {
 				everybody()
