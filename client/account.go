@@ -240,7 +240,7 @@ func (g *gathering) missing(id identity.ID, name string, interrupted error) Outc
 	switch {
 	case g.revoked(id):
 		o.Message = "revoked: the host is shut out of the fleet and its answers are ignored"
-	case known && m.Presence != job.Left && g.probes.gaveUp[id] != "":
+	case known && (m.Presence == job.Alive || m.Presence == job.MemberFailed && !accepts) && g.probes.gaveUp[id] != "":
 		o.Message = g.probes.gaveUp[id]
 	case known && m.Presence == job.MemberFailed:
 		o.Message = fmt.Sprintf("failed %s ago, last seen %s", ago(m.Since), time.UnixMilli(m.LastSeen).Format("2006-01-02 15:04:05 MST"))
