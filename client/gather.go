@@ -99,9 +99,9 @@ func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	targets := make(map[identity.ID]bool, len(r.Targets))
+	targets, planned := make(map[identity.ID]bool, len(r.Targets)), make(map[identity.ID]met, len(r.Targets))
 	for _, t := range r.Targets {
-		targets[t.Node] = true
+		targets[t.Node], planned[t.Node] = true, met{name: t.Name} // the plan met it, whatever the lists of this run say
 	}
 	if r.pile == nil {
 		r.pile = newPile()
@@ -111,7 +111,7 @@ func newGathering(c *Client, r Request, progress func(Progress)) *gathering {
 		again:  again{copies: map[identity.ID]int{}},
 		probes: probing{hosts: map[identity.ID]*probed{}, gaveUp: map[identity.ID]string{}},
 		ruled:  make(chan struct{}), raw: make(chan sealed, backlog), replies: make(chan verdict, 256), news: make(chan news, 1),
-		met: map[identity.ID]met{}, away: map[identity.ID]time.Time{}, accepted: map[identity.ID]accepted{}, busy: map[identity.ID]string{}, ended: map[identity.ID]*Outcome{},
+		met: planned, away: map[identity.ID]time.Time{}, accepted: map[identity.ID]accepted{}, busy: map[identity.ID]string{}, ended: map[identity.ID]*Outcome{},
 	}
 }
 
