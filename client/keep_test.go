@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"fleet/client"
 	"fleet/job"
@@ -28,7 +29,9 @@ func askLarge(t *testing.T) client.Run {
 			a.send(a.sign(job.Reply{Job: a.hash, Kind: job.Result, State: job.OK, Message: "of " + a.name, Data: largeData(a.name)}))
 		})
 	}
-	run, err := w.run(t.Context(), request())
+	r := request()
+	r.Timeout = 5 * time.Minute // a slow machine takes long to sign, seal and open all of it
+	run, err := w.run(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}

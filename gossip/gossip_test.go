@@ -71,6 +71,13 @@ func provenBy(id string, challenge, proof []byte) bool {
 	return bytes.Equal(proof, proofOf(id, challenge))
 }
 
+// toldMissed is how often the node was told that it is missed.
+func (n *testNode) toldMissed() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.missed
+}
+
 // start starts node i; change may alter its configuration. A node of the same number takes the place of the last one.
 func (m *mesh) start(i int, change func(*Config)) *testNode {
 	m.t.Helper()

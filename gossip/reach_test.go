@@ -28,7 +28,7 @@ func TestReach(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 		for i, want := range map[int]int{1: 0, 3: 1} { // itself was not asked, and has no need to be told
-			if got := m.nodes[idOf(i)].missed; got != want {
+			if got := m.nodes[idOf(i)].toldMissed(); got != want {
 				t.Errorf("%s was told %d times that it is missed", idOf(i), got)
 			}
 		}
@@ -47,7 +47,7 @@ func TestMissedWithoutEnd(t *testing.T) {
 			n.send(m.nodes["n2"].Addr(), []byte{kindMissed, 0})
 			time.Sleep(100 * time.Millisecond)
 		}
-		if got := m.nodes["n2"].missed; got < 5*maxMissed || got > 12*maxMissed {
+		if got := m.nodes["n2"].toldMissed(); got < 5*maxMissed || got > 12*maxMissed {
 			t.Errorf("it is told %d times in 10 s", got)
 		}
 	})
