@@ -12,8 +12,8 @@ import (
 	"fleet/job"
 )
 
-// Large answers, as many as do not fit into what a run keeps in memory: 72 MB as they come.
-const largeHosts, largeAnswer = 160, 450_000
+// Large answers, as many as do not fit into what a run keeps in memory: 45 MB as they come.
+const largeHosts, largeAnswer = 100, 450_000
 
 // answerLarge asks hosts that answer so much each. When it returns, they are gone.
 func answerLarge(t *testing.T) (run client.Run) {

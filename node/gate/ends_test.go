@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,12 +18,15 @@ import (
 
 // notes is an audit in memory: for each line how it was written, its event and its decision.
 type notes struct {
+	mu    sync.Mutex // jobs are judged at the same time; what has been written is read when they have been
 	lines []string
 	last  audit.Entry
 	full  bool
 }
 
 func (n *notes) note(how string, e audit.Entry) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.full {
 		return errors.New("audit cannot be written: no space left on device")
 	}
