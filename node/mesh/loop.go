@@ -66,7 +66,7 @@ func (l *loop) turn(ctx context.Context) {
 	if l.broker != nil {
 		l.reconcileRoutes(members)
 		if l.speaks() && l.broker.Outlived() {
-			l.m.log.Warn("a route of a host that is not welcome any more cannot be closed; stopping the broker to end it")
+			l.m.log.Warn("a route of a host that is not welcome any more cannot be closed; stopping the broker to end it, and starting it again")
 			l.stepDown()
 		}
 	}

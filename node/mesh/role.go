@@ -150,8 +150,8 @@ func (l *loop) announceEnd() {
 	}
 }
 
-// awaitNodes is the same where the node itself ends: it waits until no node is on this node's broker any more, for drainFor at most, where there is another to go to. Admins are
-// not waited for: they find another by themselves and ask again.
+// awaitNodes is the same where the node itself ends: it waits until no node is on this node's broker any more, for drainFor at most,
+// where there is another to go to. Admins are not waited for: they find another by themselves and ask again.
 func (l *loop) awaitNodes(ctx context.Context) {
 	if len(others(l.m.welcome(), l.m.self)) == 0 {
 		return
